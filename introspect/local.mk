@@ -1,0 +1,3 @@
+noinst_LIBRARIES += libintrospect.a
+
+libintrospect_a_SOURCES =

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From a source patch to an update.
+ */
+#ifndef PATCHER_CREATE_H
+#define PATCHER_CREATE_H
+
+#include "patcher/update.h"
+
+typedef struct {
+    const char *source;         /* kernel source tree; never written to */
+    const char *config;         /* file with the running kernel's config */
+    const char *vmlinux;        /* ELF file whose build-id the update is bound to; may be NULL */
+    const char *description;    /* may be NULL */
+    const char *patch;          /* file with the source patch */
+    gboolean quiet;             /* no progress on the terminal */
+} PatchCreateOptions;
+
+/* PATCH_ERROR_USAGE: the arguments; DOES_NOT_FIT: the patch does not apply, or holds what an update cannot carry;
+ * FAILED: the build. */
+PatchUpdate *patch_create(const PatchCreateOptions *options, GError **error);
+
+#endif

@@ -1,0 +1,3 @@
+noinst_LIBRARIES += libpatcher.a
+
+libpatcher_a_SOURCES =

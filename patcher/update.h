@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An update: what `create` writes to a file, and everything that `apply` needs besides the guest.
+ *
+ * It holds, per object file of the kernel that the patch changed, the old code that must be found running before
+ * anything is trusted (run-pre matching), and the new code. Both are machine code with fixups (what the linker would
+ * have filled in) and sites (what the running kernel modifies by itself). docs/update-format.md describes the file.
+ *
+ * "Old object" means the object compiled from the unpatched source exactly as the kernel's build compiles it; so each
+ * of its sections lies in one piece in the running kernel, and one matched reference into a section locates all of it.
+ */
+#ifndef PATCHER_UPDATE_H
+#define PATCHER_UPDATE_H
+
+#include <glib.h>
+
+#define PATCH_ID_LENGTH 8       /* a-z and 2-7 */
+
+/* What a fixup's field refers to. */
+typedef enum {
+    PATCH_TARGET_SYMBOL,        /* PatchObject.symbols[index] */
+    PATCH_TARGET_PIECE,         /* PatchObject.pieces[index]; in new code only */
+    PATCH_TARGET_LITERAL,       /* PatchObject.literals[index]: bytes that lie at the place referred to, wherever the
+                                   linker merged them; in old code only */
+} PatchTargetKind;
+
+/* One field to be filled in; S + A, or S + A - P, as the relocation type of the x86-64 psABI says. */
+typedef struct {
+    guint32 offset;             /* bytes from the start of the code */
+    guint32 type;               /* R_X86_64_* : 64, PC32, PLT32, 32, 32S, PC64 */
+    gint64 addend;
+    PatchTargetKind target;
+    guint32 index;
+} PatchFixup;
+
+/* A stretch of code that the kernel rewrites while it boots or runs. */
+typedef enum {
+    PATCH_SITE_FTRACE,          /* call __fentry__, or the five-byte nop it becomes */
+    PATCH_SITE_ALTERNATIVE,     /* any of PatchSite.choices, or the code as it stands */
+    PATCH_SITE_PARAVIRT,        /* call *pv_ops+N, or what it becomes; arg: index of the pv_ops member, N / 8 */
+    PATCH_SITE_SMP_LOCK,        /* one byte: a lock prefix, or ds where there is one CPU */
+    PATCH_SITE_JUMP_LABEL,      /* a nop or a jump of 2 or 5 bytes; arg: target, bytes from the start of the code */
+    PATCH_SITE_STATIC_CALL,     /* call or jmp of five bytes (arg 1: tail call) */
+    PATCH_SITE_RETPOLINE,       /* call, jmp or jcc to __x86_indirect_thunk_REG (arg: number of REG) */
+    PATCH_SITE_RETURN,          /* jmp __x86_return_thunk, five bytes; a ret where no mitigation wants it */
+    PATCH_SITE_ENDBR,           /* endbr64, or the nop it is sealed to */
+    PATCH_N_SITE_KINDS
+} PatchSiteKind;
+
+typedef struct {
+    guint32 feature;            /* X86_FEATURE_* as in the object, flags included */
+    GByteArray *bytes;          /* the replacement */
+    GArray *fixups;             /* of PatchFixup; offsets from the start of the replacement, which is written at the
+                                   start of the site */
+} PatchChoice;
+
+typedef struct {
+    PatchSiteKind kind;
+    guint32 offset, length;     /* bytes */
+    guint64 arg;
+    GPtrArray *choices;         /* of PatchChoice, in the kernel's order (a later one wins); NULL if not ALTERNATIVE */
+} PatchSite;
+
+/* Machine code or data. Fixups and sites by ascending offset. Fixups inside a site stay listed. */
+typedef struct {
+    GByteArray *bytes;
+    GArray *fixups;             /* of PatchFixup */
+    GPtrArray *sites;           /* of PatchSite */
+} PatchCode;
+
+typedef struct {
+    char *name;                 /* of the old object's section, as .text */
+    guint64 size, alignment;    /* bytes */
+} PatchSection;
+
+/* A symbol of the old object, section symbols (named as their section, value 0) included; or one that only the new
+ * code refers to, which is then undefined. */
+typedef struct {
+    char *name;
+    gint32 section;             /* PatchObject.sections[section]; -1: defined in another object */
+    guint64 value, size;        /* bytes from the start of the section */
+    gboolean is_global, is_function;
+} PatchSymbol;
+
+/* A function of the old object, to be matched against the running kernel. */
+typedef struct {
+    guint32 symbol;             /* PatchObject.symbols[symbol] */
+    PatchCode *code;
+} PatchOldFunction;
+
+typedef enum {
+    PATCH_PIECE_TEXT,           /* executed, never written */
+    PATCH_PIECE_RODATA,         /* read */
+    PATCH_PIECE_DATA,           /* read and written, with initial values */
+    PATCH_PIECE_BSS,            /* the same, all zero; code->bytes is empty, size says how much */
+} PatchPieceKind;
+
+/* New code or data, to be placed anywhere in the guest. */
+typedef struct {
+    char *name;                 /* of the function or datum; for messages */
+    PatchPieceKind kind;
+    guint64 alignment, size;    /* bytes */
+    PatchCode *code;
+} PatchPiece;
+
+typedef enum { PATCH_REASON_CHANGED, PATCH_REASON_INLINED } PatchReason;
+
+/* Calls of the old function go to the new one. */
+typedef struct {
+    guint32 function;           /* PatchObject.functions[function] */
+    guint32 piece;              /* PatchObject.pieces[piece], a text piece */
+    GArray *parts;              /* of guint32, indices into functions: the old function's .cold and other parts, whose
+                                   code is in use when it is */
+    PatchReason reason;
+} PatchReplacement;
+
+typedef struct {
+    char *path;                 /* as fs/proc/uptime.o */
+    char *module;               /* as nf_tables; "" for vmlinux */
+    GPtrArray *sections;        /* of PatchSection */
+    GPtrArray *symbols;         /* of PatchSymbol */
+    GPtrArray *literals;        /* of GBytes */
+    GPtrArray *functions;       /* of PatchOldFunction: the replaced ones, their parts, and whatever else has to be
+                                   matched to resolve what the new code refers to */
+    GPtrArray *pieces;          /* of PatchPiece */
+    GPtrArray *replacements;    /* of PatchReplacement */
+} PatchObject;
+
+typedef struct {
+    char id[PATCH_ID_LENGTH + 1];   /* drawn from the content; set by save and load */
+    char *description;
+    char *kernel;               /* version of the source, as 6.1.192 */
+    char *build_id;             /* hex, of the vmlinux it is for; "" if not known */
+    char *compiler;             /* first line of its --version */
+    char *patch;                /* the source patch */
+    GStrv cves;                 /* named in patch or description */
+    GPtrArray *objects;         /* of PatchObject */
+} PatchUpdate;
+
+PatchUpdate *patch_update_new(void);
+void patch_update_free(PatchUpdate *update);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchUpdate, patch_update_free)
+
+PatchObject *patch_object_new(void);
+void patch_object_free(PatchObject *object);
+PatchCode *patch_code_new(void);
+void patch_code_free(PatchCode *code);
+PatchSite *patch_site_new(PatchSiteKind kind, guint32 offset, guint32 length, guint64 arg);
+void patch_site_free(PatchSite *site);
+
+const char *patch_site_kind_name(PatchSiteKind kind);
+
+/* The bytes of an update file, and back. Loading checks everything: digest, indices, offsets, lengths; what it returns
+ * can be trusted to be consistent, whoever wrote the file. PATCH_ERROR_FAILED for a file that is damaged or no update. */
+GBytes *patch_update_save(PatchUpdate *update);
+PatchUpdate *patch_update_load(GBytes *bytes, GError **error);
+
+/* The same with a file; written whole or not at all. */
+gboolean patch_update_write_file(PatchUpdate *update, const char *path, GError **error);
+PatchUpdate *patch_update_read_file(const char *path, GError **error);
+
+#endif

@@ -1,0 +1,3 @@
+include tests/vmm/local.mk
+include tests/introspect/local.mk
+include tests/patcher/local.mk

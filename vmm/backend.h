@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a kind of machine has to provide. Only vmm/ includes this.
+ *
+ * To add a kind: write its open function that fills a VmmBackendInstance, and give it a row in machine.c's table of
+ * prefixes. A kind that cannot do something (memory images cannot be paused) leaves that member NULL.
+ */
+#ifndef VMM_BACKEND_H
+#define VMM_BACKEND_H
+
+#include "vmm/machine.h"
+
+typedef struct {
+    const char *kind;       /* for messages */
+
+    void (*close)(gpointer self);
+    gboolean (*is_running)(gpointer self, gboolean *running, char **state, GError **error);
+    /* Extents lie within the ranges the backend announced; machine.c has checked that. */
+    gboolean (*read)(gpointer self, const VmmExtent *extents, gsize n_extents, GError **error);
+    gboolean (*peek_vcpu)(gpointer self, guint index, VmmVcpu *vcpu, GError **error);
+
+    gboolean (*pause)(gpointer self, GArray *vcpus /* of VmmVcpu */, GError **error);
+    gboolean (*write)(gpointer self, GuestPa pa, const void *data, gsize length, GError **error);
+    gboolean (*resume)(gpointer self, guint64 *stood_ns, GError **error);
+} VmmBackend;
+
+typedef struct {
+    const VmmBackend *ops;
+    gpointer self;          /* passed to every op; freed by close */
+    char *name;             /* taken over */
+    GArray *ranges;         /* of VmmRange, sorted; taken over */
+    guint n_vcpus;
+} VmmBackendInstance;
+
+gboolean vmm_qmp_open(const char *socket_path, const char *uri, VmmBackendInstance *instance, GError **error);
+gboolean vmm_libvirt_open(const char *domain, const char *uri, VmmBackendInstance *instance, GError **error);
+
+#endif

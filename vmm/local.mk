@@ -1,0 +1,3 @@
+noinst_LIBRARIES += libvmm.a
+
+libvmm_a_SOURCES =

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A virtual machine as seen from its host: guest-physical memory, vCPU registers, pause and resume.
+ *
+ * Three handles say what their holder may do. A VmmReader only reads, while the guest runs; it is all that
+ * introspect/ ever gets. A VmmMachine can also be paused. A VmmPause is the proof that every vCPU stands still, and
+ * nothing is written without one; freeing it resumes the guest, so no way out of a function leaves a guest paused.
+ *
+ * Nothing here knows what runs in the guest. A kind of machine is a VmmBackend (backend.h).
+ */
+#ifndef VMM_MACHINE_H
+#define VMM_MACHINE_H
+
+#include <glib.h>
+
+#include "vmm/addr.h"
+#include "vmm/vcpu.h"
+
+#define VMM_ERROR (vmm_error_quark())
+GQuark vmm_error_quark(void);
+
+typedef enum {
+    VMM_ERROR_USAGE,        /* the guest's specification makes no sense */
+    VMM_ERROR_NOT_FOUND,    /* no such domain, no such socket */
+    VMM_ERROR_UNREACHABLE,  /* it is there, but does not answer or lets nobody in */
+    VMM_ERROR_PROTOCOL,     /* it answered something that was not expected */
+    VMM_ERROR_BUSY,         /* not at this moment: paused by somebody else, migrating, debugged by somebody else */
+    VMM_ERROR_BAD_ADDRESS,  /* no guest memory at that guest-physical address */
+    VMM_ERROR_LOST,         /* the machine or the connection to it went away */
+    VMM_ERROR_UNSUPPORTED,  /* this kind of machine cannot do that */
+} VmmError;
+
+typedef struct VmmMachine VmmMachine;
+typedef struct VmmReader VmmReader;
+typedef struct VmmPause VmmPause;
+
+typedef struct {
+    GuestPa start;
+    guint64 length;         /* bytes */
+} VmmRange;
+
+/* One piece of a scattered read. */
+typedef struct {
+    GuestPa pa;
+    void *buffer;           /* of the caller; LENGTH bytes */
+    gsize length;
+} VmmExtent;
+
+/*
+ * Opens the machine that GUEST names: "qmp:SOCKET", or the name, id or UUID of a libvirt domain on URI (NULL: libvirt's
+ * own default). Does not pause the guest. Errors: any of VMM_ERROR but BUSY and BAD_ADDRESS.
+ */
+VmmMachine *vmm_machine_open(const char *guest, const char *uri, GError **error);
+void vmm_machine_free(VmmMachine *machine);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmmMachine, vmm_machine_free)
+
+/* A name for people: the domain's or the socket's. Owned by the machine. */
+const char *vmm_machine_name(const VmmMachine *machine);
+
+/* What the monitor says of the machine's run state. STATE (may be NULL) is the monitor's own word for it ("running",
+ * "paused", "inmigrate", ...), to be freed. */
+gboolean vmm_machine_is_running(VmmMachine *machine, gboolean *running, char **state, GError **error);
+
+/* Owned by the machine. */
+const VmmReader *vmm_machine_reader(const VmmMachine *machine);
+
+/* The guest's RAM, in ascending order without overlaps; owned by the reader. */
+const VmmRange *vmm_reader_ranges(const VmmReader *reader, guint *n_ranges);
+
+/* Reads guest-physical memory; works on a running guest, and what is read may be torn by it. All or an error. */
+gboolean vmm_read(const VmmReader *reader, GuestPa pa, void *buffer, gsize length, GError **error);
+
+/* The same for many pieces with as few system calls as there can be. All or an error. */
+gboolean vmm_read_extents(const VmmReader *reader, const VmmExtent *extents, gsize n_extents, GError **error);
+
+guint vmm_reader_n_vcpus(const VmmReader *reader);
+
+/* A look at one vCPU's registers without pausing the guest: true for some moment during the call. */
+gboolean vmm_reader_peek_vcpu(const VmmReader *reader, guint index, VmmVcpu *vcpu, GError **error);
+
+/*
+ * Stops all vCPUs and reads their registers. A guest that is not running (somebody else paused it, it migrates in, it
+ * has crashed) is left as it is: VMM_ERROR_BUSY. So is one that is being migrated or debugged by somebody else.
+ */
+VmmPause *vmm_pause_begin(VmmMachine *machine, GError **error);
+
+/* The vCPUs as they stand; owned by the pause. */
+const VmmVcpu *vmm_pause_vcpus(const VmmPause *pause, guint *n_vcpus);
+
+/* Writes guest-physical memory the way the monitor itself does (dirty log, translation caches). A failed write may
+ * have been done in part. */
+gboolean vmm_pause_write(VmmPause *pause, GuestPa pa, const void *data, gsize length, GError **error);
+
+/* Resumes the guest and says for how long it stood still (ns; may be NULL). The pause is gone afterwards, whether this
+ * succeeds or not; on an error it could not be resumed, and the message says what to do. */
+gboolean vmm_pause_end(VmmPause *pause, guint64 *stood_ns, GError **error);
+
+/* For the ways out that do not care: resumes, and logs a failure to do so. */
+void vmm_pause_free(VmmPause *pause);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmmPause, vmm_pause_free)
+
+#endif
