@@ -16,6 +16,7 @@ typedef struct {
     gboolean on_cpu;        /* it is running at this moment */
     gboolean is_idle, is_kernel_thread;
     GuestVa stack;          /* lowest address of its kernel stack; 0 when it has none any more */
+    guint64 stack_bytes;    /* size of that stack */
     GuestVa sp;             /* saved kernel stack pointer; means something when it is not on a CPU */
     guint64 switches;       /* voluntary and involuntary context switches so far: unchanged means it has not run */
 } IntroTask;
