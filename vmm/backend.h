@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a kind of machine has to provide. Only vmm/ includes this.
+ * What a kind of machine has to provide. Only vmm/ and tests include this.
  *
  * To add a kind: write its open function that fills a VmmBackendInstance, and give it a row in machine.c's table of
  * prefixes. A kind that cannot do something (memory images cannot be paused) leaves that member NULL.
@@ -31,6 +31,10 @@ typedef struct {
     GArray *ranges;         /* of VmmRange, sorted; taken over */
     guint n_vcpus;
 } VmmBackendInstance;
+
+/* A machine made of what an open function has filled in; takes INSTANCE's members over. Tests use this with a backend
+ * of their own. */
+VmmMachine *vmm_machine_new(const VmmBackendInstance *instance);
 
 gboolean vmm_qmp_open(const char *socket_path, const char *uri, VmmBackendInstance *instance, GError **error);
 gboolean vmm_libvirt_open(const char *domain, const char *uri, VmmBackendInstance *instance, GError **error);

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vmm/gdb.h"
+
+#include <poll.h>
+#include <string.h>
+
+#include "vmm/gdb-wire.h"
+#include "vmm/socket.h"
+
+#define TIMEOUT_US (5 * G_USEC_PER_SEC)
+#define MAX_VCPUS 4096
+#define MIN_PACKET 256
+#define PACKET_OVERHEAD 64      /* of a memory write: framing, address and length */
+#define MAX_DOCUMENT (1024 * 1024)
+/* So many bytes of a document are asked for at a time, which every stub's packets hold, and so many pieces at once. */
+#define DOCUMENT_PIECE 1536
+#define DOCUMENT_PIECES 16
+
+struct VmmGdbFacts {
+    VmmGdbTarget *target;       /* NULL until it is known */
+    GPtrArray *threads;         /* of char *: the stub's names for the vCPUs */
+    guint n_threads_guess;
+    guint64 packet_size;        /* bytes */
+};
+
+struct VmmGdb {
+    int fd;
+    VmmGdbFacts *facts;
+    GString *received;
+    gsize position;             /* how much of it has been taken apart */
+    gboolean writes_are_physical;
+};
+
+static void
+string_free(gpointer string)
+{
+    g_string_free(string, TRUE);
+}
+
+static gboolean
+set_answer_error(const char *about, const GString *answer, GError **error)
+{
+    g_set_error(error, VMM_ERROR, VMM_ERROR_PROTOCOL, "the gdb stub, asked %s, answered '%.40s'", about, answer->str);
+    return FALSE;
+}
+
+VmmGdbFacts *
+vmm_gdb_facts_new(guint n_vcpus)
+{
+    VmmGdbFacts *facts = g_new0(VmmGdbFacts, 1);
+
+    facts->threads = g_ptr_array_new_with_free_func(g_free);
+    facts->n_threads_guess = MIN(n_vcpus, MAX_VCPUS);
+    facts->packet_size = MIN_PACKET;
+    return facts;
+}
+
+void
+vmm_gdb_facts_free(VmmGdbFacts *facts)
+{
+    if (facts == NULL)
+        return;
+    vmm_gdb_target_free(facts->target);
+    g_ptr_array_unref(facts->threads);
+    g_free(facts);
+}
+
+VmmGdb *
+vmm_gdb_new(int fd, VmmGdbFacts *facts)
+{
+    VmmGdb *gdb = g_new0(VmmGdb, 1);
+
+    gdb->fd = fd;
+    gdb->facts = facts;
+    gdb->received = g_string_sized_new(65536);
+    return gdb;
+}
+
+void
+vmm_gdb_free(VmmGdb *gdb)
+{
+    if (gdb == NULL)
+        return;
+    vmm_fd_clear(&gdb->fd);
+    g_string_free(gdb->received, TRUE);
+    g_free(gdb);
+}
+
+/* News that nobody asked for: some stubs say on their own that the guest has stopped, or print text. */
+static gboolean
+is_notice(const GString *packet)
+{
+    char kind = packet->str[0];
+
+    return kind == 'T' || kind == 'S' || kind == 'W' || kind == 'X' || (kind == 'O' && packet->str[1] != 'K');
+}
+
+static gboolean
+collect_answers(VmmGdb *gdb, GPtrArray *answers, guint n, GError **error)
+{
+    while (answers->len < n) {
+        GString *payload;
+
+        if (!vmm_gdb_unframe(gdb->received, &gdb->position, &payload, error))
+            return FALSE;
+        if (payload == NULL)
+            return TRUE;
+        if (is_notice(payload))
+            g_string_free(payload, TRUE);
+        else
+            g_ptr_array_add(answers, payload);
+    }
+    return TRUE;
+}
+
+static void
+drop_what_was_taken(VmmGdb *gdb)
+{
+    g_string_erase(gdb->received, 0, gdb->position);
+    gdb->position = 0;
+}
+
+/*
+ * Sends REQUESTS, N packets, and returns their N answers (GString). Reads while it sends: a stub that cannot get rid of
+ * its answers does not take requests either. No answer is acknowledged; to QEMU's stub the next request does that, and
+ * after the last one, a byte more would stop the guest again.
+ */
+static GPtrArray *
+ask(VmmGdb *gdb, const GString *requests, guint n, GError **error)
+{
+    gint64 deadline = g_get_monotonic_time() + TIMEOUT_US;
+    g_autoptr(GPtrArray) answers = g_ptr_array_new_full(n, string_free);
+    gsize sent = 0;
+
+    while (sent < requests->len || answers->len < n) {
+        short events = vmm_socket_wait(gdb->fd, sent < requests->len ? POLLIN | POLLOUT : POLLIN, deadline);
+
+        if (events == 0) {
+            g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "the gdb stub does not answer");
+            return NULL;
+        }
+        if ((events & POLLOUT) && !vmm_socket_send_some(gdb->fd, requests->str, requests->len, &sent, error))
+            return NULL;
+        if ((events & ~POLLOUT) && (!vmm_socket_receive(gdb->fd, gdb->received, deadline, error)
+                                    || !collect_answers(gdb, answers, n, error)))
+            return NULL;
+    }
+    drop_what_was_taken(gdb);
+    return g_steal_pointer(&answers);
+}
+
+static void
+add_request(GString *requests, const char *payload)
+{
+    vmm_gdb_frame(requests, payload, strlen(payload));
+}
+
+static const GString *
+answer_at(const GPtrArray *answers, guint index)
+{
+    return g_ptr_array_index(answers, index);
+}
+
+static void
+add_document_requests(GString *requests, const char *name, gsize offset)
+{
+    for (guint i = 0; i < DOCUMENT_PIECES; i++) {
+        g_autofree char *request = g_strdup_printf("qXfer:features:read:%s:%" G_GSIZE_MODIFIER "x,%x", name,
+                                                   offset + i * DOCUMENT_PIECE, DOCUMENT_PIECE);
+
+        add_request(requests, request);
+    }
+}
+
+/* Appends the pieces to DOCUMENT as far as they join. */
+static gboolean
+join_pieces(const GPtrArray *answers, guint first, GString *document, gboolean *complete, GError **error)
+{
+    *complete = FALSE;
+    for (guint i = first; i < first + DOCUMENT_PIECES && !*complete; i++) {
+        const GString *answer = answer_at(answers, i);
+
+        if (answer->str[0] != 'm' && answer->str[0] != 'l')
+            return set_answer_error("for its description of the registers", answer, error);
+        g_string_append_len(document, answer->str + 1, answer->len - 1);
+        *complete = answer->str[0] == 'l';
+        if (!*complete && answer->len - 1 != DOCUMENT_PIECE)
+            return set_answer_error("for a piece of its description", answer, error);
+    }
+    return TRUE;
+}
+
+static GString *
+read_document(VmmGdb *gdb, const char *name, GError **error)
+{
+    g_autoptr(GString) document = g_string_new(NULL);
+    gboolean complete = FALSE;
+
+    while (!complete) {
+        g_autoptr(GString) requests = g_string_new(NULL);
+        g_autoptr(GPtrArray) answers = NULL;
+
+        add_document_requests(requests, name, document->len);
+        answers = ask(gdb, requests, DOCUMENT_PIECES, error);
+        if (answers == NULL || !join_pieces(answers, 0, document, &complete, error))
+            return NULL;
+        if (document->len > MAX_DOCUMENT) {
+            g_set_error_literal(error, VMM_ERROR, VMM_ERROR_PROTOCOL, "the gdb stub's description has no end");
+            return NULL;
+        }
+    }
+    return g_steal_pointer(&document);
+}
+
+/* Documents are listed breadth-first, each once; NAMES grows while it is gone through. */
+static gboolean
+learn_registers(VmmGdb *gdb, GError **error)
+{
+    g_autoptr(VmmGdbTarget) target = vmm_gdb_target_new();
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+
+    g_ptr_array_add(names, g_strdup("target.xml"));
+    for (guint i = 0; i < names->len; i++) {
+        g_autoptr(GString) document = read_document(gdb, g_ptr_array_index(names, i), error);
+
+        if (document == NULL || !vmm_gdb_target_add(target, document->str, document->len, names, error))
+            return FALSE;
+    }
+    if (!vmm_gdb_target_finish(target, error))
+        return FALSE;
+    gdb->facts->target = g_steal_pointer(&target);
+    return TRUE;
+}
+
+/* "PacketSize=HEX;..." */
+static void
+learn_packet_size(VmmGdbFacts *facts, const GString *answer)
+{
+    const char *size = g_strstr_len(answer->str, answer->len, "PacketSize=");
+    guint64 value = size != NULL ? g_ascii_strtoull(size + strlen("PacketSize="), NULL, 16) : 0;
+
+    facts->packet_size = CLAMP(value, MIN_PACKET, VMM_GDB_MAX_PACKET);
+}
+
+/* "mID,ID..." adds to THREADS, "l" says that there are no more. */
+static gboolean
+add_threads(GPtrArray *threads, const GString *answer, gboolean *complete, GError **error)
+{
+    g_auto(GStrv) names = NULL;
+
+    *complete = strcmp(answer->str, "l") == 0;
+    if (*complete)
+        return TRUE;
+    if (answer->str[0] != 'm')
+        return set_answer_error("for its vCPUs", answer, error);
+    names = g_strsplit(answer->str + 1, ",", -1);
+    for (char **name = names; *name != NULL; name++) {
+        if (threads->len >= MAX_VCPUS || !g_ascii_string_to_unsigned(*name, 16, 1, MAX_VCPUS, NULL, NULL))
+            return set_answer_error("for its vCPUs", answer, error);
+        g_ptr_array_add(threads, g_strdup(*name));
+    }
+    return TRUE;
+}
+
+static GPtrArray *
+list_threads(VmmGdb *gdb, const GPtrArray *answers, guint first, guint n, GError **error)
+{
+    g_autoptr(GPtrArray) threads = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GString) more = g_string_new(NULL);
+    gboolean complete = FALSE;
+
+    for (guint i = first; i < first + n && !complete; i++)
+        if (!add_threads(threads, answer_at(answers, i), &complete, error))
+            return NULL;
+    add_request(more, "qsThreadInfo");
+    while (!complete) {
+        g_autoptr(GPtrArray) late = ask(gdb, more, 1, error);
+
+        if (late == NULL || !add_threads(threads, answer_at(late, 0), &complete, error))
+            return NULL;
+    }
+    return g_steal_pointer(&threads);
+}
+
+static gboolean
+same_threads(const GPtrArray *a, const GPtrArray *b)
+{
+    if (a->len != b->len)
+        return FALSE;
+    for (guint i = 0; i < a->len; i++)
+        if (strcmp(g_ptr_array_index(a, i), g_ptr_array_index(b, i)) != 0)
+            return FALSE;
+    return TRUE;
+}
+
+static void
+add_register_requests(GString *requests, const GPtrArray *threads)
+{
+    for (guint i = 0; i < threads->len; i++) {
+        g_autofree char *select = g_strconcat("Hg", g_ptr_array_index(threads, i), NULL);
+
+        add_request(requests, select);
+        add_request(requests, "g");
+    }
+}
+
+static gboolean
+decode_vcpu(VmmGdb *gdb, const char *thread, const GString *selected, const GString *registers, VmmVcpu *vcpu,
+            GError **error)
+{
+    g_autoptr(GByteArray) bytes = NULL;
+
+    if (strcmp(selected->str, "OK") != 0)
+        return set_answer_error("to turn to a vCPU", selected, error);
+    bytes = vmm_gdb_parse_hex(registers->str, registers->len);
+    if (bytes == NULL)
+        return set_answer_error("for registers", registers, error);
+    vcpu->index = g_ascii_strtoull(thread, NULL, 16) - 1;   /* the stub counts from 1 */
+    return vmm_gdb_target_decode(gdb->facts->target, bytes->data, bytes->len, vcpu, error);
+}
+
+static gboolean
+decode_vcpus(VmmGdb *gdb, const GPtrArray *answers, guint first, GArray *vcpus, GError **error)
+{
+    for (guint i = 0; i < gdb->facts->threads->len; i++) {
+        VmmVcpu vcpu = { 0 };
+
+        if (!decode_vcpu(gdb, g_ptr_array_index(gdb->facts->threads, i), answer_at(answers, first + 2 * i),
+                         answer_at(answers, first + 2 * i + 1), &vcpu, error))
+            return FALSE;
+        g_array_append_val(vcpus, vcpu);
+    }
+    return TRUE;
+}
+
+static gboolean
+read_vcpus(VmmGdb *gdb, GArray *vcpus, GError **error)
+{
+    g_autoptr(GString) requests = g_string_new(NULL);
+    g_autoptr(GPtrArray) answers = NULL;
+
+    add_register_requests(requests, gdb->facts->threads);
+    answers = ask(gdb, requests, 2 * gdb->facts->threads->len, error);
+    return answers != NULL && decode_vcpus(gdb, answers, 0, vcpus, error);
+}
+
+/* The order of the requests that open every connection. */
+enum { HELLO_NO_ACK, HELLO_SUPPORTED, HELLO_PHYSICAL, HELLO_THREADS };
+
+/* If it is known how to read the answers, everything that is wanted goes out at once, on the guess that the vCPUs are
+ * those of the last time. */
+static GPtrArray *
+say_hello(VmmGdb *gdb, GError **error)
+{
+    const VmmGdbFacts *facts = gdb->facts;
+    g_autoptr(GString) requests = g_string_new(NULL);
+    guint n = HELLO_THREADS + 1 + facts->n_threads_guess;
+
+    add_request(requests, "QStartNoAckMode");
+    add_request(requests, "qSupported");
+    add_request(requests, "Qqemu.PhyMemMode:1");
+    add_request(requests, "qfThreadInfo");
+    for (guint i = 0; i < facts->n_threads_guess; i++)
+        add_request(requests, "qsThreadInfo");
+    if (facts->target != NULL) {
+        add_register_requests(requests, facts->threads);
+        n += 2 * facts->threads->len;
+    }
+    return ask(gdb, requests, n, error);
+}
+
+gboolean
+vmm_gdb_begin(VmmGdb *gdb, GArray *vcpus, GError **error)
+{
+    VmmGdbFacts *facts = gdb->facts;
+    guint n_listed = facts->n_threads_guess + 1;
+    g_autoptr(GPtrArray) answers = say_hello(gdb, error);
+    g_autoptr(GPtrArray) threads = NULL;
+
+    if (answers == NULL)
+        return FALSE;
+    gdb->writes_are_physical = strcmp(answer_at(answers, HELLO_PHYSICAL)->str, "OK") == 0;
+    learn_packet_size(facts, answer_at(answers, HELLO_SUPPORTED));
+    threads = list_threads(gdb, answers, HELLO_THREADS, n_listed, error);
+    if (threads == NULL)
+        return FALSE;
+    if (facts->target != NULL && same_threads(threads, facts->threads))
+        return decode_vcpus(gdb, answers, HELLO_THREADS + n_listed, vcpus, error);
+
+    g_ptr_array_unref(facts->threads);
+    facts->threads = g_steal_pointer(&threads);
+    facts->n_threads_guess = facts->threads->len;
+    return (facts->target != NULL || learn_registers(gdb, error)) && read_vcpus(gdb, vcpus, error);
+}
+
+static gboolean
+all_ok(const GPtrArray *answers, const char *about, GError **error)
+{
+    for (guint i = 0; i < answers->len; i++)
+        if (strcmp(answer_at(answers, i)->str, "OK") != 0)
+            return set_answer_error(about, answer_at(answers, i), error);
+    return TRUE;
+}
+
+gboolean
+vmm_gdb_write(VmmGdb *gdb, GuestPa pa, const guint8 *data, gsize length, GError **error)
+{
+    gsize piece_bytes = (gdb->facts->packet_size - PACKET_OVERHEAD) / 2;
+    g_autoptr(GString) requests = g_string_sized_new(length * 2 + 1024);
+    g_autoptr(GPtrArray) answers = NULL;
+    guint n = 0;
+
+    if (!gdb->writes_are_physical) {
+        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,
+                            "this QEMU's gdb stub cannot write guest-physical memory (before QEMU 4.1)");
+        return FALSE;
+    }
+    for (gsize done = 0; done < length; n++) {
+        gsize piece = MIN(length - done, piece_bytes);
+        g_autoptr(GString) request = g_string_new(NULL);
+
+        g_string_printf(request, "M%" G_GINT64_MODIFIER "x,%" G_GSIZE_MODIFIER "x:", pa.value + done, piece);
+        vmm_gdb_append_hex(request, data + done, piece);
+        vmm_gdb_frame(requests, request->str, request->len);
+        done += piece;
+    }
+    answers = ask(gdb, requests, n, error);
+    return answers != NULL && all_ok(answers, "to write guest memory", error);
+}
+
+gboolean
+vmm_gdb_detach(VmmGdb *gdb, GError **error)
+{
+    g_autoptr(GString) requests = g_string_new(NULL);
+    g_autoptr(GPtrArray) answers = NULL;
+
+    /* The mode is the stub's, not the connection's: the next one to come expects virtual addresses. */
+    add_request(requests, "Qqemu.PhyMemMode:0");
+    add_request(requests, "D");
+    answers = ask(gdb, requests, 2, error);
+    return answers != NULL && (strcmp(answer_at(answers, 1)->str, "OK") == 0
+                               || set_answer_error("to let the guest run", answer_at(answers, 1), error));
+}

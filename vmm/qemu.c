@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vmm/qemu.h"
+
+#include "vmm/gdb.h"
+#include "vmm/json.h"
+#include "vmm/memory.h"
+#include "vmm/qemu-text.h"
+#include "vmm/stub.h"
+
+typedef struct {
+    VmmMonitor *monitor;
+    VmmGuard *guard;
+    VmmHostMemory *memory;
+    char *stub_directory;
+    VmmGdbFacts *gdb_facts;
+    guint n_vcpus;
+
+    /* During a pause: */
+    VmmStub *stub;
+    VmmGdb *gdb;
+    gint64 stood_since;             /* monotonic, us */
+} Qemu;
+
+static void
+qemu_close(gpointer self)
+{
+    Qemu *qemu = self;
+
+    vmm_gdb_free(qemu->gdb);
+    vmm_stub_free(qemu->stub);
+    /* Both hold the monitor's connection; it is free for others when this returns. */
+    vmm_guard_free(qemu->guard);
+    vmm_monitor_free(qemu->monitor);
+    vmm_host_memory_free(qemu->memory);
+    vmm_gdb_facts_free(qemu->gdb_facts);
+    g_free(qemu->stub_directory);
+    g_free(qemu);
+}
+
+static gboolean
+qemu_is_running(gpointer self, gboolean *running, char **state, GError **error)
+{
+    Qemu *qemu = self;
+
+    return vmm_monitor_run_state(qemu->monitor, running, state, error);
+}
+
+static gboolean
+qemu_read(gpointer self, const VmmExtent *extents, gsize n_extents, GError **error)
+{
+    Qemu *qemu = self;
+
+    return vmm_host_memory_read(qemu->memory, extents, n_extents, error);
+}
+
+static gboolean
+qemu_peek_vcpu(gpointer self, guint index, VmmVcpu *vcpu, GError **error)
+{
+    Qemu *qemu = self;
+    g_autofree char *text = vmm_monitor_hmp(qemu->monitor, "info registers", index, error);
+
+    vcpu->index = index;
+    return text != NULL && vmm_qemu_parse_registers(text, vcpu, error);
+}
+
+/* Words of query-migrate's status that mean that nothing is under way. */
+static const char *const idle_migrations[] = { "none", "completed", "failed", "cancelled", NULL };
+
+static gboolean
+check_not_migrating(Qemu *qemu, GError **error)
+{
+    g_autoptr(JsonNode) value = vmm_monitor_execute(qemu->monitor, "query-migrate", NULL, error);
+    const char *status = NULL;
+
+    if (value == NULL)
+        return FALSE;
+    if (JSON_NODE_HOLDS_OBJECT(value))
+        status = vmm_json_string(json_node_get_object(value), "status");
+    if (status == NULL || g_strv_contains(idle_migrations, status))
+        return TRUE;
+    g_set_error(error, VMM_ERROR, VMM_ERROR_BUSY, "the guest is being migrated or saved (%s); try again afterwards",
+                status);
+    return FALSE;
+}
+
+static gboolean
+check_running(Qemu *qemu, GError **error)
+{
+    g_autofree char *state = NULL;
+    gboolean running;
+
+    if (!vmm_monitor_run_state(qemu->monitor, &running, &state, error))
+        return FALSE;
+    if (!running)
+        g_set_error(error, VMM_ERROR, VMM_ERROR_BUSY,
+                    "the guest is not running (state: %s); whoever stopped it has to let it run first", state);
+    return running;
+}
+
+static gboolean
+open_stub(Qemu *qemu, GError **error)
+{
+    VmmGuardOrder order = { 0 };
+    uid_t owner;
+
+    if (!vmm_host_memory_owner(qemu->memory, &owner, error))
+        return FALSE;
+    qemu->stub = vmm_stub_new(qemu->monitor, qemu->stub_directory, owner, error);
+    if (qemu->stub == NULL)
+        return FALSE;
+    vmm_stub_describe(qemu->stub, &order);
+    if (vmm_stub_open(qemu->stub, error) && vmm_guard_arm(qemu->guard, &order, error))
+        return TRUE;
+    g_clear_pointer(&qemu->stub, vmm_stub_free);
+    return FALSE;
+}
+
+/* Detaching resumes the guest. If that does not work, the monitor is told to. */
+static gboolean
+resume_somehow(Qemu *qemu, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(JsonNode) done = NULL;
+    g_autofree char *state = NULL;
+    gboolean running = FALSE;
+
+    if (vmm_monitor_run_state(qemu->monitor, &running, &state, &cause) && running)
+        return TRUE;
+    done = vmm_monitor_execute(qemu->monitor, "cont", NULL, cause == NULL ? &cause : NULL);
+    if (done != NULL && vmm_monitor_run_state(qemu->monitor, &running, NULL, NULL) && running)
+        return TRUE;
+    g_set_error(error, VMM_ERROR, VMM_ERROR_LOST, "the guest could not be resumed (%s); look at it, and let it run with "
+                "'cont' in QEMU's monitor or with virsh resume",
+                cause != NULL ? cause->message : state != NULL ? state : "it stays paused");
+    return FALSE;
+}
+
+static gboolean
+qemu_resume(gpointer self, guint64 *stood_ns, GError **error)
+{
+    Qemu *qemu = self;
+    g_autoptr(GError) cause = NULL;
+    gboolean detached = qemu->gdb != NULL && vmm_gdb_detach(qemu->gdb, &cause);
+    gint64 resumed_at = g_get_monotonic_time();
+    gboolean resumed;
+
+    g_clear_pointer(&qemu->gdb, vmm_gdb_free);
+    if (!detached)
+        vmm_stub_close(qemu->stub);     /* so that no connection still on its way stops the guest after 'cont' */
+    resumed = resume_somehow(qemu, error);
+    if (!detached)
+        resumed_at = g_get_monotonic_time();
+    g_clear_pointer(&qemu->stub, vmm_stub_free);
+    if (!resumed)
+        return FALSE;
+    vmm_guard_disarm(qemu->guard);
+    if (stood_ns != NULL)
+        *stood_ns = (resumed_at - qemu->stood_since) * 1000;
+    return vmm_monitor_confirm_running(qemu->monitor, error);
+}
+
+static gboolean
+stop_and_look(Qemu *qemu, GArray *vcpus, GError **error)
+{
+    int fd;
+
+    qemu->stood_since = g_get_monotonic_time();
+    fd = vmm_stub_connect(qemu->stub, error);
+    if (fd < 0)
+        return FALSE;
+    qemu->gdb = vmm_gdb_new(fd, qemu->gdb_facts);
+    return vmm_gdb_begin(qemu->gdb, vcpus, error);
+}
+
+static gboolean
+qemu_pause(gpointer self, GArray *vcpus, GError **error)
+{
+    Qemu *qemu = self;
+    g_autoptr(GError) also = NULL;
+
+    if (!check_running(qemu, error) || !check_not_migrating(qemu, error) || !open_stub(qemu, error))
+        return FALSE;
+    if (stop_and_look(qemu, vcpus, error))
+        return TRUE;
+    if (!qemu_resume(qemu, NULL, &also))
+        g_prefix_error(error, "%s; before that: ", also->message);
+    return FALSE;
+}
+
+static gboolean
+qemu_write(gpointer self, GuestPa pa, const void *data, gsize length, GError **error)
+{
+    Qemu *qemu = self;
+
+    return vmm_gdb_write(qemu->gdb, pa, data, length, error);
+}
+
+static const VmmBackend qemu_backend = {
+    .kind = "QEMU",
+    .close = qemu_close,
+    .is_running = qemu_is_running,
+    .read = qemu_read,
+    .peek_vcpu = qemu_peek_vcpu,
+    .pause = qemu_pause,
+    .write = qemu_write,
+    .resume = qemu_resume,
+};
+
+static gboolean
+find_host_address(Qemu *qemu, guint64 pa, guint64 *hva, GError **error)
+{
+    g_autofree char *line = g_strdup_printf("gpa2hva 0x%" G_GINT64_MODIFIER "x", pa);
+    g_autofree char *text = vmm_monitor_hmp(qemu->monitor, line, -1, error);
+
+    return text != NULL && vmm_qemu_parse_gpa2hva(text, hva, error);
+}
+
+static gboolean
+add_region(Qemu *qemu, const VmmRange *range, GError **error)
+{
+    VmmHostRegion region = { .range = *range };
+    guint64 last_hva;
+
+    if (!find_host_address(qemu, range->start.value, &region.hva, error)
+        || !find_host_address(qemu, range->start.value + range->length - 1, &last_hva, error))
+        return FALSE;
+    if (last_hva - region.hva != range->length - 1) {
+        g_set_error(error, VMM_ERROR, VMM_ERROR_PROTOCOL, "QEMU's memory at guest-physical address 0x%"
+                    G_GINT64_MODIFIER "x is not in one piece: the guest's memory map changed meanwhile, try again",
+                    range->start.value);
+        return FALSE;
+    }
+    return vmm_host_memory_add(qemu->memory, &region, error);
+}
+
+static gboolean
+find_memory(Qemu *qemu, GError **error)
+{
+    g_autofree char *text = vmm_monitor_hmp(qemu->monitor, "info mtree -f", -1, error);
+    g_autoptr(GArray) ranges = text != NULL ? vmm_qemu_parse_mtree(text, error) : NULL;
+
+    for (guint i = 0; ranges != NULL && i < ranges->len; i++)
+        if (!add_region(qemu, &g_array_index(ranges, VmmRange, i), error))
+            return FALSE;
+    return ranges != NULL;
+}
+
+static gboolean
+count_vcpus(Qemu *qemu, GError **error)
+{
+    g_autoptr(JsonNode) value = vmm_monitor_execute(qemu->monitor, "query-cpus-fast", NULL, error);
+    g_autoptr(GPtrArray) vcpus = value != NULL ? vmm_json_objects(value) : NULL;
+
+    if (value == NULL)
+        return FALSE;
+    if (vcpus == NULL || vcpus->len == 0
+        || g_strcmp0(vmm_json_string(g_ptr_array_index(vcpus, 0), "target"), "x86_64") != 0) {
+        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED, "this is not an x86-64 machine");
+        return FALSE;
+    }
+    qemu->n_vcpus = vcpus->len;
+    return TRUE;
+}
+
+gboolean
+vmm_qemu_open(const VmmQemuParts *parts, VmmBackendInstance *instance, GError **error)
+{
+    Qemu *qemu = g_new0(Qemu, 1);
+
+    qemu->monitor = parts->monitor;
+    qemu->guard = parts->guard;
+    qemu->stub_directory = g_strdup(parts->stub_directory);
+    /* The process is held first and asked afterwards: an answer proves that it was still there when it was held. */
+    qemu->memory = vmm_host_memory_new(parts->pid, error);
+    if (qemu->memory == NULL || !count_vcpus(qemu, error) || !find_memory(qemu, error)) {
+        qemu_close(qemu);
+        return FALSE;
+    }
+    qemu->gdb_facts = vmm_gdb_facts_new(qemu->n_vcpus);
+    *instance = (VmmBackendInstance) {
+        .ops = &qemu_backend,
+        .self = qemu,
+        .name = g_strdup(parts->name),
+        .ranges = vmm_host_memory_ranges(qemu->memory),
+        .n_vcpus = qemu->n_vcpus,
+    };
+    return TRUE;
+}

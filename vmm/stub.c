@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vmm/stub.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "vmm/json.h"
+#include "vmm/machine.h"
+#include "vmm/socket.h"
+
+/* Short, as the directories of libvirt's domains can be nearly as long as a socket's path may be. */
+#define SOCKET_NAME "vlp.gdb"
+/* The name that QEMU itself gives to the stub's character device. */
+#define STUB_CHARDEV "gdb"
+
+struct VmmStub {
+    VmmMonitor *monitor;
+    char *directory;            /* ours, or NULL */
+    char *path;
+    gboolean is_open;
+};
+
+/* Root's directory is one that every user's QEMU can reach, whatever TMPDIR says here. */
+static char *
+make_directory(uid_t owner, GError **error)
+{
+    g_autofree char *directory = g_strdup(geteuid() == 0 ? "/run/virt-livepatch-XXXXXX" : "/tmp/virt-livepatch-XXXXXX");
+
+    if (g_mkdtemp_full(directory, 0700) == NULL) {
+        g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "cannot make a directory for the gdb stub's socket: %s",
+                    g_strerror(errno));
+        return NULL;
+    }
+    if (owner != geteuid() && chown(directory, owner, -1) != 0) {
+        g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "cannot give %s to QEMU's user %u: %s; run this as root",
+                    directory, (unsigned int)owner, g_strerror(errno));
+        rmdir(directory);
+        return NULL;
+    }
+    return g_steal_pointer(&directory);
+}
+
+VmmStub *
+vmm_stub_new(VmmMonitor *monitor, const char *directory, uid_t owner, GError **error)
+{
+    g_autoptr(VmmStub) stub = g_new0(VmmStub, 1);
+
+    stub->monitor = monitor;
+    if (directory == NULL) {
+        stub->directory = make_directory(owner, error);
+        if (stub->directory == NULL)
+            return NULL;
+    }
+    stub->path = g_build_filename(directory != NULL ? directory : stub->directory, SOCKET_NAME, NULL);
+    if (strlen(stub->path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
+        g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "%s is too long for a socket's path", stub->path);
+        return NULL;
+    }
+    return g_steal_pointer(&stub);
+}
+
+void
+vmm_stub_free(VmmStub *stub)
+{
+    if (stub == NULL)
+        return;
+    vmm_stub_close(stub);
+    if (stub->path != NULL)
+        unlink(stub->path);
+    if (stub->directory != NULL)
+        rmdir(stub->directory);
+    g_free(stub->path);
+    g_free(stub->directory);
+    g_free(stub);
+}
+
+void
+vmm_stub_describe(const VmmStub *stub, VmmGuardOrder *order)
+{
+    g_strlcpy(order->socket_path, stub->path, sizeof order->socket_path);
+    order->owns_directory = stub->directory != NULL;
+}
+
+static gboolean
+check_unused(VmmStub *stub, GError **error)
+{
+    g_autoptr(JsonNode) value = vmm_monitor_execute(stub->monitor, "query-chardev", NULL, error);
+    g_autoptr(GPtrArray) chardevs = NULL;
+
+    if (value == NULL)
+        return FALSE;
+    chardevs = vmm_json_objects(value);
+    for (guint i = 0; chardevs != NULL && i < chardevs->len; i++) {
+        JsonObject *chardev = g_ptr_array_index(chardevs, i);
+        const char *place = vmm_json_string(chardev, "filename");
+
+        if (g_strcmp0(vmm_json_string(chardev, "label"), STUB_CHARDEV) != 0)
+            continue;
+        g_set_error(error, VMM_ERROR, VMM_ERROR_BUSY, "somebody else uses the guest's gdb stub (%s); when they are done, "
+                    "or if nobody does any more, close it with 'gdbserver none' in QEMU's monitor",
+                    place != NULL ? place : "place unknown");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* PATH as a value in a QEMU option string, where a comma is doubled, in a quoted word of the human monitor. */
+static char *
+quote_path(const char *path)
+{
+    GString *quoted = g_string_new(NULL);
+
+    for (; *path != '\0'; path++) {
+        if (*path == '"' || *path == '\\')
+            g_string_append_c(quoted, '\\');
+        g_string_append_c(quoted, *path);
+        if (*path == ',')
+            g_string_append_c(quoted, ',');
+    }
+    return g_string_free(quoted, FALSE);
+}
+
+gboolean
+vmm_stub_open(VmmStub *stub, GError **error)
+{
+    g_autofree char *quoted = quote_path(stub->path);
+    g_autofree char *line = g_strdup_printf("gdbserver \"unix:%s,server=on,wait=off\"", quoted);
+    g_autofree char *answer = NULL;
+
+    if (!check_unused(stub, error))
+        return FALSE;
+    /* Also closed when the answer does not come: it may have been opened all the same. */
+    stub->is_open = TRUE;
+    answer = vmm_monitor_hmp(stub->monitor, line, -1, error);
+    if (answer == NULL)
+        return FALSE;
+    if (!g_str_has_prefix(answer, "Waiting for gdb connection")) {
+        stub->is_open = FALSE;
+        g_set_error(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED, "QEMU does not open its gdb stub on %s: %s", stub->path,
+                    *g_strstrip(answer) != '\0' ? answer : "no reason given");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+int
+vmm_stub_connect(VmmStub *stub, GError **error)
+{
+    return vmm_socket_connect(stub->path, error);
+}
+
+void
+vmm_stub_close(VmmStub *stub)
+{
+    g_autofree char *answer = NULL;
+
+    if (stub->is_open)
+        answer = vmm_monitor_hmp(stub->monitor, "gdbserver none", -1, NULL);
+    stub->is_open = FALSE;
+}
