@@ -33,6 +33,10 @@ typedef struct {
     guint32 index;
 } PatchFixup;
 
+/* PatchSite.arg of a jump label whose target lies in another section than the code (.text.unlikely): a fixup at the
+ * second byte of the site says where, though the code as it stands may be a nop. */
+#define PATCH_JUMP_BY_FIXUP G_MAXUINT64
+
 /* A stretch of code that the kernel rewrites while it boots or runs. */
 typedef enum {
     PATCH_SITE_FTRACE,          /* call __fentry__, or the five-byte nop it becomes */
@@ -147,6 +151,21 @@ PatchCode *patch_code_new(void);
 void patch_code_free(PatchCode *code);
 PatchSite *patch_site_new(PatchSiteKind kind, guint32 offset, guint32 length, guint64 arg);
 void patch_site_free(PatchSite *site);
+PatchChoice *patch_choice_new(guint32 feature);
+void patch_choice_free(PatchChoice *choice);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchObject, patch_object_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchCode, patch_code_free)
+
+/* Each adds one to its array in OBJECT, which owns it; its index is the array's last. Code, flags and parts are filled in
+ * by the caller. */
+PatchSection *patch_object_add_section(PatchObject *object, const char *name, guint64 size, guint64 alignment);
+PatchSymbol *patch_object_add_symbol(PatchObject *object, const char *name, gint32 section, guint64 value,
+                                     guint64 size);
+PatchOldFunction *patch_object_add_function(PatchObject *object, guint32 symbol);
+PatchPiece *patch_object_add_piece(PatchObject *object, const char *name, PatchPieceKind kind, guint64 alignment,
+                                   guint64 size);
+PatchReplacement *patch_object_add_replacement(PatchObject *object, guint32 function, guint32 piece,
+                                               PatchReason reason);
 
 const char *patch_site_kind_name(PatchSiteKind kind);
 
