@@ -12,9 +12,11 @@
 #define MIN_PACKET 256
 #define PACKET_OVERHEAD 64      /* of a memory write: framing, address and length */
 #define MAX_DOCUMENT (1024 * 1024)
-/* So many bytes of a document are asked for at a time, which every stub's packets hold, and so many pieces at once. */
+/* So many bytes of a document are asked for at a time, which every stub's packets hold, and so many pieces at once; the
+ * longest of QEMU's for x86-64 has 8 KiB. */
 #define DOCUMENT_PIECE 1536
-#define DOCUMENT_PIECES 16
+#define DOCUMENT_PIECES 6
+#define ROOT_DOCUMENT "target.xml"
 
 struct VmmGdbFacts {
     VmmGdbTarget *target;       /* NULL until it is known */
@@ -162,68 +164,72 @@ answer_at(const GPtrArray *answers, guint index)
 }
 
 static void
-add_document_requests(GString *requests, const char *name, gsize offset)
+add_document_request(GString *requests, const char *name, gsize offset)
 {
-    for (guint i = 0; i < DOCUMENT_PIECES; i++) {
-        g_autofree char *request = g_strdup_printf("qXfer:features:read:%s:%" G_GSIZE_MODIFIER "x,%x", name,
-                                                   offset + i * DOCUMENT_PIECE, DOCUMENT_PIECE);
+    g_autofree char *request = g_strdup_printf("qXfer:features:read:%s:%" G_GSIZE_MODIFIER "x,%x", name, offset,
+                                               DOCUMENT_PIECE);
 
-        add_request(requests, request);
-    }
+    add_request(requests, request);
 }
 
-/* Appends the pieces to DOCUMENT as far as they join. */
+/* Appends the pieces to DOCUMENT, up to the last one. */
 static gboolean
 join_pieces(const GPtrArray *answers, guint first, GString *document, gboolean *complete, GError **error)
 {
     *complete = FALSE;
-    for (guint i = first; i < first + DOCUMENT_PIECES && !*complete; i++) {
+    for (guint i = first; i < answers->len && !*complete; i++) {
         const GString *answer = answer_at(answers, i);
 
-        if (answer->str[0] != 'm' && answer->str[0] != 'l')
+        *complete = answer->str[0] == 'l';
+        if (!*complete && (answer->str[0] != 'm' || answer->len - 1 != DOCUMENT_PIECE))
             return set_answer_error("for its description of the registers", answer, error);
         g_string_append_len(document, answer->str + 1, answer->len - 1);
-        *complete = answer->str[0] == 'l';
-        if (!*complete && answer->len - 1 != DOCUMENT_PIECE)
-            return set_answer_error("for a piece of its description", answer, error);
     }
     return TRUE;
 }
 
-static GString *
-read_document(VmmGdb *gdb, const char *name, GError **error)
+/* Reads on where DOCUMENT ends. */
+static gboolean
+read_document(VmmGdb *gdb, const char *name, GString *document, GError **error)
 {
-    g_autoptr(GString) document = g_string_new(NULL);
     gboolean complete = FALSE;
 
     while (!complete) {
         g_autoptr(GString) requests = g_string_new(NULL);
         g_autoptr(GPtrArray) answers = NULL;
 
-        add_document_requests(requests, name, document->len);
+        for (guint i = 0; i < DOCUMENT_PIECES; i++)
+            add_document_request(requests, name, document->len + i * DOCUMENT_PIECE);
         answers = ask(gdb, requests, DOCUMENT_PIECES, error);
         if (answers == NULL || !join_pieces(answers, 0, document, &complete, error))
-            return NULL;
+            return FALSE;
         if (document->len > MAX_DOCUMENT) {
             g_set_error_literal(error, VMM_ERROR, VMM_ERROR_PROTOCOL, "the gdb stub's description has no end");
-            return NULL;
+            return FALSE;
         }
     }
-    return g_steal_pointer(&document);
+    return TRUE;
 }
 
-/* Documents are listed breadth-first, each once; NAMES grows while it is gone through. */
+/* HELLO ends with the answer to a request for the first piece of the root document. Its includes are gone through in
+ * their order; NAMES grows while it is gone through. */
 static gboolean
-learn_registers(VmmGdb *gdb, GError **error)
+learn_registers(VmmGdb *gdb, const GPtrArray *hello, GError **error)
 {
     g_autoptr(VmmGdbTarget) target = vmm_gdb_target_new();
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GString) root = g_string_new(NULL);
+    gboolean complete;
 
-    g_ptr_array_add(names, g_strdup("target.xml"));
+    if (!join_pieces(hello, hello->len - 1, root, &complete, error)
+        || (!complete && !read_document(gdb, ROOT_DOCUMENT, root, error))
+        || !vmm_gdb_target_add(target, root->str, root->len, names, error))
+        return FALSE;
     for (guint i = 0; i < names->len; i++) {
-        g_autoptr(GString) document = read_document(gdb, g_ptr_array_index(names, i), error);
+        g_autoptr(GString) document = g_string_new(NULL);
 
-        if (document == NULL || !vmm_gdb_target_add(target, document->str, document->len, names, error))
+        if (!read_document(gdb, g_ptr_array_index(names, i), document, error)
+            || !vmm_gdb_target_add(target, document->str, document->len, names, error))
             return FALSE;
     }
     if (!vmm_gdb_target_finish(target, error))
@@ -362,10 +368,11 @@ say_hello(VmmGdb *gdb, GError **error)
     add_request(requests, "qfThreadInfo");
     for (guint i = 0; i < facts->n_threads_guess; i++)
         add_request(requests, "qsThreadInfo");
-    if (facts->target != NULL) {
+    if (facts->target != NULL)
         add_register_requests(requests, facts->threads);
-        n += 2 * facts->threads->len;
-    }
+    else
+        add_document_request(requests, ROOT_DOCUMENT, 0);
+    n += facts->target != NULL ? 2 * facts->threads->len : 1;
     return ask(gdb, requests, n, error);
 }
 
@@ -390,7 +397,7 @@ vmm_gdb_begin(VmmGdb *gdb, GArray *vcpus, GError **error)
     g_ptr_array_unref(facts->threads);
     facts->threads = g_steal_pointer(&threads);
     facts->n_threads_guess = facts->threads->len;
-    return (facts->target != NULL || learn_registers(gdb, error)) && read_vcpus(gdb, vcpus, error);
+    return (facts->target != NULL || learn_registers(gdb, answers, error)) && read_vcpus(gdb, vcpus, error);
 }
 
 static gboolean
@@ -412,7 +419,7 @@ vmm_gdb_write(VmmGdb *gdb, GuestPa pa, const guint8 *data, gsize length, GError 
 
     if (!gdb->writes_are_physical) {
         g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,
-                            "this QEMU's gdb stub cannot write guest-physical memory (before QEMU 4.1)");
+                            "this QEMU is too old: its gdb stub cannot write guest-physical memory");
         return FALSE;
     }
     for (gsize done = 0; done < length; n++) {
