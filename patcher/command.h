@@ -24,13 +24,21 @@ typedef struct {
 } PatchCommand;
 
 extern const PatchCommand patch_cmd_create, patch_cmd_show, patch_cmd_check, patch_cmd_apply, patch_cmd_view,
-    patch_cmd_undo, patch_cmd_verify, patch_cmd_inspect, patch_cmd_symbols, patch_cmd_tasks,
+    patch_cmd_undo, patch_cmd_verify, patch_cmd_recover, patch_cmd_inspect, patch_cmd_symbols, patch_cmd_tasks,
     patch_cmd_stack;
 
 /* Parses a command's OPTIONS (may be NULL) and checks that MIN to MAX arguments are left, which are then in ARGV[1] to
  * ARGV[n]; returns how many, or -1 with PATCH_ERROR_USAGE. */
 int patch_cli_parse(const PatchCommand *command, const GOptionEntry *options, int argc, char **argv, int min, int max,
                     GError **error);
+
+/* Members of the object that is being built. Addresses are strings in hex, since JSON's numbers are too small. */
+void patch_json_string(JsonBuilder *json, const char *name, const char *value);
+void patch_json_int(JsonBuilder *json, const char *name, gint64 value);
+void patch_json_boolean(JsonBuilder *json, const char *name, gboolean value);
+void patch_json_address(JsonBuilder *json, const char *name, guint64 value);
+/* Begins an array; json_builder_end_array ends it. */
+void patch_json_array(JsonBuilder *json, const char *name);
 
 /* Prints what BUILDER holds as one line of JSON, and a newline. */
 void patch_cli_print_json(JsonBuilder *builder);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * check and apply, which differ in their last step only.
+ */
+#include "patcher/command.h"
+#include "patcher/commit.h"
+#include "patcher/guest.h"
+#include "patcher/plan-apply.h"
+#include "patcher/report.h"
+
+typedef struct {
+    PatchUpdate *update;
+    PatchGuest *guest;
+    PatchArena *arena;
+    PatchPlan *plan;
+} Job;
+
+static void
+job_clear(Job *job)
+{
+    g_clear_pointer(&job->plan, patch_plan_free);
+    g_clear_pointer(&job->arena, patch_arena_free);
+    g_clear_pointer(&job->guest, patch_guest_free);
+    g_clear_pointer(&job->update, patch_update_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Job, job_clear)
+
+static gboolean
+prepare(const PatchCli *cli, const char *name, const char *file, Job *job, GError **error)
+{
+    job->update = patch_update_read_file(file, error);
+    if (!job->update)
+        return FALSE;
+    job->guest = patch_guest_open(name, cli->uri, error);
+    if (!job->guest || !patch_guest_require_running(job->guest, error))
+        return FALSE;
+    job->arena = patch_arena_open(job->guest->kernel, error);
+    job->plan = job->arena ? patch_plan_apply(job->guest->kernel, job->arena, job->update, error) : NULL;
+    if (!job->plan) {
+        g_prefix_error(error, "%s: ", name);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+run_check(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
+{
+    g_auto(Job) job = { 0 };
+
+    if (patch_cli_parse(&patch_cmd_check, NULL, argc, argv, 2, 2, error) < 0 ||
+        !prepare(cli, argv[1], argv[2], &job, error))
+        return FALSE;
+    if (!patch_commit_rehearse(job.guest, job.plan, error)) {
+        g_prefix_error(error, "%s: ", argv[1]);
+        return FALSE;
+    }
+    patch_report_plan(cli, job.plan, vmm_machine_name(job.guest->machine));
+    return TRUE;
+}
+
+static gboolean
+run_apply(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
+{
+    double timeout_s = PATCH_DEFAULT_TIMEOUT_S;
+    const GOptionEntry options[] = { PATCH_TIMEOUT_OPTION(&timeout_s), G_OPTION_ENTRY_NULL };
+    PatchCommitReport report;
+    g_auto(Job) job = { 0 };
+
+    if (patch_cli_parse(&patch_cmd_apply, options, argc, argv, 2, 2, error) < 0 ||
+        !prepare(cli, argv[1], argv[2], &job, error))
+        return FALSE;
+    if (!patch_commit(job.guest, job.plan, timeout_s, &report, error)) {
+        g_prefix_error(error, "%s: ", argv[1]);
+        return FALSE;
+    }
+    patch_report_commit(cli, job.plan, vmm_machine_name(job.guest->machine), &report);
+    return TRUE;
+}
+
+const PatchCommand patch_cmd_check = {
+    "check", "GUEST UPDATE", "everything that apply does, short of changing the guest", run_check
+};
+
+const PatchCommand patch_cmd_apply = { "apply", "GUEST UPDATE", "apply an update; prints its id", run_apply };

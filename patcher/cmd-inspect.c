@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "patcher/arena.h"
+#include "patcher/command.h"
+#include "patcher/guest.h"
+
+typedef struct {
+    guint64 memory_bytes;
+    guint64 text_room, data_room;   /* bytes of unused kernel image */
+    guint n_installed, n_damaged;
+    char *state;
+} Findings;
+
+static gboolean
+gather(const PatchGuest *guest, Findings *findings, GError **error)
+{
+    const VmmReader *reader = vmm_machine_reader(guest->machine);
+    g_autoptr(PatchArena) arena = patch_arena_open(guest->kernel, error);
+    g_autoptr(GArray) holes = NULL;
+    const VmmRange *ranges;
+    gboolean running;
+    guint n_ranges;
+
+    if (!arena || !vmm_machine_is_running(guest->machine, &running, &findings->state, error))
+        return FALSE;
+    holes = intro_kernel_holes(guest->kernel, error);
+    if (!holes)
+        return FALSE;
+    for (guint i = 0; i < holes->len; i++) {
+        const IntroHole *hole = &g_array_index(holes, IntroHole, i);
+
+        *(hole->executable ? &findings->text_room : &findings->data_room) += hole->length;
+    }
+    ranges = vmm_reader_ranges(reader, &n_ranges);
+    for (guint i = 0; i < n_ranges; i++)
+        findings->memory_bytes += ranges[i].length;
+    findings->n_installed = patch_arena_records(arena)->len;
+    findings->n_damaged = patch_arena_damaged(arena)->len;
+    return TRUE;
+}
+
+static void
+print_text(const PatchGuest *guest, const Findings *findings)
+{
+    const IntroKernel *kernel = guest->kernel;
+    GPtrArray *modules = intro_kernel_modules(kernel);
+
+    g_print("guest:        %s (%s)\n", vmm_machine_name(guest->machine), findings->state);
+    g_print("kernel:       %s\n", intro_kernel_release(kernel));
+    g_print("version:      %s\n", intro_kernel_version(kernel));
+    g_print("build-id:     %s\n", intro_kernel_build_id(kernel));
+    g_print("text:         %#" G_GINT64_MODIFIER "x (KASLR offset %#" G_GINT64_MODIFIER "x)\n",
+            intro_kernel_text_start(kernel), intro_kernel_kaslr_offset(kernel));
+    g_print("vCPUs:        %u\n", vmm_reader_n_vcpus(vmm_machine_reader(guest->machine)));
+    g_print("memory:       %" G_GUINT64_FORMAT " MiB\n", findings->memory_bytes >> 20);
+    g_print("modules:      %u\n", modules->len);
+    for (guint i = 0; i < modules->len; i++) {
+        const IntroModule *module = modules->pdata[i];
+
+        g_print("  %-24s %8" G_GUINT64_FORMAT " at %#" G_GINT64_MODIFIER "x\n", module->name, module->size,
+                module->base);
+    }
+    g_print("patchable:    %s (unused kernel image: %" G_GUINT64_FORMAT " KiB for code, %" G_GUINT64_FORMAT
+            " KiB for data)\n", findings->text_room ? "yes" : "no", findings->text_room >> 10,
+            findings->data_room >> 10);
+    g_print("updates:      %u installed%s\n", findings->n_installed, findings->n_damaged ? ", and damaged records" : "");
+}
+
+static void
+add_modules(JsonBuilder *json, GPtrArray *modules)
+{
+    patch_json_array(json, "modules");
+    for (guint i = 0; i < modules->len; i++) {
+        const IntroModule *module = modules->pdata[i];
+
+        json_builder_begin_object(json);
+        patch_json_string(json, "name", module->name);
+        patch_json_int(json, "size", module->size);
+        patch_json_address(json, "base", module->base);
+        json_builder_end_object(json);
+    }
+    json_builder_end_array(json);
+}
+
+static void
+print_json(const PatchGuest *guest, const Findings *findings)
+{
+    const IntroKernel *kernel = guest->kernel;
+    g_autoptr(JsonBuilder) json = json_builder_new();
+
+    json_builder_begin_object(json);
+    patch_json_string(json, "guest", vmm_machine_name(guest->machine));
+    patch_json_string(json, "state", findings->state);
+    patch_json_string(json, "release", intro_kernel_release(kernel));
+    patch_json_string(json, "version", intro_kernel_version(kernel));
+    patch_json_string(json, "build_id", intro_kernel_build_id(kernel));
+    patch_json_address(json, "text", intro_kernel_text_start(kernel));
+    patch_json_address(json, "kaslr_offset", intro_kernel_kaslr_offset(kernel));
+    patch_json_int(json, "vcpus", vmm_reader_n_vcpus(vmm_machine_reader(guest->machine)));
+    patch_json_int(json, "memory_bytes", findings->memory_bytes);
+    add_modules(json, intro_kernel_modules(kernel));
+    patch_json_boolean(json, "patchable", findings->text_room > 0);
+    patch_json_int(json, "text_room_bytes", findings->text_room);
+    patch_json_int(json, "data_room_bytes", findings->data_room);
+    patch_json_int(json, "updates", findings->n_installed);
+    patch_json_int(json, "damaged_records", findings->n_damaged);
+    json_builder_end_object(json);
+    patch_cli_print_json(json);
+}
+
+static gboolean
+run(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
+{
+    g_autoptr(PatchGuest) guest = NULL;
+    Findings findings = { 0 };
+    g_autofree char *state = NULL;
+
+    if (patch_cli_parse(&patch_cmd_inspect, NULL, argc, argv, 1, 1, error) < 0)
+        return FALSE;
+    guest = patch_guest_open(argv[1], cli->uri, error);
+    if (!guest || !gather(guest, &findings, error))
+        return FALSE;
+    state = findings.state;
+    if (cli->json)
+        print_json(guest, &findings);
+    else
+        print_text(guest, &findings);
+    return TRUE;
+}
+
+const PatchCommand patch_cmd_inspect = {
+    "inspect", "GUEST", "kernel release, build-id, KASLR offset, vCPUs, modules, memory, patchability", run
+};

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "introspect/stack.h"
+#include "introspect/tasks.h"
+#include "patcher/command.h"
+#include "patcher/error.h"
+#include "patcher/guest.h"
+
+typedef struct {
+    const PatchGuest *guest;
+    JsonBuilder *json;          /* NULL for text */
+} Output;
+
+static void
+begin_text(const char *title, const IntroStack *stack)
+{
+    g_print("%s%s\n", title, stack->complete || stack->frames->len == 0 ? "" : ", not unwound to its end");
+}
+
+static void
+print_frame(const Output *output, const IntroFrame *frame)
+{
+    g_autofree char *text =
+        intro_symbols_describe(intro_kernel_symbols(output->guest->kernel), frame->pc, frame->is_return);
+
+    if (!output->json) {
+        g_print("[<0>] %s%s\n", frame->certain ? "" : "? ", text);
+        return;
+    }
+    json_builder_begin_object(output->json);
+    patch_json_address(output->json, "address", frame->pc);
+    patch_json_string(output->json, "where", text);
+    patch_json_boolean(output->json, "certain", frame->certain);
+    json_builder_end_object(output->json);
+}
+
+static void
+print_stack(const Output *output, const char *title, gint64 number, const char *name, const IntroStack *stack,
+            gboolean is_task)
+{
+    if (output->json) {
+        json_builder_begin_object(output->json);
+        patch_json_int(output->json, is_task ? "pid" : "vcpu", number);
+        patch_json_string(output->json, "name", name);
+        patch_json_boolean(output->json, "complete", stack->complete);
+        patch_json_array(output->json, "frames");
+    } else {
+        begin_text(title, stack);
+    }
+    for (guint i = 0; i < stack->frames->len; i++) {
+        const IntroFrame *frame = &g_array_index(stack->frames, IntroFrame, i);
+
+        if (!is_task || !intro_stack_is_scheduler(output->guest->kernel, frame->pc))
+            print_frame(output, frame);
+    }
+    if (output->json) {
+        json_builder_end_array(output->json);
+        json_builder_end_object(output->json);
+    }
+}
+
+/* The stack of a task that is running belongs to its vCPU. */
+static gboolean
+show_task(const Output *output, const IntroTask *task, GError **error)
+{
+    g_autoptr(IntroStack) stack = NULL;
+    g_autofree char *title = g_strdup_printf("task %d (%s)", task->pid, task->name);
+
+    if (task->on_cpu || task->stack == 0)
+        return TRUE;
+    stack = intro_stack_of_task(output->guest->kernel, task, error);
+    if (!stack) {
+        g_prefix_error(error, "%s: ", title);
+        return FALSE;
+    }
+    print_stack(output, title, task->pid, task->name, stack, TRUE);
+    return TRUE;
+}
+
+static gboolean
+show_vcpu(const Output *output, guint index, GError **error)
+{
+    g_autoptr(IntroStack) stack = NULL;
+    g_autofree char *title = NULL;
+    VmmVcpu vcpu;
+
+    if (!vmm_reader_peek_vcpu(vmm_machine_reader(output->guest->machine), index, &vcpu, error))
+        return FALSE;
+    title = g_strdup_printf("vCPU %u%s", index, vmm_vcpu_in_user_mode(&vcpu) ? " (in user mode)" : "");
+    stack = intro_stack_of_vcpu(output->guest->kernel, &vcpu, error);
+    if (!stack) {
+        g_prefix_error(error, "%s: ", title);
+        return FALSE;
+    }
+    print_stack(output, title, index, vmm_vcpu_in_user_mode(&vcpu) ? "user" : "kernel", stack, FALSE);
+    return TRUE;
+}
+
+static gboolean
+show_all(const Output *output, GPtrArray *tasks, GError **error)
+{
+    guint n_vcpus = vmm_reader_n_vcpus(vmm_machine_reader(output->guest->machine));
+
+    for (guint i = 0; i < tasks->len; i++) {
+        const IntroTask *task = tasks->pdata[i];
+        g_autoptr(GError) gone = NULL;
+
+        /* A task that has exited since the list was made is no failure. */
+        if (!task->is_idle && !show_task(output, task, &gone))
+            g_debug("%s", gone->message);
+    }
+    for (guint i = 0; i < n_vcpus; i++)
+        if (!show_vcpu(output, i, error))
+            return FALSE;
+    return TRUE;
+}
+
+static gboolean
+show_pid(const Output *output, GPtrArray *tasks, const char *text, GError **error)
+{
+    guint64 pid;
+
+    if (!g_ascii_string_to_unsigned(text, 10, 1, G_MAXINT32, &pid, NULL)) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "%s is not a process id", text);
+        return FALSE;
+    }
+    for (guint i = 0; i < tasks->len; i++) {
+        const IntroTask *task = tasks->pdata[i];
+
+        if ((guint64) task->pid != pid || task->is_idle)
+            continue;
+        if (!task->on_cpu)
+            return show_task(output, task, error);
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
+                    "task %s (%s) is running on CPU %u; its stack is that of the vCPU", text, task->name, task->cpu);
+        return FALSE;
+    }
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "the guest has no task %s", text);
+    return FALSE;
+}
+
+static gboolean
+run(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
+{
+    g_autoptr(PatchGuest) guest = NULL;
+    g_autoptr(GPtrArray) tasks = NULL;
+    g_autoptr(JsonBuilder) json = cli->json ? json_builder_new() : NULL;
+    Output output = { .json = json };
+    gboolean done = TRUE;
+    int n_arguments = patch_cli_parse(&patch_cmd_stack, NULL, argc, argv, 1, G_MAXINT, error);
+
+    if (n_arguments < 0)
+        return FALSE;
+    guest = patch_guest_open(argv[1], cli->uri, error);
+    tasks = guest ? intro_tasks(guest->kernel, error) : NULL;
+    if (!tasks)
+        return FALSE;
+    output.guest = guest;
+    if (json)
+        json_builder_begin_array(json);
+    for (int i = 2; done && i <= n_arguments; i++)
+        done = show_pid(&output, tasks, argv[i], error);
+    if (n_arguments == 1)
+        done = show_all(&output, tasks, error);
+    if (json && done) {
+        json_builder_end_array(json);
+        patch_cli_print_json(json);
+    }
+    return done;
+}
+
+const PatchCommand patch_cmd_stack = {
+    "stack", "GUEST [PID...]", "kernel stack of each sleeping task, as /proc/PID/stack, and of each vCPU", run
+};

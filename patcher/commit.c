@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "patcher/commit.h"
+
+#include <string.h>
+
+#include "patcher/error.h"
+#include "patcher/safety.h"
+
+#define FIRST_WAIT_US 2000
+#define LONGEST_WAIT_US 200000
+#define MAX_NAMED_BLOCKERS 8
+
+static void
+set_blocked(GError **error, const PatchPlan *plan, const GPtrArray *blockers)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    for (guint i = 0; i < MIN(blockers->len, MAX_NAMED_BLOCKERS); i++) {
+        const PatchBlocker *blocker = blockers->pdata[i];
+
+        g_string_append_printf(text, "%s%s (pid %d) is in %s, at %s%s", i ? "; " : "", blocker->name, blocker->pid,
+                               blocker->why, blocker->where, blocker->certain ? "" : " (perhaps)");
+    }
+    if (blockers->len > MAX_NAMED_BLOCKERS)
+        g_string_append_printf(text, "; and %u more", blockers->len - MAX_NAMED_BLOCKERS);
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
+                "no safe moment to %s update %s: %s. The guest is as it was; try again when they have left", plan->verb,
+                plan->record->id, text->str);
+}
+
+/* What is in the guest at a write's place. */
+static GBytes *
+read_place(const PatchGuest *guest, const PatchWrite *write, GError **error)
+{
+    gsize length = g_bytes_get_size(write->after), done = 0;
+    g_autofree guint8 *bytes = g_malloc(length);
+    g_autofree VmmExtent *extents = g_new(VmmExtent, write->mappings->len);
+
+    for (guint i = 0; i < write->mappings->len; i++) {
+        const IntroMapping *mapping = &g_array_index(write->mappings, IntroMapping, i);
+
+        extents[i] = (VmmExtent) { mapping->pa, bytes + done, mapping->length };
+        done += mapping->length;
+    }
+    if (!vmm_read_extents(vmm_machine_reader(guest->machine), extents, write->mappings->len, error))
+        return NULL;
+    return g_bytes_new_take(g_steal_pointer(&bytes), length);
+}
+
+static gboolean
+write_place(VmmPause *pause, const PatchWrite *write, GBytes *bytes, GError **error)
+{
+    const guint8 *data = g_bytes_get_data(bytes, NULL);
+
+    for (guint i = 0; i < write->mappings->len; i++) {
+        const IntroMapping *mapping = &g_array_index(write->mappings, IntroMapping, i);
+
+        if (!vmm_pause_write(pause, mapping->pa, data, mapping->length, error))
+            return FALSE;
+        data += mapping->length;
+    }
+    return TRUE;
+}
+
+/* What is there now, write by write, to go back to. */
+static GPtrArray *
+check_places(const PatchGuest *guest, const PatchPlan *plan, GError **error)
+{
+    g_autoptr(GPtrArray) places = g_ptr_array_new_with_free_func((GDestroyNotify) g_bytes_unref);
+
+    for (guint i = 0; i < plan->writes->len; i++) {
+        const PatchWrite *write = plan->writes->pdata[i];
+        GBytes *now = read_place(guest, write, error);
+
+        if (!now)
+            return NULL;
+        g_ptr_array_add(places, now);
+        if (write->before && !g_bytes_equal(now, write->before)) {
+            g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
+                        "the guest's memory at %#" G_GINT64_MODIFIER "x changed after it was looked at: somebody else "
+                        "is patching this guest. Nothing was written; try again", write->va);
+            return NULL;
+        }
+    }
+    return g_steal_pointer(&places);
+}
+
+/* Writes back what was there, last write first. */
+static void
+roll_back(VmmPause *pause, const PatchPlan *plan, const GPtrArray *places, guint n_begun, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+
+    for (guint i = n_begun; i > 0; i--)
+        if (!write_place(pause, plan->writes->pdata[i - 1], places->pdata[i - 1], &failure)) {
+            g_prefix_error(error, "the guest is half patched, since what was written could not be taken back either "
+                           "(%s); run recover: ", failure->message);
+            return;
+        }
+}
+
+static gboolean
+write_plan(const PatchGuest *guest, VmmPause *pause, const PatchPlan *plan, const GPtrArray *places, GError **error)
+{
+    guint n_begun = 0;
+    gboolean done = TRUE;
+
+    for (guint i = 0; done && i < plan->writes->len; i++) {
+        const PatchWrite *write = plan->writes->pdata[i];
+        g_autoptr(GBytes) now = NULL;
+
+        n_begun++;
+        done = write_place(pause, write, write->after, error);
+        if (done)
+            now = read_place(guest, write, error);
+        if (now && !g_bytes_equal(now, write->after))
+            g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED,
+                        "what was written at %#" G_GINT64_MODIFIER "x does not read back", write->va);
+        done = now && g_bytes_equal(now, write->after);
+    }
+    if (!done)
+        roll_back(pause, plan, places, n_begun, error);
+    return done;
+}
+
+typedef enum { MOMENT_SAFE, MOMENT_BLOCKED, MOMENT_FAILED } Moment;
+
+static Moment
+look(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GError **error)
+{
+    if (!patch_survey_look(survey, vcpus, n_vcpus, error))
+        return MOMENT_FAILED;
+    return patch_survey_blockers(survey)->len == 0 ? MOMENT_SAFE : MOMENT_BLOCKED;
+}
+
+static gboolean
+check_and_write(const PatchGuest *guest, VmmPause *pause, const PatchPlan *plan, GError **error)
+{
+    g_autoptr(GPtrArray) places = check_places(guest, plan, error);
+
+    return places && write_plan(guest, pause, plan, places, error);
+}
+
+/* One pause: look, and if nobody is in the way, write. */
+static Moment
+try_once(const PatchGuest *guest, const PatchPlan *plan, PatchSurvey *survey, PatchCommitReport *report, GError **error)
+{
+    g_autoptr(VmmPause) pause = vmm_pause_begin(guest->machine, error);
+    gint64 start = g_get_monotonic_time(), looked;
+    const VmmVcpu *vcpus;
+    guint n_vcpus;
+    Moment moment;
+
+    if (!pause)
+        return MOMENT_FAILED;
+    report->n_pauses++;
+    vcpus = vmm_pause_vcpus(pause, &n_vcpus);
+    moment = look(survey, vcpus, n_vcpus, error);
+    looked = g_get_monotonic_time();
+    report->look_ns = (looked - start) * 1000;
+    report->n_tasks_again = patch_survey_n_looked_at(survey);
+    if (moment == MOMENT_SAFE && !check_and_write(guest, pause, plan, error))
+        moment = MOMENT_FAILED;
+    report->write_ns = (g_get_monotonic_time() - looked) * 1000;
+    if (moment == MOMENT_FAILED)
+        return moment;
+    return vmm_pause_end(g_steal_pointer(&pause), &report->stood_ns, error) ? moment : MOMENT_FAILED;
+}
+
+gboolean
+patch_commit(const PatchGuest *guest, const PatchPlan *plan, double timeout_s, PatchCommitReport *report, GError **error)
+{
+    g_autoptr(PatchSurvey) survey = patch_survey_new(guest->kernel, plan->forbidden);
+    gint64 deadline = g_get_monotonic_time() + (gint64) (timeout_s * G_USEC_PER_SEC);
+    gulong wait = FIRST_WAIT_US;
+
+    *report = (PatchCommitReport) { 0 };
+    for (;;) {
+        Moment moment = look(survey, NULL, 0, error);
+
+        if (moment == MOMENT_SAFE)
+            moment = try_once(guest, plan, survey, report, error);
+        if (moment != MOMENT_BLOCKED)
+            return moment == MOMENT_SAFE;
+        if (g_get_monotonic_time() + (gint64) wait >= deadline)
+            break;
+        g_usleep(wait);
+        wait = MIN(wait * 2, LONGEST_WAIT_US);
+    }
+    set_blocked(error, plan, patch_survey_blockers(survey));
+    return FALSE;
+}
+
+gboolean
+patch_commit_rehearse(const PatchGuest *guest, const PatchPlan *plan, GError **error)
+{
+    g_autoptr(PatchSurvey) survey = patch_survey_new(guest->kernel, plan->forbidden);
+    Moment moment = look(survey, NULL, 0, error);
+
+    if (moment == MOMENT_BLOCKED)
+        set_blocked(error, plan, patch_survey_blockers(survey));
+    return moment == MOMENT_SAFE;
+}

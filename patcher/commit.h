@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Executes a plan at a safe moment: the only place that writes to a guest.
+ *
+ *     look (guest runs) --blocked--> wait, look again ... until the time is over: PATCH_ERROR_NOT_NOW
+ *       | clear
+ *     pause, look again at what ran since --blocked--> resume, wait, look again ...
+ *       | clear
+ *     compare what is there with what the plan expects --differs--> resume: PATCH_ERROR_NOT_NOW
+ *       | equal
+ *     write, read back --fails--> write back what was there, resume: PATCH_ERROR_FAILED
+ *       |
+ *     resume
+ */
+#ifndef PATCHER_COMMIT_H
+#define PATCHER_COMMIT_H
+
+#include "patcher/guest.h"
+#include "patcher/plan.h"
+
+typedef struct {
+    guint64 stood_ns;           /* how long the guest stood still, in the pause that counted */
+    guint64 look_ns, write_ns;  /* of it, spent on stacks and on memory */
+    guint n_pauses;             /* with those that found a task in the way */
+    guint n_tasks_again;        /* stacks that had to be looked at during the pause */
+} PatchCommitReport;
+
+/* TIMEOUT_S: seconds to try for. PATCH_ERROR_NOT_NOW names the tasks in the way, and where they are. */
+gboolean patch_commit(const PatchGuest *guest, const PatchPlan *plan, double timeout_s, PatchCommitReport *report,
+                      GError **error);
+
+/* One look without a pause and without writing: whether now would be a safe moment. PATCH_ERROR_NOT_NOW as above. */
+gboolean patch_commit_rehearse(const PatchGuest *guest, const PatchPlan *plan, GError **error);
+
+#endif

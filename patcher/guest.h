@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A guest as the commands use it: the machine and the kernel found in it.
+ */
+#ifndef PATCHER_GUEST_H
+#define PATCHER_GUEST_H
+
+#include "introspect/kernel.h"
+#include "vmm/machine.h"
+
+typedef struct {
+    VmmMachine *machine;
+    IntroKernel *kernel;
+} PatchGuest;
+
+/* Errors: VMM_ERROR and INTRO_ERROR, with the guest's name before them. */
+PatchGuest *patch_guest_open(const char *guest, const char *uri, GError **error);
+void patch_guest_free(PatchGuest *guest);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchGuest, patch_guest_free)
+
+/* PATCH_ERROR_NOT_NOW if the guest is not running: somebody else has paused it, or it is being moved. */
+gboolean patch_guest_require_running(const PatchGuest *guest, GError **error);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Places an object's new code and data at addresses, and makes of it what the kernel would make of its own code on this
+ * guest: fixups filled in, alternatives chosen by the guest's CPU, return sites as the guest's mitigations have them.
+ */
+#ifndef PATCHER_LINK_H
+#define PATCHER_LINK_H
+
+#include "introspect/kernel.h"
+#include "patcher/match.h"
+
+/* The size (bytes) of all of OBJECT's pieces that go to the text area (IS_DATA FALSE) or the data area, when the first
+ * may begin at OFFSET of its area; PIECE_OFFSETS gets each such piece's offset. */
+guint64 patch_link_layout(const PatchObject *object, gboolean is_data, guint64 offset, guint64 *piece_offsets);
+
+static inline gboolean
+patch_piece_is_data(const PatchPiece *piece)
+{
+    return piece->kind == PATCH_PIECE_DATA || piece->kind == PATCH_PIECE_BSS;
+}
+
+/*
+ * Fills BYTES (piece->size of them) with OBJECT->pieces[index] as it has to lie at PIECE_VAS[index]. PIECE_VAS holds
+ * the address of every piece of the object. PATCH_ERROR_DOES_NOT_FIT: a symbol that cannot be found, a value that does
+ * not fit its field, a construct that cannot be decided.
+ */
+gboolean patch_link_piece(const IntroKernel *kernel, const PatchResolved *resolved, guint32 index,
+                          const GuestVa *piece_vas, guint8 *bytes, GError **error);
+
+#endif

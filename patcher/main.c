@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The command line: global options, the table of commands, and the one place that decides the exit status.
+ */
+#include "config.h"
+
+#include <locale.h>
+#include <signal.h>
+
+#include "patcher/command.h"
+#include "patcher/error.h"
+
+static const PatchCommand *const commands[] = {
+    &patch_cmd_create, &patch_cmd_show, &patch_cmd_check, &patch_cmd_apply, &patch_cmd_view, &patch_cmd_undo,
+    &patch_cmd_verify, &patch_cmd_recover, &patch_cmd_inspect, &patch_cmd_symbols, &patch_cmd_tasks, &patch_cmd_stack,
+};
+
+static const PatchCommand *
+find_command(const char *name)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(commands); i++)
+        if (g_str_equal(commands[i]->name, name))
+            return commands[i];
+    return NULL;
+}
+
+static char *
+command_list(void)
+{
+    GString *text = g_string_new("Commands:\n");
+
+    for (gsize i = 0; i < G_N_ELEMENTS(commands); i++) {
+        g_autofree char *call = g_strdup_printf("%s %s", commands[i]->name, commands[i]->arguments);
+
+        if (strlen(call) > 28)
+            g_string_append_printf(text, "  %s\n  %-28s %s\n", call, "", commands[i]->summary);
+        else
+            g_string_append_printf(text, "  %-28s %s\n", call, commands[i]->summary);
+    }
+    g_string_append_printf(text, "  %-28s %s\n\n", "help [COMMAND]", "this text, or a command's");
+    g_string_append(text, "GUEST is a libvirt domain (name, id or UUID), or qmp:SOCKET for a QEMU monitor socket.\n"
+                    "Exit status: 0 done; 1 failed, and the guest is as it was; 2 wrong usage; 3 not now, try again;\n"
+                    "4 does not fit.");
+    return g_string_free(text, FALSE);
+}
+
+static gboolean
+show_help(GOptionContext *context, int argc, char **argv, GError **error)
+{
+    char *help_argv[] = { NULL, (char *) "--help", NULL };
+    const PatchCommand *command;
+    int status;
+
+    if (argc < 2) {
+        g_autofree char *text = g_option_context_get_help(context, TRUE, NULL);
+
+        g_print("%s", text);
+        return TRUE;
+    }
+    command = find_command(argv[1]);
+    if (!command) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "no command %s; see virt-livepatch help", argv[1]);
+        return FALSE;
+    }
+    help_argv[0] = argv[1];
+    return command->run(&(PatchCli) { 0 }, 2, help_argv, &status, error);
+}
+
+static gboolean
+parse_format(const char *format, PatchCli *cli, GError **error)
+{
+    cli->json = g_strcmp0(format, "json") == 0;
+    if (format && !cli->json && !g_str_equal(format, "text")) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "-o takes text or json before the command, not %s", format);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+run(int argc, char **argv, int *status, GError **error)
+{
+    PatchCli cli = { 0 };
+    g_autofree char *uri = NULL, *format = NULL, *program = NULL, *summary = command_list();
+    gboolean version = FALSE;
+    const GOptionEntry options[] = {
+        { "connect", 'c', 0, G_OPTION_ARG_STRING, &uri, "libvirt connection for guests given by domain", "URI" },
+        { "output", 'o', 0, G_OPTION_ARG_STRING, &format, "text for people (default), json for programs", "FORMAT" },
+        { "quiet", 'q', 0, G_OPTION_ARG_NONE, &cli.quiet, "say nothing but the result", NULL },
+        { "verbose", 'v', 0, G_OPTION_ARG_NONE, &cli.verbose, "say what is being done", NULL },
+        { "version", 0, 0, G_OPTION_ARG_NONE, &version, "print the version", NULL },
+        G_OPTION_ENTRY_NULL
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new("COMMAND [OPTION...] [ARGUMENT...]");
+    const PatchCommand *command;
+
+    g_set_prgname(PACKAGE_NAME);
+    g_option_context_set_strict_posix(context, TRUE);
+    g_option_context_set_summary(context, "Patches the kernel of a running KVM guest from its host.");
+    g_option_context_set_description(context, summary);
+    g_option_context_add_main_entries(context, options, NULL);
+    if (!g_option_context_parse(context, &argc, &argv, error) || !parse_format(format, &cli, error))
+        return FALSE;
+    cli.uri = uri;
+    if (version) {
+        g_print("%s\n", PACKAGE_STRING);
+        return TRUE;
+    }
+    if (argc < 2) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "no command; see virt-livepatch help");
+        return FALSE;
+    }
+    if (g_str_equal(argv[1], "help"))
+        return show_help(context, argc - 1, argv + 1, error);
+    command = find_command(argv[1]);
+    if (!command) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "no command %s; see virt-livepatch help", argv[1]);
+        return FALSE;
+    }
+    program = g_strdup_printf("%s %s", PACKAGE_NAME, command->name);
+    g_set_prgname(program);
+    return command->run(&cli, argc - 1, argv + 1, status, error);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_autoptr(GError) error = NULL;
+    int status = PATCH_EXIT_DONE;
+
+    setlocale(LC_ALL, "");
+    signal(SIGPIPE, SIG_IGN);
+    if (run(argc, argv, &status, &error))
+        return status;
+    g_printerr("virt-livepatch: %s\n", error->message);
+    return patch_exit_status(error);
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "patcher/record.h"
+
+#include <string.h>
+
+#include "patcher/error.h"
+
+/* Header, little-endian: magic (8), version (4), state (4), block bytes (8), record offset (8), record bytes (4), zero
+ * (4), the first 24 bytes of the SHA-256 of the record. */
+#define MAGIC "VLPblock"
+#define VERSION 1
+#define DIGEST_OFFSET 40
+#define DIGEST_BYTES 24
+#define MAX_BLOCK_BYTES (64 * 1024 * 1024)
+
+#define JUMP_TYPE "(sstttttayay)"
+#define PLACED_TYPE "(sytts)"
+#define RECORD_TYPE "(ssssasx(tt)(tt)a" JUMP_TYPE "a" PLACED_TYPE ")"
+
+void
+patch_jump_free(PatchJump *jump)
+{
+    g_free(jump->name);
+    g_free(jump->module);
+    g_clear_pointer(&jump->before, g_bytes_unref);
+    g_clear_pointer(&jump->jump, g_bytes_unref);
+    g_free(jump);
+}
+
+void
+patch_placed_free(PatchPlaced *placed)
+{
+    g_free(placed->name);
+    g_free(placed->sha256);
+    g_free(placed);
+}
+
+PatchRecord *
+patch_record_new(void)
+{
+    PatchRecord *record = g_new0(PatchRecord, 1);
+
+    record->jumps = g_ptr_array_new_with_free_func((GDestroyNotify) patch_jump_free);
+    record->placed = g_ptr_array_new_with_free_func((GDestroyNotify) patch_placed_free);
+    return record;
+}
+
+void
+patch_record_free(PatchRecord *record)
+{
+    if (!record)
+        return;
+    g_free(record->description);
+    g_free(record->kernel);
+    g_free(record->tool);
+    g_strfreev(record->cves);
+    g_ptr_array_unref(record->jumps);
+    g_ptr_array_unref(record->placed);
+    g_free(record);
+}
+
+static GVariant *
+bytes_variant(GBytes *bytes)
+{
+    return g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), 1);
+}
+
+static GVariant *
+little_endian(GVariant *value)
+{
+    g_autoptr(GVariant) sunk = g_variant_ref_sink(value);
+
+    return G_BYTE_ORDER == G_LITTLE_ENDIAN ? g_steal_pointer(&sunk) : g_variant_byteswap(sunk);
+}
+
+GBytes *
+patch_record_save(const PatchRecord *record)
+{
+    static const char *const no_cves[] = { NULL };
+    GVariantBuilder jumps, placed;
+    g_autoptr(GVariant) value = NULL;
+
+    g_variant_builder_init(&jumps, G_VARIANT_TYPE("a" JUMP_TYPE));
+    for (guint i = 0; i < record->jumps->len; i++) {
+        const PatchJump *jump = record->jumps->pdata[i];
+
+        g_variant_builder_add(&jumps, "(ssttttt@ay@ay)", jump->name, jump->module, jump->va, jump->size,
+                              jump->replacement_va, jump->replacement_size, jump->jump_va,
+                              bytes_variant(jump->before), bytes_variant(jump->jump));
+    }
+    g_variant_builder_init(&placed, G_VARIANT_TYPE("a" PLACED_TYPE));
+    for (guint i = 0; i < record->placed->len; i++) {
+        const PatchPlaced *piece = record->placed->pdata[i];
+
+        g_variant_builder_add(&placed, PLACED_TYPE, piece->name, (guchar) piece->kind, piece->va, piece->size,
+                              piece->sha256);
+    }
+    value = little_endian(g_variant_new("(ssss^asx(tt)(tt)a" JUMP_TYPE "a" PLACED_TYPE ")", record->id,
+                                        record->description, record->kernel, record->tool,
+                                        record->cves ? (const char *const *) record->cves : no_cves,
+                                        record->applied_at, record->block.va, record->block.length, record->data.va,
+                                        record->data.length, &jumps, &placed));
+    return g_variant_get_data_as_bytes(value);
+}
+
+static void
+digest(const guint8 *data, gsize length, guint8 out[DIGEST_BYTES])
+{
+    g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
+    guint8 whole[32];
+    gsize size = sizeof whole;
+
+    g_checksum_update(checksum, data, length);
+    g_checksum_get_digest(checksum, whole, &size);
+    memcpy(out, whole, DIGEST_BYTES);
+}
+
+static void
+put32(guint8 *at, guint32 value)
+{
+    value = GUINT32_TO_LE(value);
+    memcpy(at, &value, sizeof value);
+}
+
+static void
+put64(guint8 *at, guint64 value)
+{
+    value = GUINT64_TO_LE(value);
+    memcpy(at, &value, sizeof value);
+}
+
+static guint32
+get32(const guint8 *at)
+{
+    guint32 value;
+
+    memcpy(&value, at, sizeof value);
+    return GUINT32_FROM_LE(value);
+}
+
+static guint64
+get64(const guint8 *at)
+{
+    guint64 value;
+
+    memcpy(&value, at, sizeof value);
+    return GUINT64_FROM_LE(value);
+}
+
+void
+patch_record_fill_header(guint8 *header, PatchState state, guint64 block_bytes, guint64 record_offset, GBytes *record)
+{
+    gsize length;
+    const guint8 *data = g_bytes_get_data(record, &length);
+
+    memset(header, 0, PATCH_BLOCK_HEADER_BYTES);
+    memcpy(header, MAGIC, 8);
+    put32(header + 8, VERSION);
+    put32(header + PATCH_BLOCK_STATE_OFFSET, state);
+    put64(header + 16, block_bytes);
+    put64(header + 24, record_offset);
+    put32(header + 32, length);
+    digest(data, length, header + DIGEST_OFFSET);
+}
+
+gboolean
+patch_record_is_header(const guint8 *header, guint64 *block_bytes)
+{
+    guint64 length = get64(header + 16);
+
+    if (memcmp(header, MAGIC, 8) != 0 || get32(header + 8) != VERSION)
+        return FALSE;
+    if (length == 0 || length > MAX_BLOCK_BYTES || length % PATCH_PAGE_BYTES != 0)
+        return FALSE;
+    *block_bytes = length;
+    return TRUE;
+}
+
+static GBytes *
+bytes_of(GVariant *value)
+{
+    return g_variant_get_data_as_bytes(value);
+}
+
+static void
+load_jumps(PatchRecord *record, GVariantIter *iter)
+{
+    const char *name, *module;
+    GuestVa va, replacement_va, jump_va;
+    guint64 size, replacement_size;
+    GVariant *before, *after;
+
+    while (g_variant_iter_loop(iter, "(&s&sttttt@ay@ay)", &name, &module, &va, &size, &replacement_va,
+                               &replacement_size, &jump_va, &before, &after)) {
+        PatchJump *jump = g_new0(PatchJump, 1);
+
+        *jump = (PatchJump) {
+            .name = g_strdup(name), .module = g_strdup(module), .va = va, .size = size,
+            .replacement_va = replacement_va, .replacement_size = replacement_size, .jump_va = jump_va,
+            .before = bytes_of(before), .jump = bytes_of(after),
+        };
+        g_ptr_array_add(record->jumps, jump);
+    }
+}
+
+static void
+load_placed(PatchRecord *record, GVariantIter *iter)
+{
+    const char *name, *sha256;
+    GuestVa va;
+    guint64 size;
+    guchar kind;
+
+    while (g_variant_iter_loop(iter, "(&sytt&s)", &name, &kind, &va, &size, &sha256)) {
+        PatchPlaced *placed = g_new0(PatchPlaced, 1);
+
+        *placed = (PatchPlaced) {
+            .name = g_strdup(name), .kind = kind, .va = va, .size = size, .sha256 = g_strdup(sha256),
+        };
+        g_ptr_array_add(record->placed, placed);
+    }
+}
+
+static gboolean
+within(const PatchArea *area, GuestVa va, guint64 length)
+{
+    return va >= area->va && length <= area->length && va - area->va <= area->length - length;
+}
+
+/* A record is the guest's word. What it says of itself has to hang together before any of it is acted on. */
+static gboolean
+is_consistent(const PatchRecord *record, GuestVa va, guint64 block_bytes)
+{
+    if (record->block.va != va || record->block.length != block_bytes)
+        return FALSE;
+    for (guint i = 0; i < record->jumps->len; i++) {
+        const PatchJump *jump = record->jumps->pdata[i];
+        gsize length = g_bytes_get_size(jump->jump);
+
+        if (length == 0 || length > 16 || g_bytes_get_size(jump->before) != length)
+            return FALSE;
+        if (!within(&(PatchArea) { jump->va, jump->size }, jump->jump_va, length) ||
+            !within(&record->block, jump->replacement_va, jump->replacement_size))
+            return FALSE;
+    }
+    for (guint i = 0; i < record->placed->len; i++) {
+        const PatchPlaced *placed = record->placed->pdata[i];
+        gboolean is_data = placed->kind == PATCH_PIECE_DATA || placed->kind == PATCH_PIECE_BSS;
+
+        if (!within(is_data ? &record->data : &record->block, placed->va, placed->size))
+            return FALSE;
+    }
+    return record->jumps->len > 0;
+}
+
+static PatchRecord *
+load_body(GBytes *body)
+{
+    g_autoptr(GVariant) raw = g_variant_ref_sink(g_variant_new_from_bytes(G_VARIANT_TYPE(RECORD_TYPE), body, FALSE));
+    g_autoptr(GVariant) value = G_BYTE_ORDER == G_LITTLE_ENDIAN ? g_variant_ref(raw) : g_variant_byteswap(raw);
+    g_autoptr(PatchRecord) record = patch_record_new();
+    g_autoptr(GVariantIter) jumps = NULL, placed = NULL;
+    const char *id;
+
+    if (!g_variant_is_normal_form(value))
+        return NULL;
+    g_variant_get(value, "(&ssss^asx(tt)(tt)a" JUMP_TYPE "a" PLACED_TYPE ")", &id, &record->description,
+                  &record->kernel, &record->tool, &record->cves, &record->applied_at, &record->block.va,
+                  &record->block.length, &record->data.va, &record->data.length, &jumps, &placed);
+    if (strlen(id) != PATCH_ID_LENGTH || strspn(id, "abcdefghijklmnopqrstuvwxyz234567") != PATCH_ID_LENGTH)
+        return NULL;
+    g_strlcpy(record->id, id, sizeof record->id);
+    load_jumps(record, jumps);
+    load_placed(record, placed);
+    return g_steal_pointer(&record);
+}
+
+PatchRecord *
+patch_record_load(GuestVa va, const guint8 *block, gsize length, GError **error)
+{
+    g_autoptr(PatchRecord) record = NULL;
+    g_autoptr(GBytes) body = NULL;
+    guint8 expected[DIGEST_BYTES];
+    guint64 block_bytes, offset;
+    guint32 body_bytes, state;
+
+    if (length < PATCH_BLOCK_HEADER_BYTES || !patch_record_is_header(block, &block_bytes) || block_bytes != length) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "no patch record at %#" G_GINT64_MODIFIER "x", va);
+        return NULL;
+    }
+    state = get32(block + PATCH_BLOCK_STATE_OFFSET);
+    offset = get64(block + 24);
+    body_bytes = get32(block + 32);
+    if (state >= PATCH_STATE_PREPARING && state <= PATCH_STATE_REMOVING &&
+        offset >= PATCH_BLOCK_HEADER_BYTES && offset % 8 == 0 && offset <= length && body_bytes <= length - offset) {
+        digest(block + offset, body_bytes, expected);
+        if (memcmp(expected, block + DIGEST_OFFSET, DIGEST_BYTES) == 0) {
+            body = g_bytes_new(block + offset, body_bytes);
+            record = load_body(body);
+        }
+    }
+    if (!record || !is_consistent(record, va, block_bytes)) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED,
+                    "the patch record at %#" G_GINT64_MODIFIER "x in the guest is damaged; nothing can be concluded "
+                    "from it, and the update it stood for can only be removed by a reboot", va);
+        return NULL;
+    }
+    record->state = state;
+    return g_steal_pointer(&record);
+}

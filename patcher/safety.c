@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "patcher/safety.h"
+
+#include "introspect/stack.h"
+#include "introspect/vcpus.h"
+
+/* What the last look at a sleeping task saw; it holds for as long as the task has not run. */
+typedef struct {
+    gint32 pid;
+    guint64 switches;
+    GuestVa sp;
+    guint round;                /* of the look that last found the task there */
+    GPtrArray *blockers;        /* of PatchBlocker */
+} Look;
+
+struct PatchSurvey {
+    const IntroKernel *kernel;
+    const GPtrArray *forbidden;
+    GHashTable *looks;          /* address of task -> Look */
+    GPtrArray *blockers;        /* of PatchBlocker, all of this round */
+    GArray *hidden;             /* of PatchForbidden: where return addresses are replaced by a tracer's */
+    guint round, n_looked_at;
+};
+
+static void
+blocker_free(PatchBlocker *blocker)
+{
+    g_free(blocker->name);
+    g_free(blocker->where);
+    g_free(blocker->why);
+    g_free(blocker);
+}
+
+static PatchBlocker *
+blocker_copy(const PatchBlocker *blocker)
+{
+    PatchBlocker *copy = g_memdup2(blocker, sizeof *blocker);
+
+    copy->name = g_strdup(blocker->name);
+    copy->where = g_strdup(blocker->where);
+    copy->why = g_strdup(blocker->why);
+    return copy;
+}
+
+static GPtrArray *
+new_blockers(void)
+{
+    return g_ptr_array_new_with_free_func((GDestroyNotify) blocker_free);
+}
+
+static void
+look_free(Look *look)
+{
+    g_clear_pointer(&look->blockers, g_ptr_array_unref);
+    g_free(look);
+}
+
+/* A function that is being traced at its return has its caller's address replaced by one of these on the stack. */
+static GArray *
+find_hiding_places(const IntroKernel *kernel)
+{
+    static const char *const names[] = {
+        "return_to_handler", "arch_rethook_trampoline", "__kretprobe_trampoline", "kretprobe_trampoline",
+    };
+    GArray *found = g_array_new(FALSE, FALSE, sizeof(PatchForbidden));
+
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+        GuestVa va;
+
+        if (intro_symbols_address(intro_kernel_symbols(kernel), names[i], &va, NULL)) {
+            const IntroSymbol *symbol = intro_symbols_at(intro_kernel_symbols(kernel), va, NULL);
+            PatchForbidden place = { (char *) "a call that is being traced", va, symbol->size, 0 };
+
+            g_array_append_val(found, place);
+        }
+    }
+    return found;
+}
+
+PatchSurvey *
+patch_survey_new(const IntroKernel *kernel, const GPtrArray *forbidden)
+{
+    PatchSurvey *survey = g_new0(PatchSurvey, 1);
+
+    survey->kernel = kernel;
+    survey->forbidden = forbidden;
+    survey->looks = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, (GDestroyNotify) look_free);
+    survey->blockers = new_blockers();
+    survey->hidden = find_hiding_places(kernel);
+    return survey;
+}
+
+void
+patch_survey_free(PatchSurvey *survey)
+{
+    if (!survey)
+        return;
+    g_hash_table_unref(survey->looks);
+    g_ptr_array_unref(survey->blockers);
+    g_array_unref(survey->hidden);
+    g_free(survey);
+}
+
+/* A return address belongs to the call before it, which may be a function's last instruction. */
+static gboolean
+is_inside(const PatchForbidden *forbidden, const IntroFrame *frame)
+{
+    GuestVa pc = frame->is_return ? frame->pc - 1 : frame->pc;
+
+    if (frame->pc >= forbidden->va && frame->pc <= forbidden->open_until)
+        return FALSE;
+    return pc >= forbidden->va && pc - forbidden->va < forbidden->length;
+}
+
+static const PatchForbidden *
+find_forbidden(const PatchSurvey *survey, const IntroFrame *frame)
+{
+    for (guint i = 0; i < survey->forbidden->len; i++)
+        if (is_inside(survey->forbidden->pdata[i], frame))
+            return survey->forbidden->pdata[i];
+    for (guint i = 0; i < survey->hidden->len; i++)
+        if (is_inside(&g_array_index(survey->hidden, PatchForbidden, i), frame))
+            return &g_array_index(survey->hidden, PatchForbidden, i);
+    return NULL;
+}
+
+static void
+judge(const PatchSurvey *survey, const IntroStack *stack, gint32 pid, const char *name, GPtrArray *blockers)
+{
+    for (guint i = 0; i < stack->frames->len; i++) {
+        const IntroFrame *frame = &g_array_index(stack->frames, IntroFrame, i);
+        const PatchForbidden *forbidden = find_forbidden(survey, frame);
+        PatchBlocker *blocker;
+
+        if (!forbidden)
+            continue;
+        blocker = g_new0(PatchBlocker, 1);
+        *blocker = (PatchBlocker) {
+            .pid = pid, .name = g_strdup(name), .why = g_strdup(forbidden->name), .certain = frame->certain,
+            .where = intro_symbols_describe(intro_kernel_symbols(survey->kernel), frame->pc, frame->is_return),
+        };
+        g_ptr_array_add(blockers, blocker);
+        return;
+    }
+}
+
+static gboolean
+is_unchanged(const Look *look, const IntroTask *task)
+{
+    return look && !task->on_cpu && look->pid == task->pid && look->switches == task->switches && look->sp == task->sp;
+}
+
+/* While the guest runs, a task may wake up as its stack is read; such a look counts for nothing. */
+static gboolean
+slept_throughout(const PatchSurvey *survey, const IntroTask *task)
+{
+    g_autoptr(IntroTask) again = intro_task_read(survey->kernel, task->task, NULL);
+
+    return again && !again->on_cpu && again->pid == task->pid && again->switches == task->switches &&
+           again->sp == task->sp;
+}
+
+static Look *
+look_at(PatchSurvey *survey, const IntroTask *task, GError **error)
+{
+    g_autoptr(IntroStack) stack = intro_stack_of_task(survey->kernel, task, error);
+    Look *look;
+
+    if (!stack)
+        return NULL;
+    survey->n_looked_at++;
+    look = g_new0(Look, 1);
+    *look = (Look) { .pid = task->pid, .switches = task->switches, .sp = task->sp, .blockers = new_blockers() };
+    judge(survey, stack, task->pid, task->name, look->blockers);
+    return look;
+}
+
+/* IS_PAUSED: what cannot be read now never can be, and is an error. */
+static gboolean
+visit(PatchSurvey *survey, const IntroTask *task, gboolean is_paused, GError **error)
+{
+    Look *look = g_hash_table_lookup(survey->looks, &task->task);
+    g_autoptr(GError) unreadable = NULL;
+
+    if (task->stack == 0 || (task->on_cpu && !is_paused))
+        return TRUE;
+    if (!is_unchanged(look, task)) {
+        look = look_at(survey, task, &unreadable);
+        if (!look && is_paused) {
+            g_propagate_prefixed_error(error, g_steal_pointer(&unreadable), "stack of task %d (%s): ", task->pid,
+                                       task->name);
+            return FALSE;
+        }
+        if (!look)
+            return TRUE;
+        if (!is_paused && !slept_throughout(survey, task)) {
+            look_free(look);
+            return TRUE;
+        }
+        g_hash_table_replace(survey->looks, g_memdup2(&task->task, sizeof task->task), look);
+    }
+    look->round = survey->round;
+    for (guint i = 0; i < look->blockers->len; i++)
+        g_ptr_array_add(survey->blockers, blocker_copy(look->blockers->pdata[i]));
+    return TRUE;
+}
+
+static const IntroTask *
+find_task(const GPtrArray *tasks, GuestVa va)
+{
+    for (guint i = 0; i < tasks->len; i++) {
+        const IntroTask *task = tasks->pdata[i];
+
+        if (task->task == va)
+            return task;
+    }
+    return NULL;
+}
+
+static const IntroTask *
+task_of_stack(const GPtrArray *tasks, GuestVa sp)
+{
+    for (guint i = 0; i < tasks->len; i++) {
+        const IntroTask *task = tasks->pdata[i];
+
+        if (task->stack && sp >= task->stack && sp - task->stack < task->stack_bytes)
+            return task;
+    }
+    return NULL;
+}
+
+/*
+ * The task whose stack a vCPU's registers stand for: the one whose stack it is on; or, in user mode and on the stacks
+ * of interrupts, the current one. A task being switched away from is neither, and its saved stack pointer is good.
+ */
+static const IntroTask *
+task_of_vcpu(const PatchSurvey *survey, const GPtrArray *tasks, const VmmVcpu *vcpu)
+{
+    const IntroTask *task = vmm_vcpu_in_user_mode(vcpu) ? NULL : task_of_stack(tasks, vcpu->gpr[VMM_RSP]);
+    GuestVa current;
+    guint cpu;
+
+    if (!task && intro_vcpu_number(survey->kernel, vcpu, &cpu, NULL) &&
+        intro_cpu_current_task(survey->kernel, cpu, &current, NULL))
+        task = find_task(tasks, current);
+    return task;
+}
+
+static gboolean
+visit_vcpus(PatchSurvey *survey, const GPtrArray *tasks, const VmmVcpu *vcpus, guint n_vcpus, GHashTable *covered,
+            GError **error)
+{
+    for (guint i = 0; i < n_vcpus; i++) {
+        const IntroTask *task = task_of_vcpu(survey, tasks, &vcpus[i]);
+        g_autoptr(IntroStack) stack = intro_stack_of_vcpu(survey->kernel, &vcpus[i], error);
+
+        if (!stack) {
+            g_prefix_error(error, "stack of vCPU %u: ", vcpus[i].index);
+            return FALSE;
+        }
+        survey->n_looked_at++;
+        judge(survey, stack, task ? task->pid : -1, task ? task->name : "?", survey->blockers);
+        if (task)
+            g_hash_table_add(covered, (gpointer) task);
+    }
+    return TRUE;
+}
+
+static gboolean
+is_stale(gpointer key, gpointer value, gpointer survey)
+{
+    return ((const Look *) value)->round != ((const PatchSurvey *) survey)->round;
+}
+
+gboolean
+patch_survey_look(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GError **error)
+{
+    g_autoptr(GPtrArray) tasks = intro_tasks(survey->kernel, error);
+    g_autoptr(GHashTable) covered = g_hash_table_new(NULL, NULL);
+
+    if (!tasks)
+        return FALSE;
+    survey->round++;
+    survey->n_looked_at = 0;
+    g_ptr_array_set_size(survey->blockers, 0);
+    if (vcpus && !visit_vcpus(survey, tasks, vcpus, n_vcpus, covered, error))
+        return FALSE;
+    for (guint i = 0; i < tasks->len; i++)
+        if (!g_hash_table_contains(covered, tasks->pdata[i]) &&
+            !visit(survey, tasks->pdata[i], vcpus != NULL, error))
+            return FALSE;
+    g_hash_table_foreach_remove(survey->looks, is_stale, survey);
+    return TRUE;
+}
+
+GPtrArray *
+patch_survey_blockers(const PatchSurvey *survey)
+{
+    return survey->blockers;
+}
+
+guint
+patch_survey_n_looked_at(const PatchSurvey *survey)
+{
+    return survey->n_looked_at;
+}

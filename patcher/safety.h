@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Is any task or vCPU inside code that must not be in use?
+ *
+ * A survey looks at every task's stack while the guest runs. The check during the pause then looks again only at tasks
+ * that have run since, at new ones, and at the vCPUs.
+ */
+#ifndef PATCHER_SAFETY_H
+#define PATCHER_SAFETY_H
+
+#include "introspect/kernel.h"
+#include "introspect/tasks.h"
+#include "patcher/plan.h"
+#include "vmm/vcpu.h"
+
+typedef struct PatchSurvey PatchSurvey;
+
+/* A task that stands in the way. */
+typedef struct {
+    gint32 pid;
+    char *name;
+    char *where;                /* function and place, as "pipe_read+0x1a3/0x3f0" */
+    char *why;                  /* the forbidden code's name */
+    gboolean certain;           /* unwound; else a word of its stack looks like it */
+} PatchBlocker;
+
+/* FORBIDDEN (of PatchForbidden) and KERNEL are borrowed. Nothing is looked at yet. */
+PatchSurvey *patch_survey_new(const IntroKernel *kernel, const GPtrArray *forbidden);
+void patch_survey_free(PatchSurvey *survey);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchSurvey, patch_survey_free)
+
+/*
+ * Looks at all tasks that may have run since the last look. With VCPUS, the guest has to be paused and these are its
+ * vCPUs, and what stands afterwards is true of this moment; without, running tasks are passed over, and what stands is
+ * a first look.
+ */
+gboolean patch_survey_look(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GError **error);
+
+/* Who is in the way, by pid: of PatchBlocker; owned by the survey, valid until the next look. */
+GPtrArray *patch_survey_blockers(const PatchSurvey *survey);
+
+/* How many stacks the last look unwound. */
+guint patch_survey_n_looked_at(const PatchSurvey *survey);
+
+#endif
