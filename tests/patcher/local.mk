@@ -4,3 +4,8 @@ TESTS += tests/patcher/test-update
 tests_patcher_test_update_SOURCES = tests/patcher/test-update.c tests/patcher/sample-update.c \
 	tests/patcher/sample-update.h
 tests_patcher_test_update_LDADD = libpatcher.a libintrospect.a libvmm.a $(VMM_LIBS)
+
+check_PROGRAMS += tests/patcher/test-record
+TESTS += tests/patcher/test-record
+tests_patcher_test_record_SOURCES = tests/patcher/test-record.c
+tests_patcher_test_record_LDADD = libpatcher.a libintrospect.a libvmm.a $(VMM_LIBS)

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <string.h>
+
+#include "patcher/error.h"
+#include "patcher/record.h"
+
+#define VA 0xffffffff9d002000
+#define DATA_VA 0xffffffff9e400000
+#define STATE_BYTE PATCH_BLOCK_STATE_OFFSET
+
+static PatchRecord *
+sample_record(void)
+{
+    static const char *const cves[] = { "CVE-2026-1", "CVE-2026-2", NULL };
+    PatchRecord *record = patch_record_new();
+    PatchJump *jump = g_new0(PatchJump, 1);
+    PatchPlaced *text = g_new0(PatchPlaced, 1), *data = g_new0(PatchPlaced, 1);
+
+    g_strlcpy(record->id, "abcdef27", sizeof record->id);
+    record->description = g_strdup("a fix");
+    record->kernel = g_strdup("6.1.192");
+    record->tool = g_strdup("virt-livepatch test");
+    record->cves = g_strdupv((char **) cves);
+    record->applied_at = 1790000000;
+    record->block = (PatchArea) { VA, PATCH_PAGE_BYTES };
+    record->data = (PatchArea) { DATA_VA, PATCH_PAGE_BYTES };
+    *jump = (PatchJump) {
+        .name = g_strdup("uptime_proc_show"), .module = g_strdup(""), .va = 0xffffffff9c123450, .size = 0x123,
+        .replacement_va = VA + 64, .replacement_size = 0x200, .jump_va = 0xffffffff9c123455,
+        .before = g_bytes_new_static("\x41\x57\x41\x56\x55", 5), .jump = g_bytes_new_static("\xe9\x01\x02\x03\x04", 5),
+    };
+    g_ptr_array_add(record->jumps, jump);
+    *text = (PatchPlaced) { g_strdup("uptime_proc_show"), PATCH_PIECE_TEXT, VA + 64, 0x200, g_strnfill(64, 'a') };
+    *data = (PatchPlaced) { g_strdup("counter"), PATCH_PIECE_DATA, DATA_VA + 8, 8, g_strdup("") };
+    g_ptr_array_add(record->placed, text);
+    g_ptr_array_add(record->placed, data);
+    return record;
+}
+
+/* A block as apply writes it. */
+static guint8 *
+sample_block(const PatchRecord *record)
+{
+    guint8 *block = g_malloc(record->block.length);
+    g_autoptr(GBytes) body = patch_record_save(record);
+
+    memset(block, PATCH_EMPTY_TEXT, record->block.length);
+    memcpy(block + 1024, g_bytes_get_data(body, NULL), g_bytes_get_size(body));
+    patch_record_fill_header(block, PATCH_STATE_INSTALLED, record->block.length, 1024, body);
+    return block;
+}
+
+static void
+test_round_trip(void)
+{
+    g_autoptr(PatchRecord) record = sample_record();
+    g_autofree guint8 *block = sample_block(record);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PatchRecord) again = patch_record_load(VA, block, PATCH_PAGE_BYTES, &error);
+    const PatchJump *jump, *jump_again;
+    const PatchPlaced *placed;
+    guint64 length;
+
+    g_assert_no_error(error);
+    g_assert_true(patch_record_is_header(block, &length));
+    g_assert_cmpuint(length, ==, PATCH_PAGE_BYTES);
+    g_assert_cmpstr(again->id, ==, record->id);
+    g_assert_cmpint(again->state, ==, PATCH_STATE_INSTALLED);
+    g_assert_cmpstr(again->description, ==, "a fix");
+    g_assert_cmpstrv(again->cves, record->cves);
+    g_assert_cmpint(again->applied_at, ==, record->applied_at);
+    g_assert_cmpuint(again->data.va, ==, DATA_VA);
+    g_assert_cmpuint(again->jumps->len, ==, 1);
+    jump = record->jumps->pdata[0];
+    jump_again = again->jumps->pdata[0];
+    g_assert_cmpstr(jump_again->name, ==, jump->name);
+    g_assert_cmpuint(jump_again->va, ==, jump->va);
+    g_assert_cmpuint(jump_again->size, ==, jump->size);
+    g_assert_cmpuint(jump_again->replacement_va, ==, jump->replacement_va);
+    g_assert_cmpuint(jump_again->replacement_size, ==, jump->replacement_size);
+    g_assert_cmpuint(jump_again->jump_va, ==, jump->jump_va);
+    g_assert_true(g_bytes_equal(jump_again->before, jump->before));
+    g_assert_true(g_bytes_equal(jump_again->jump, jump->jump));
+    g_assert_cmpuint(again->placed->len, ==, 2);
+    placed = again->placed->pdata[1];
+    g_assert_cmpstr(placed->name, ==, "counter");
+    g_assert_cmpint(placed->kind, ==, PATCH_PIECE_DATA);
+}
+
+/* What apply reckons with when it asks for room before it knows any address. */
+static void
+test_length_without_addresses(void)
+{
+    g_autoptr(PatchRecord) record = sample_record();
+    g_autoptr(GBytes) with = patch_record_save(record), without = NULL;
+    PatchJump *jump = record->jumps->pdata[0];
+
+    record->block = record->data = (PatchArea) { 0 };
+    jump->va = jump->replacement_va = jump->jump_va = 0;
+    without = patch_record_save(record);
+    g_assert_cmpuint(g_bytes_get_size(with), ==, g_bytes_get_size(without));
+}
+
+/* Any changed byte of header or record is noticed, except that of the state, which has three valid values. */
+static void
+test_every_byte_counts(void)
+{
+    g_autoptr(PatchRecord) record = sample_record();
+    g_autofree guint8 *block = sample_block(record);
+    g_autoptr(GBytes) body = patch_record_save(record);
+    gsize end = 1024 + g_bytes_get_size(body);
+
+    for (gsize i = 0; i < end; i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(PatchRecord) altered = NULL;
+
+        if ((i >= PATCH_BLOCK_HEADER_BYTES && i < 1024) || (i >= 36 && i < 40))
+            continue;
+        block[i] ^= i == STATE_BYTE ? 0x10 : 0x01;
+        altered = patch_record_load(VA, block, PATCH_PAGE_BYTES, &error);
+        g_assert_null(altered);
+        g_assert_error(error, PATCH_ERROR, PATCH_ERROR_FAILED);
+        block[i] ^= i == STATE_BYTE ? 0x10 : 0x01;
+    }
+}
+
+static void
+test_truncated(void)
+{
+    g_autoptr(PatchRecord) record = sample_record();
+    g_autofree guint8 *block = sample_block(record);
+
+    for (gsize length = 0; length < PATCH_PAGE_BYTES; length++) {
+        g_autofree guint8 *shorter = g_memdup2(block, length);
+        g_autoptr(PatchRecord) loaded = patch_record_load(VA, shorter, length, NULL);
+
+        g_assert_null(loaded);
+    }
+}
+
+static void
+expect_refused(PatchRecord *record)
+{
+    g_autofree guint8 *block = sample_block(record);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PatchRecord) loaded = patch_record_load(VA, block, PATCH_PAGE_BYTES, &error);
+
+    g_assert_null(loaded);
+    g_assert_error(error, PATCH_ERROR, PATCH_ERROR_FAILED);
+}
+
+/* A guest can compute a digest, too: records that are well made and would still make undo write where it must not. */
+static void
+test_lies(void)
+{
+    g_autoptr(PatchRecord) elsewhere = sample_record(), outside = sample_record(), far = sample_record();
+    g_autoptr(PatchRecord) long_jump = sample_record(), bad_data = sample_record(), bad_id = sample_record();
+    PatchJump *jump;
+    PatchPlaced *placed;
+
+    elsewhere->block.va += PATCH_PAGE_BYTES;
+    expect_refused(elsewhere);
+    jump = outside->jumps->pdata[0];
+    jump->jump_va = jump->va + jump->size - 4;
+    expect_refused(outside);
+    jump = far->jumps->pdata[0];
+    jump->replacement_va = VA + PATCH_PAGE_BYTES - 8;
+    expect_refused(far);
+    jump = long_jump->jumps->pdata[0];
+    g_bytes_unref(jump->jump);
+    jump->jump = g_bytes_new_static("123456", 6);
+    expect_refused(long_jump);
+    placed = bad_data->placed->pdata[1];
+    placed->va = G_MAXUINT64 - 3;
+    expect_refused(bad_data);
+    bad_id->id[3] = '1';
+    expect_refused(bad_id);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/record/round-trip", test_round_trip);
+    g_test_add_func("/record/length-without-addresses", test_length_without_addresses);
+    g_test_add_func("/record/every-byte-counts", test_every_byte_counts);
+    g_test_add_func("/record/truncated", test_truncated);
+    g_test_add_func("/record/lies", test_lies);
+    return g_test_run();
+}
