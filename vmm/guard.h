@@ -13,6 +13,7 @@
 
 /* What the guard knows of a pause in which we died. */
 typedef struct {
+    char machine[64];           /* which one it is, for a rescue that has to look for it; may be "" */
     char socket_path[108];      /* of the gdb stub; "" if there is none */
     gboolean owns_directory;    /* the socket's directory was made for it alone */
 } VmmGuardOrder;

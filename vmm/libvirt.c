@@ -1,9 +1,284 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <libvirt/libvirt-qemu.h>
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "vmm/backend.h"
+#include "vmm/json.h"
+#include "vmm/libvirt-monitor.h"
+#include "vmm/qemu.h"
+#include "vmm/socket.h"
+
+#define RESCUE_ATTEMPTS 60
+#define RESCUE_INTERVAL_US (G_USEC_PER_SEC / 2)
+
+/* libvirt's name for the character device that its own monitor connection uses. */
+#define MONITOR_CHARDEV "charmonitor"
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(virDomain, virDomainFree)
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(virConnect, virConnectClose)
+
+static void
+print_nothing(void *data, virErrorPtr error)
+{
+}
+
+static gboolean
+runs_elsewhere(virConnectPtr connection)
+{
+    char *text = virConnectGetURI(connection);
+    g_autoptr(GUri) uri = text != NULL ? g_uri_parse(text, G_URI_FLAGS_PARSE_RELAXED, NULL) : NULL;
+    const char *host = uri != NULL ? g_uri_get_host(uri) : NULL;
+
+    free(text);
+    return host != NULL && *host != '\0' && strcmp(host, "localhost") != 0;
+}
+
+static gboolean
+check_hypervisor(virConnectPtr connection, GError **error)
+{
+    const char *type = virConnectGetType(connection);
+
+    if (g_strcmp0(type, "QEMU") != 0) {
+        g_set_error(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED, "libvirt's connection is to %s, and only QEMU/KVM domains "
+                    "can be reached; choose another URI", type != NULL ? type : "an unknown hypervisor");
+        return FALSE;
+    }
+    if (runs_elsewhere(connection)) {
+        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,
+                            "the domain runs on another host; run this there, on that host's own URI");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static virConnectPtr
+connect_to_libvirt(const char *uri, GError **error)
+{
+    g_autoptr(virConnect) connection = NULL;
+
+    virSetErrorFunc(NULL, print_nothing);
+    connection = virConnectOpen(uri);
+    if (connection == NULL) {
+        g_autofree char *context = g_strdup_printf("cannot connect to libvirt (%s)", uri != NULL ? uri : "default URI");
+
+        vmm_libvirt_set_error(VMM_ERROR_UNREACHABLE, context, error);
+        return NULL;
+    }
+    return check_hypervisor(connection, error) ? g_steal_pointer(&connection) : NULL;
+}
+
+/* In virsh's order: a number is an id, then a UUID, then a name. */
+static virDomainPtr
+look_up(virConnectPtr connection, const char *name)
+{
+    virDomainPtr domain = NULL;
+    guint64 id;
+
+    if (g_ascii_string_to_unsigned(name, 10, 0, G_MAXINT, &id, NULL))
+        domain = virDomainLookupByID(connection, id);
+    if (domain == NULL && g_uuid_string_is_valid(name))
+        domain = virDomainLookupByUUIDString(connection, name);
+    return domain != NULL ? domain : virDomainLookupByName(connection, name);
+}
+
+static virDomainPtr
+find_domain(virConnectPtr connection, const char *name, GError **error)
+{
+    g_autoptr(virDomain) domain = look_up(connection, name);
+    const virError *last = virGetLastError();
+
+    if (domain == NULL && last != NULL && last->code == VIR_ERR_NO_DOMAIN) {
+        g_set_error(error, VMM_ERROR, VMM_ERROR_NOT_FOUND, "there is no domain '%s'", name);
+        return NULL;
+    }
+    if (domain == NULL) {
+        vmm_libvirt_set_error(VMM_ERROR_UNREACHABLE, name, error);
+        return NULL;
+    }
+    if (virDomainIsActive(domain) != 1) {
+        g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "domain '%s' is shut off; start it first", name);
+        return NULL;
+    }
+    return g_steal_pointer(&domain);
+}
+
+/* "unix:PATH,server=on" (older: ",server"), as QEMU shows a listening socket; the directory of PATH. */
+static char *
+directory_of_socket(const char *filename)
+{
+    g_autofree char *path = NULL;
+    char *options = NULL;
+
+    if (filename == NULL || !g_str_has_prefix(filename, "unix:/"))
+        return NULL;
+    path = g_strdup(filename + strlen("unix:"));
+    options = g_strrstr(path, ",server");
+    if (options != NULL)
+        *options = '\0';
+    return g_path_get_dirname(path);
+}
+
+/* The domain's own directory, where QEMU may make sockets under libvirt's confinement: that of its monitor. */
+static char *
+find_directory(VmmMonitor *monitor, GError **error)
+{
+    g_autoptr(JsonNode) value = vmm_monitor_execute(monitor, "query-chardev", NULL, error);
+    g_autoptr(GPtrArray) chardevs = value != NULL ? vmm_json_objects(value) : NULL;
+    char *directory = NULL;
+
+    if (value == NULL)
+        return NULL;
+    for (guint i = 0; chardevs != NULL && i < chardevs->len && directory == NULL; i++)
+        if (g_strcmp0(vmm_json_string(g_ptr_array_index(chardevs, i), "label"), MONITOR_CHARDEV) == 0)
+            directory = directory_of_socket(vmm_json_string(g_ptr_array_index(chardevs, i), "filename"));
+    if (directory == NULL)
+        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_PROTOCOL,
+                            "cannot tell the domain's directory: QEMU does not show libvirt's monitor socket");
+    return directory;
+}
+
+static void
+open_member(JsonBuilder *builder, const char *name)
+{
+    json_builder_set_member_name(builder, name);
+    json_builder_begin_object(builder);
+}
+
+/* chardev-add's arguments for a socket that QEMU listens on. */
+static JsonObject *
+describe_chardev(const char *id, const char *path)
+{
+    g_autoptr(JsonBuilder) builder = json_builder_new();
+    g_autoptr(JsonNode) root = NULL;
+
+    json_builder_begin_object(builder);
+    json_builder_set_member_name(builder, "id");
+    json_builder_add_string_value(builder, id);
+    open_member(builder, "backend");
+    json_builder_set_member_name(builder, "type");
+    json_builder_add_string_value(builder, "socket");
+    open_member(builder, "data");
+    json_builder_set_member_name(builder, "server");
+    json_builder_add_boolean_value(builder, TRUE);
+    json_builder_set_member_name(builder, "wait");
+    json_builder_add_boolean_value(builder, FALSE);
+    open_member(builder, "addr");
+    json_builder_set_member_name(builder, "type");
+    json_builder_add_string_value(builder, "unix");
+    open_member(builder, "data");
+    json_builder_set_member_name(builder, "path");
+    json_builder_add_string_value(builder, path);
+    for (guint depth = 0; depth < 5; depth++)
+        json_builder_end_object(builder);
+    root = json_builder_get_root(builder);
+    return json_object_ref(json_node_get_object(root));
+}
+
+static void
+remove_chardev(VmmMonitor *monitor, const char *id)
+{
+    JsonObject *arguments = json_object_new();
+    g_autoptr(JsonNode) done = NULL;
+
+    json_object_set_string_member(arguments, "id", id);
+    done = vmm_monitor_execute(monitor, "chardev-remove", arguments, NULL);
+}
+
+/* QEMU inherits its monitor's socket from libvirtd, so that one does not tell who QEMU is. One that it makes itself
+ * does. */
+static gboolean
+find_pid(VmmMonitor *monitor, const char *directory, pid_t *pid, GError **error)
+{
+    g_autofree char *id = g_strdup_printf("vlp%d", (int)getpid());
+    g_autofree char *path = g_build_filename(directory, id, NULL);
+    g_autoptr(JsonNode) added = vmm_monitor_execute(monitor, "chardev-add", describe_chardev(id, path), error);
+    gboolean found = FALSE;
+
+    if (added != NULL) {
+        VMM_AUTO_FD int fd = vmm_socket_connect(path, error);
+
+        found = fd >= 0 && vmm_socket_peer_pid(fd, pid, error);
+    }
+    if (added != NULL)
+        remove_chardev(monitor, id);
+    unlink(path);
+    return found;
+}
+
+static gboolean
+rescue_domain(virDomainPtr domain)
+{
+    static const char *const requests[] = {
+        /* The stub goes first: a connection that it has not seen yet would stop the guest again. */
+        "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"gdbserver none\"}}",
+        "{\"execute\":\"cont\"}",
+    };
+    gboolean done = TRUE;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(requests); i++) {
+        char *reply = NULL;
+
+        done = virDomainQemuMonitorCommand(domain, requests[i], &reply, 0) == 0 && done;
+        free(reply);
+    }
+    return done || virDomainIsActive(domain) == 0;
+}
+
+/* In the guard's process, which was forked before this one had anything to do with libvirt. Tries for a while: libvirtd
+ * may be what was just restarted. */
+static void
+resume_by_libvirt(gpointer data, const VmmGuardOrder *order)
+{
+    const char *uri = data;
+
+    for (guint i = 0; i < RESCUE_ATTEMPTS; i++) {
+        g_autoptr(virConnect) connection = connect_to_libvirt(uri, NULL);
+        g_autoptr(virDomain) domain = NULL;
+
+        if (connection != NULL)
+            domain = virDomainLookupByUUIDString(connection, order->machine);
+        if (domain != NULL && rescue_domain(domain))
+            return;
+        g_usleep(RESCUE_INTERVAL_US);
+    }
+}
+
+static gboolean
+open_domain(virDomainPtr domain, VmmGuard *guard, VmmBackendInstance *instance, GError **error)
+{
+    char uuid[VIR_UUID_STRING_BUFLEN] = "";
+    g_autofree char *name = g_strdup(virDomainGetName(domain));
+    g_autofree char *directory = NULL;
+    VmmQemuParts parts = { .guard = guard, .name = name, .identity = uuid };
+    VmmMonitor *monitor = vmm_libvirt_monitor_new(domain);
+
+    virDomainGetUUIDString(domain, uuid);
+    directory = find_directory(monitor, error);
+    if (directory == NULL || !find_pid(monitor, directory, &parts.pid, error)) {
+        vmm_guard_free(guard);
+        vmm_monitor_free(monitor);
+        return FALSE;
+    }
+    parts.monitor = monitor;
+    parts.stub_directory = directory;
+    return vmm_qemu_open(&parts, instance, error);
+}
 
 gboolean
-vmm_libvirt_open(const char *domain, const char *uri, VmmBackendInstance *instance, GError **error)
+vmm_libvirt_open(const char *domain_name, const char *uri, VmmBackendInstance *instance, GError **error)
 {
-    g_set_error(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED, "'%s': libvirt domains are not supported yet", domain);
+    g_autoptr(VmmGuard) guard = vmm_guard_new(resume_by_libvirt, (gpointer)uri, -1, error);
+    g_autoptr(virConnect) connection = guard != NULL ? connect_to_libvirt(uri, error) : NULL;
+    virDomainPtr domain = connection != NULL ? find_domain(connection, domain_name, error) : NULL;
+
+    if (domain == NULL)
+        return FALSE;
+    if (open_domain(domain, g_steal_pointer(&guard), instance, error))
+        return TRUE;
+    g_prefix_error(error, "domain '%s': ", domain_name);
     return FALSE;
 }

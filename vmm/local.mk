@@ -9,6 +9,7 @@ libvmm_a_SOURCES = \
 	vmm/guard.c vmm/guard.h \
 	vmm/json.c vmm/json.h \
 	vmm/libvirt.c \
+	vmm/libvirt-monitor.c vmm/libvirt-monitor.h \
 	vmm/machine.c vmm/machine.h \
 	vmm/memory.c vmm/memory.h \
 	vmm/monitor.c vmm/monitor.h \

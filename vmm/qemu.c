@@ -12,6 +12,7 @@ typedef struct {
     VmmGuard *guard;
     VmmHostMemory *memory;
     char *stub_directory;
+    char *identity;
     VmmGdbFacts *gdb_facts;
     guint n_vcpus;
 
@@ -34,6 +35,7 @@ qemu_close(gpointer self)
     vmm_host_memory_free(qemu->memory);
     vmm_gdb_facts_free(qemu->gdb_facts);
     g_free(qemu->stub_directory);
+    g_free(qemu->identity);
     g_free(qemu);
 }
 
@@ -109,6 +111,7 @@ open_stub(Qemu *qemu, GError **error)
     if (qemu->stub == NULL)
         return FALSE;
     vmm_stub_describe(qemu->stub, &order);
+    g_strlcpy(order.machine, qemu->identity != NULL ? qemu->identity : "", sizeof order.machine);
     if (vmm_stub_open(qemu->stub, error) && vmm_guard_arm(qemu->guard, &order, error))
         return TRUE;
     g_clear_pointer(&qemu->stub, vmm_stub_free);
@@ -270,6 +273,7 @@ vmm_qemu_open(const VmmQemuParts *parts, VmmBackendInstance *instance, GError **
     qemu->monitor = parts->monitor;
     qemu->guard = parts->guard;
     qemu->stub_directory = g_strdup(parts->stub_directory);
+    qemu->identity = g_strdup(parts->identity);
     /* The process is held first and asked afterwards: an answer proves that it was still there when it was held. */
     qemu->memory = vmm_host_memory_new(parts->pid, error);
     if (qemu->memory == NULL || !count_vcpus(qemu, error) || !find_memory(qemu, error)) {

@@ -18,6 +18,7 @@ typedef struct {
     pid_t pid;                      /* of the QEMU process */
     const char *stub_directory;     /* where QEMU may make its socket; NULL: in one made for it */
     const char *name;               /* for people */
+    const char *identity;           /* for the guard, see VmmGuardOrder.machine; may be NULL */
 } VmmQemuParts;
 
 /* What is taken over is freed whether this succeeds or not. */
