@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ktext: writes all of the running kernel's text, from _stext to _etext as it is in memory at this moment, to standard
+ * output; for a checksum program behind a pipe. Reads /proc/kcore, an ELF file of the kernel's memory, and needs root.
+ */
+#include <elf.h>
+#include <err.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static unsigned long
+symbol(const char *wanted)
+{
+    FILE *file = fopen("/proc/kallsyms", "r");
+    unsigned long address;
+    char name[256];
+
+    if (!file)
+        err(1, "/proc/kallsyms");
+    while (fscanf(file, "%lx %*c %255s%*[^\n]", &address, name) == 2)
+        if (strcmp(name, wanted) == 0) {
+            fclose(file);
+            return address;
+        }
+    errx(1, "the kernel has no symbol %s", wanted);
+}
+
+/* Where in the file ADDRESS is. */
+static off_t
+offset_of(int core, unsigned long address)
+{
+    Elf64_Ehdr header;
+    Elf64_Phdr segment;
+
+    if (pread(core, &header, sizeof header, 0) != sizeof header)
+        err(1, "/proc/kcore");
+    for (int i = 0; i < header.e_phnum; i++) {
+        if (pread(core, &segment, sizeof segment, header.e_phoff + i * sizeof segment) != sizeof segment)
+            err(1, "/proc/kcore");
+        if (segment.p_type == PT_LOAD && address >= segment.p_vaddr && address - segment.p_vaddr < segment.p_memsz)
+            return segment.p_offset + (address - segment.p_vaddr);
+    }
+    errx(1, "/proc/kcore does not hold %#lx", address);
+}
+
+int
+main(void)
+{
+    static char buffer[1 << 20];
+    unsigned long at = symbol("_stext"), end = symbol("_etext");
+    int core = open("/proc/kcore", O_RDONLY);
+    off_t offset;
+
+    if (core < 0)
+        err(1, "/proc/kcore");
+    offset = offset_of(core, at);
+    while (at < end) {
+        size_t wanted = end - at < sizeof buffer ? end - at : sizeof buffer;
+        ssize_t got = pread(core, buffer, wanted, offset);
+
+        if (got <= 0)
+            err(1, "/proc/kcore at %#lx", at);
+        if (fwrite(buffer, 1, got, stdout) != (size_t) got)
+            err(1, "standard output");
+        at += got;
+        offset += got;
+    }
+    return fflush(stdout) == 0 ? 0 : 1;
+}
