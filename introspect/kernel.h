@@ -12,6 +12,8 @@
 #include "vmm/machine.h"
 
 typedef struct IntroKernel IntroKernel;
+typedef struct IntroTaskLayout IntroTaskLayout;     /* introspect/task-struct.h */
+typedef struct IntroStackFacts IntroStackFacts;     /* introspect/stack-facts.h */
 
 typedef struct {
     char *name;
@@ -65,5 +67,9 @@ gboolean intro_kernel_has_cpu_feature(const IntroKernel *kernel, guint feature, 
  * the caller to see; what is promised is that no symbol, no unwind data and no page given back to the allocator is in
  * it. */
 GArray *intro_kernel_holes(const IntroKernel *kernel, GError **error);
+
+/* What tasks.c and stack.c need to know of this kernel; read when first asked for, and owned by the kernel. */
+const IntroTaskLayout *intro_kernel_task_layout(const IntroKernel *kernel, GError **error);
+const IntroStackFacts *intro_kernel_stack_facts(const IntroKernel *kernel, GError **error);
 
 #endif

@@ -28,6 +28,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IntroTask, intro_task_free)
  * as it changes; one that does not end is INTRO_ERROR_CORRUPT. */
 GPtrArray *intro_tasks(const IntroKernel *kernel, GError **error);
 
+/* THREAD_SIZE: the size of every task's kernel stack, in bytes. */
+gboolean intro_task_stack_bytes(const IntroKernel *kernel, guint64 *stack_bytes, GError **error);
+
 /* Reads one task again, from its task_struct. */
 IntroTask *intro_task_read(const IntroKernel *kernel, GuestVa task, GError **error);
 

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "introspect/stack-facts.h"
+
+#define PAGE_BYTES          4096
+#define MAX_REGS_BYTES      1024
+#define MAX_FRAME_BYTES     256
+
+/* The members of struct cea_exception_stacks that are stacks; none of them has to be there. */
+static const char *const exception_stacks[] = {
+    "DF_stack", "NMI_stack", "DB_stack", "MCE_stack", "VC_stack", "VC2_stack",
+};
+
+static gboolean
+find_regs_layout(const IntroBtf *btf, IntroRegsLayout *layout, GError **error)
+{
+    const struct {
+        const char *name;
+        gsize *offset;
+    } members[] = {
+        { "ip", &layout->ip }, { "sp", &layout->sp }, { "bp", &layout->bp }, { "cs", &layout->cs },
+        { "r10", &layout->r10 }, { "r13", &layout->r13 }, { "di", &layout->di }, { "dx", &layout->dx },
+    };
+    gboolean fits = TRUE;
+
+    if (!intro_btf_size(btf, "pt_regs", &layout->size_bytes, error))
+        return FALSE;
+    for (gsize i = 0; i < G_N_ELEMENTS(members); i++) {
+        if (!intro_btf_offset(btf, "pt_regs", members[i].name, members[i].offset, error))
+            return FALSE;
+        fits &= *members[i].offset + sizeof(guint64) <= layout->size_bytes;
+    }
+    if (!fits || layout->size_bytes > MAX_REGS_BYTES || layout->cs < layout->ip || layout->sp < layout->ip) {
+        g_set_error_literal(error, INTRO_ERROR, INTRO_ERROR_CORRUPT, "the kernel's struct pt_regs makes no sense");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+find_inactive_frame(IntroStackFacts *facts, const IntroBtf *btf, GError **error)
+{
+    if (!intro_btf_size(btf, "inactive_task_frame", &facts->inactive_frame.size_bytes, error)
+        || !intro_btf_offset(btf, "inactive_task_frame", "bp", &facts->inactive_frame.bp, error)
+        || !intro_btf_offset(btf, "inactive_task_frame", "ret_addr", &facts->inactive_frame.return_address, error))
+        return FALSE;
+    if (facts->inactive_frame.size_bytes > MAX_FRAME_BYTES
+        || facts->inactive_frame.bp + sizeof(guint64) > facts->inactive_frame.size_bytes
+        || facts->inactive_frame.return_address + sizeof(guint64) > facts->inactive_frame.size_bytes) {
+        g_set_error_literal(error, INTRO_ERROR, INTRO_ERROR_CORRUPT,
+                            "the kernel's struct inactive_task_frame makes no sense");
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static void
+add_stack(GArray *stacks, GuestVa start, guint64 length, IntroStackLink link)
+{
+    const IntroStackArea area = { .start = start, .end = start + length, .link = link };
+
+    g_array_append_val(stacks, area);
+}
+
+/* A per-CPU pointer; from 6.2 to 6.14 the most used of them were members of pcpu_hot. 0 if the kernel has none, or
+ * this CPU has not been started yet. */
+static GuestVa
+percpu_pointer(const IntroKernel *kernel, guint cpu, const char *name)
+{
+    GuestVa va, value;
+    gsize offset = 0;
+
+    if (!intro_kernel_percpu(kernel, cpu, name, &va, NULL)
+        && (!intro_btf_offset(intro_kernel_btf(kernel), "pcpu_hot", name, &offset, NULL)
+            || !intro_kernel_percpu(kernel, cpu, "pcpu_hot", &va, NULL)))
+        return 0;
+    return intro_space_read_u64(intro_kernel_space(kernel), va + offset, &value, NULL) ? value : 0;
+}
+
+/* The pointer is to the end of the stack, or since 5.13 to its topmost word. */
+static void
+add_interrupt_stack(const IntroKernel *kernel, guint cpu, GArray *stacks)
+{
+    GuestVa top = percpu_pointer(kernel, cpu, "hardirq_stack_ptr");
+    gsize length;
+
+    top = (top + PAGE_BYTES - 1) & ~(GuestVa) (PAGE_BYTES - 1);
+    if (top != 0 && intro_btf_size(intro_kernel_btf(kernel), "irq_stack", &length, NULL))
+        add_stack(stacks, top - length, length, INTRO_STACK_SAVED_SP);
+}
+
+static void
+add_exception_stacks(const IntroKernel *kernel, guint cpu, GArray *stacks)
+{
+    GuestVa base = percpu_pointer(kernel, cpu, "cea_exception_stacks");
+
+    for (gsize i = 0; base != 0 && i < G_N_ELEMENTS(exception_stacks); i++) {
+        IntroMember member;
+
+        if (intro_btf_member(intro_kernel_btf(kernel), "cea_exception_stacks", exception_stacks[i], &member, NULL))
+            add_stack(stacks, base + member.offset_bits / 8, (guint64) member.size_bits / 8 * member.n_elements,
+                      INTRO_STACK_SAVED_REGS);
+    }
+}
+
+static void
+add_entry_stack(const IntroKernel *kernel, guint cpu, GArray *stacks)
+{
+    const IntroBtf *btf = intro_kernel_btf(kernel);
+    GuestVa area = percpu_pointer(kernel, cpu, "cpu_entry_area");
+    gsize offset, length;
+
+    if (area != 0 && intro_btf_offset(btf, "cpu_entry_area", "entry_stack_page", &offset, NULL)
+        && intro_btf_size(btf, "entry_stack", &length, NULL))
+        add_stack(stacks, area + offset, length, INTRO_STACK_LAST);
+}
+
+static void
+find_cpu_stacks(IntroStackFacts *facts, const IntroKernel *kernel)
+{
+    facts->cpu_stacks = g_ptr_array_new_with_free_func((GDestroyNotify) g_array_unref);
+    for (guint cpu = 0; cpu < intro_kernel_n_cpus(kernel); cpu++) {
+        GArray *stacks = g_array_new(FALSE, FALSE, sizeof(IntroStackArea));
+
+        add_interrupt_stack(kernel, cpu, stacks);
+        add_exception_stacks(kernel, cpu, stacks);
+        add_entry_stack(kernel, cpu, stacks);
+        g_ptr_array_add(facts->cpu_stacks, stacks);
+    }
+}
+
+IntroStackFacts *
+intro_stack_facts_new(const IntroKernel *kernel, GError **error)
+{
+    g_autoptr(IntroStackFacts) facts = g_new0(IntroStackFacts, 1);
+    const IntroSymbols *symbols = intro_kernel_symbols(kernel);
+    const IntroBtf *btf = intro_kernel_btf(kernel);
+
+    facts->orc = intro_orc_new(kernel, error);
+    if (facts->orc == NULL || !find_regs_layout(btf, &facts->regs, error) || !find_inactive_frame(facts, btf, error)
+        || !intro_btf_offset(btf, "task_struct", "stack", &facts->task_stack, error)
+        || !intro_task_stack_bytes(kernel, &facts->task_stack_bytes, error))
+        return NULL;
+    /* Since 6.6 the assembly that a new task begins in has this name, and the other is that of a C function. */
+    if (!intro_symbols_address(symbols, "ret_from_fork_asm", &facts->fork_return, NULL)
+        && !intro_symbols_address(symbols, "ret_from_fork", &facts->fork_return, error))
+        return NULL;
+    intro_tracers_init(&facts->tracers, kernel);
+    find_cpu_stacks(facts, kernel);
+    return g_steal_pointer(&facts);
+}
+
+void
+intro_stack_facts_free(IntroStackFacts *facts)
+{
+    if (facts == NULL)
+        return;
+    g_clear_pointer(&facts->cpu_stacks, g_ptr_array_unref);
+    intro_orc_free(facts->orc);
+    g_free(facts);
+}

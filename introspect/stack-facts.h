@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What unwinding needs to know of a kernel and does not change while it runs: unwind tables, layouts, and where each
+ * CPU has its own stacks. Read once; the kernel keeps it.
+ */
+#ifndef INTROSPECT_STACK_FACTS_H
+#define INTROSPECT_STACK_FACTS_H
+
+#include "introspect/tracers.h"
+#include "introspect/unwind.h"
+
+struct IntroStackFacts {
+    IntroOrc *orc;
+    IntroTracers tracers;
+    IntroRegsLayout regs;
+    struct {
+        gsize size_bytes, bp, return_address;
+    } inactive_frame;               /* struct inactive_task_frame, which a task not on a CPU has at its SP */
+    gsize task_stack;               /* offset of the pointer to the stack in struct task_struct */
+    guint64 task_stack_bytes;
+    GuestVa fork_return;            /* where a new task begins: that address no call returns to */
+    GPtrArray *cpu_stacks;          /* by CPU: GArray of IntroStackArea, its interrupt, exception and entry stacks */
+};
+
+IntroStackFacts *intro_stack_facts_new(const IntroKernel *kernel, GError **error);
+void intro_stack_facts_free(IntroStackFacts *facts);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IntroStackFacts, intro_stack_facts_free)
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "introspect/stack.h"
+
+#include <string.h>
+
+#include "introspect/stack-facts.h"
+#include "introspect/vcpus.h"
+
+/* What the unwinder's questions are answered from. */
+typedef struct {
+    const IntroKernel *kernel;
+    const IntroStackFacts *facts;
+    GuestVa task;                   /* whose stack it is; 0 if that is not known */
+} Context;
+
+static gboolean
+read_stack(gpointer self, GuestVa va, void *buffer, gsize length)
+{
+    const Context *context = self;
+
+    return intro_space_read(intro_kernel_space(context->kernel), va, buffer, length, NULL);
+}
+
+/* A tracer's trampoline calls itself the end of the stack, which it is not: it hides its caller. */
+static gboolean
+find_orc(gpointer self, GuestVa ip, IntroOrcEntry *entry)
+{
+    const Context *context = self;
+
+    return intro_orc_find(context->facts->orc, ip, entry)
+           && !(entry->type == INTRO_ORC_END_OF_STACK && intro_tracers_has(&context->facts->tracers, ip));
+}
+
+static gboolean
+is_text(gpointer self, GuestVa va)
+{
+    const Context *context = self;
+
+    return intro_kernel_is_text(context->kernel, va);
+}
+
+static gboolean
+find_original(gpointer self, GuestVa return_va, GuestVa slot, GuestVa *original)
+{
+    const Context *context = self;
+
+    return intro_tracers_original(&context->facts->tracers, context->kernel, context->task, return_va, slot, original);
+}
+
+static const IntroUnwindOps unwind_ops = { read_stack, find_orc, is_text, find_original };
+
+static GArray *
+new_areas(void)
+{
+    GArray *areas = g_array_new(FALSE, FALSE, sizeof(IntroStackArea));
+
+    g_array_set_clear_func(areas, (GDestroyNotify) intro_stack_area_clear);
+    return areas;
+}
+
+static IntroStack *
+new_empty_stack(void)
+{
+    IntroStack *stack = g_new0(IntroStack, 1);
+
+    stack->frames = g_array_new(FALSE, FALSE, sizeof(IntroFrame));
+    stack->complete = TRUE;
+    return stack;
+}
+
+void
+intro_stack_free(IntroStack *stack)
+{
+    if (stack == NULL)
+        return;
+    g_array_unref(stack->frames);
+    g_free(stack);
+}
+
+static guint64
+word_at(const guint8 *bytes)
+{
+    guint64 word;
+
+    memcpy(&word, bytes, sizeof(word));
+    return GUINT64_FROM_LE(word);
+}
+
+/* A task that was switched away from: __switch_to_asm() left its registers at the stack pointer. */
+static IntroUnwindStart
+inactive_start(const IntroStackFacts *facts, const IntroStackArea *area)
+{
+    GuestVa ip = word_at(area->bytes + facts->inactive_frame.return_address);
+
+    return (IntroUnwindStart) {
+        .ip = ip, .sp = area->start + facts->inactive_frame.size_bytes,
+        .bp = word_at(area->bytes + facts->inactive_frame.bp), .signal = ip == facts->fork_return,
+    };
+}
+
+IntroStack *
+intro_stack_of_task(const IntroKernel *kernel, const IntroTask *task, GError **error)
+{
+    const IntroStackFacts *facts = intro_kernel_stack_facts(kernel, error);
+    Context context = { kernel, facts, task->task };
+    g_autoptr(GArray) areas = new_areas();
+    IntroStackArea area = { .start = task->sp, .end = task->stack + task->stack_bytes };
+    IntroUnwindStart start;
+
+    if (facts == NULL)
+        return NULL;
+    if (task->stack == 0)
+        return new_empty_stack();
+    if (task->sp % sizeof(guint64) != 0 || task->sp < task->stack || task->sp >= area.end
+        || area.end - area.start < facts->inactive_frame.size_bytes) {
+        g_set_error(error, INTRO_ERROR, INTRO_ERROR_CORRUPT,
+                    "the saved stack pointer of task %d (%s) is not in its kernel stack", task->pid, task->name);
+        return NULL;
+    }
+    area.bytes = g_malloc(area.end - area.start);
+    g_array_append_val(areas, area);
+    if (!intro_space_read(intro_kernel_space(kernel), area.start, area.bytes, area.end - area.start, error))
+        return NULL;
+    start = inactive_start(facts, &area);
+    return intro_unwind(&unwind_ops, &context, &facts->regs, areas, &start);
+}
+
+static gboolean
+is_in_stacks(const GArray *areas, GuestVa sp)
+{
+    for (guint i = 0; i < areas->len; i++) {
+        const IntroStackArea *area = &g_array_index(areas, IntroStackArea, i);
+
+        if (sp >= area->start && sp < area->end)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/*
+ * The stacks that CPU may be on: its task's, then its own. Within a context switch it is the next task's, before that
+ * has become the current one; that stack is known by its alignment, but not whose it is.
+ */
+static gboolean
+find_vcpu_stacks(Context *context, guint cpu, GuestVa sp, GArray *areas, GError **error)
+{
+    const IntroStackFacts *facts = context->facts;
+    const GArray *cpu_stacks = g_ptr_array_index(facts->cpu_stacks, cpu);
+    IntroStackArea *task_area;
+    GuestVa stack;
+
+    if (!intro_cpu_current_task(context->kernel, cpu, &context->task, error)
+        || !intro_space_read_u64(intro_kernel_space(context->kernel), context->task + facts->task_stack, &stack, error))
+        return FALSE;
+    g_array_set_size(areas, 1);
+    task_area = &g_array_index(areas, IntroStackArea, 0);
+    *task_area = (IntroStackArea) { .start = stack, .end = stack + facts->task_stack_bytes };
+    g_array_append_vals(areas, cpu_stacks->data, cpu_stacks->len);
+    if (sp >> 63 && !is_in_stacks(areas, sp)) {
+        stack = sp & ~(facts->task_stack_bytes - 1);
+        task_area = &g_array_index(areas, IntroStackArea, 0);
+        *task_area = (IntroStackArea) { .start = stack, .end = stack + facts->task_stack_bytes };
+        context->task = 0;
+    }
+    return TRUE;
+}
+
+static IntroUnwindStart
+vcpu_start(const VmmVcpu *vcpu)
+{
+    return (IntroUnwindStart) {
+        .ip = vcpu->rip, .sp = vcpu->gpr[VMM_RSP], .bp = vcpu->gpr[VMM_RBP], .signal = TRUE,
+        .regs = {
+            .is_present = TRUE, .is_full = TRUE, .ip = vcpu->rip, .cs = vcpu->cs,
+            .sp = vcpu->gpr[VMM_RSP], .bp = vcpu->gpr[VMM_RBP], .r10 = vcpu->gpr[VMM_R10], .r13 = vcpu->gpr[VMM_R13],
+            .di = vcpu->gpr[VMM_RDI], .dx = vcpu->gpr[VMM_RDX],
+        },
+    };
+}
+
+/* A CPU that was never started, or is about to be, has not turned on paging. */
+static gboolean
+is_in_kernel(const VmmVcpu *vcpu)
+{
+    return !vmm_vcpu_in_user_mode(vcpu) && (vcpu->cr0 & VMM_CR0_PG) && (vcpu->efer & VMM_EFER_LMA);
+}
+
+IntroStack *
+intro_stack_of_vcpu(const IntroKernel *kernel, const VmmVcpu *vcpu, GError **error)
+{
+    const IntroStackFacts *facts = intro_kernel_stack_facts(kernel, error);
+    Context context = { kernel, facts, 0 };
+    g_autoptr(GArray) areas = new_areas();
+    IntroUnwindStart start = vcpu_start(vcpu);
+    guint cpu;
+
+    if (facts == NULL)
+        return NULL;
+    if (!is_in_kernel(vcpu))
+        return new_empty_stack();
+    if (!intro_vcpu_number(kernel, vcpu, &cpu, error) || !find_vcpu_stacks(&context, cpu, start.sp, areas, error))
+        return NULL;
+    return intro_unwind(&unwind_ops, &context, &facts->regs, areas, &start);
+}
+
+static gboolean
+is_between(const IntroSymbols *symbols, const char *start_name, const char *end_name, GuestVa va)
+{
+    GuestVa start, end;
+
+    return intro_symbols_address(symbols, start_name, &start, NULL)
+           && intro_symbols_address(symbols, end_name, &end, NULL) && va >= start && va < end;
+}
+
+/* in_sched_functions() of kernel/sched/core.c. */
+gboolean
+intro_stack_is_scheduler(const IntroKernel *kernel, GuestVa va)
+{
+    const IntroSymbols *symbols = intro_kernel_symbols(kernel);
+
+    return is_between(symbols, "__lock_text_start", "__lock_text_end", va)
+           || is_between(symbols, "__sched_text_start", "__sched_text_end", va);
+}

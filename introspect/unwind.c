@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "introspect/unwind.h"
+
+#include <string.h>
+
+#define MAX_FRAMES          4096
+#define MAX_AREA_BYTES      (1u << 20)
+#define WORD                sizeof(guint64)
+
+typedef struct {
+    const IntroUnwindOps *ops;
+    gpointer self;
+    const IntroRegsLayout *layout;
+    GArray *areas;                  /* of IntroStackArea */
+    GArray *frames;                 /* of IntroFrame */
+} Unwinder;
+
+/* Where the unwinding stands; the members are those of the kernel's struct unwind_state. */
+typedef struct {
+    GuestVa ip, sp, bp;
+    gboolean signal;
+    gboolean is_hidden;             /* IP is a tracer's, and the address that it stands for is not known */
+    IntroRegs regs, previous_regs;
+    IntroStackArea *area;           /* the stack in use; NULL before the first access */
+} State;
+
+void
+intro_stack_area_clear(IntroStackArea *area)
+{
+    g_clear_pointer(&area->bytes, g_free);
+}
+
+static gboolean
+is_inside(const IntroStackArea *area, GuestVa va, gsize length)
+{
+    return va >= area->start && va < area->end && area->end - va >= length;
+}
+
+static IntroStackArea *
+area_of(const Unwinder *unwinder, GuestVa va, gsize length)
+{
+    for (guint i = 0; i < unwinder->areas->len; i++) {
+        IntroStackArea *area = &g_array_index(unwinder->areas, IntroStackArea, i);
+
+        if (is_inside(area, va, length))
+            return area;
+    }
+    return NULL;
+}
+
+static gboolean
+load(const Unwinder *unwinder, IntroStackArea *area)
+{
+    g_autofree guint8 *bytes = NULL;
+    gsize length = area->end - area->start;
+
+    if (area->bytes != NULL)
+        return TRUE;
+    if (length > MAX_AREA_BYTES)
+        return FALSE;
+    bytes = g_malloc(length);
+    if (!unwinder->ops->read(unwinder->self, area->start, bytes, length))
+        return FALSE;
+    area->bytes = g_steal_pointer(&bytes);
+    return TRUE;
+}
+
+/* LENGTH bytes at VA, on the stack in use or on one that has not been in use yet. */
+static const guint8 *
+bytes_at(const Unwinder *unwinder, State *state, GuestVa va, gsize length)
+{
+    if (state->area == NULL || !is_inside(state->area, va, length)) {
+        IntroStackArea *area = area_of(unwinder, va, length);
+
+        if (area == NULL || area->entered)
+            return NULL;
+        area->entered = TRUE;
+        state->area = area;
+    }
+    return load(unwinder, state->area) ? state->area->bytes + (va - state->area->start) : NULL;
+}
+
+static guint64
+word_at(const guint8 *bytes)
+{
+    guint64 word;
+
+    memcpy(&word, bytes, sizeof(word));
+    return GUINT64_FROM_LE(word);
+}
+
+static gboolean
+read_word(const Unwinder *unwinder, State *state, GuestVa va, guint64 *value)
+{
+    const guint8 *bytes = bytes_at(unwinder, state, va, WORD);
+
+    if (bytes == NULL)
+        return FALSE;
+    *value = word_at(bytes);
+    return TRUE;
+}
+
+static gboolean
+read_regs(const Unwinder *unwinder, State *state, GuestVa va, IntroRegs *regs)
+{
+    const IntroRegsLayout *layout = unwinder->layout;
+    const guint8 *bytes = bytes_at(unwinder, state, va, layout->size_bytes);
+
+    if (bytes == NULL)
+        return FALSE;
+    *regs = (IntroRegs) {
+        .is_present = TRUE, .is_full = TRUE,
+        .ip = word_at(bytes + layout->ip), .sp = word_at(bytes + layout->sp), .bp = word_at(bytes + layout->bp),
+        .cs = word_at(bytes + layout->cs), .r10 = word_at(bytes + layout->r10), .r13 = word_at(bytes + layout->r13),
+        .di = word_at(bytes + layout->di), .dx = word_at(bytes + layout->dx),
+    };
+    return TRUE;
+}
+
+/* What iret takes: the end of struct pt_regs, from IP on. */
+static gboolean
+read_iret_frame(const Unwinder *unwinder, State *state, GuestVa va, IntroRegs *regs)
+{
+    const IntroRegsLayout *layout = unwinder->layout;
+    const guint8 *bytes = bytes_at(unwinder, state, va, layout->size_bytes - layout->ip);
+
+    if (bytes == NULL)
+        return FALSE;
+    *regs = (IntroRegs) {
+        .is_present = TRUE, .ip = word_at(bytes), .cs = word_at(bytes + (layout->cs - layout->ip)),
+        .sp = word_at(bytes + (layout->sp - layout->ip)),
+    };
+    return TRUE;
+}
+
+/* The registers at the point that the frame's own stand for: entry code saves them in two steps, and an NMI may come
+ * between the two. */
+static const IntroRegs *
+full_regs(const State *state)
+{
+    if (state->regs.is_present && state->regs.is_full)
+        return &state->regs;
+    return state->regs.is_present && state->previous_regs.is_present ? &state->previous_regs : NULL;
+}
+
+/* What ENTRY's stack pointer register holds, with the offset added: the caller's stack pointer, or where its
+ * registers lie. */
+static gboolean
+find_sp(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry, guint64 *sp)
+{
+    const IntroRegs *regs = full_regs(state);
+
+    switch (entry->sp_register) {
+    case INTRO_ORC_REG_SP:
+        *sp = state->sp + entry->sp_offset;
+        return TRUE;
+    case INTRO_ORC_REG_BP:
+        *sp = state->bp + entry->sp_offset;
+        return TRUE;
+    case INTRO_ORC_REG_SP_INDIRECT:
+        if (!read_word(unwinder, state, state->sp, sp))
+            return FALSE;
+        *sp += entry->sp_offset;
+        return TRUE;
+    case INTRO_ORC_REG_BP_INDIRECT:
+        return read_word(unwinder, state, state->bp + entry->sp_offset, sp);
+    case INTRO_ORC_REG_R10:
+        *sp = regs != NULL ? regs->r10 : 0;
+        return regs != NULL;
+    case INTRO_ORC_REG_R13:
+        *sp = regs != NULL ? regs->r13 : 0;
+        return regs != NULL;
+    case INTRO_ORC_REG_DI:
+        *sp = regs != NULL ? regs->di : 0;
+        return regs != NULL;
+    case INTRO_ORC_REG_DX:
+        *sp = regs != NULL ? regs->dx : 0;
+        return regs != NULL;
+    case INTRO_ORC_REG_UNDEFINED:
+    case INTRO_ORC_REG_PREV_SP:
+    default:
+        return FALSE;
+    }
+}
+
+static void
+recover_return(const Unwinder *unwinder, State *state, GuestVa slot)
+{
+    state->is_hidden = !unwinder->ops->original(unwinder->self, state->ip, slot, &state->ip);
+}
+
+static gboolean
+find_caller(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry, guint64 sp)
+{
+    IntroRegs regs;
+
+    switch (entry->type) {
+    case INTRO_ORC_CALL:
+        if (!read_word(unwinder, state, sp - WORD, &state->ip))
+            return FALSE;
+        recover_return(unwinder, state, sp - WORD);
+        state->sp = sp;
+        state->regs = state->previous_regs = (IntroRegs) { 0 };
+        return TRUE;
+    case INTRO_ORC_REGS:
+        if (!read_regs(unwinder, state, sp, &regs))
+            return FALSE;
+        state->previous_regs = (IntroRegs) { 0 };
+        break;
+    case INTRO_ORC_REGS_PARTIAL:
+        if (!read_iret_frame(unwinder, state, sp, &regs))
+            return FALSE;
+        if (state->regs.is_full)
+            state->previous_regs = state->regs;
+        break;
+    case INTRO_ORC_UNDEFINED:
+    case INTRO_ORC_END_OF_STACK:
+    default:
+        return FALSE;
+    }
+    state->regs = regs;
+    state->ip = regs.ip;
+    state->sp = regs.sp;
+    /* An interrupt at the first instruction of a tracer's trampoline: its ret has just popped that slot. */
+    recover_return(unwinder, state, regs.sp - WORD);
+    return TRUE;
+}
+
+static gboolean
+find_bp(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry, guint64 sp)
+{
+    const IntroRegs *regs;
+
+    switch (entry->bp_register) {
+    case INTRO_ORC_REG_UNDEFINED:
+        regs = full_regs(state);
+        if (regs != NULL)
+            state->bp = regs->bp;
+        return TRUE;
+    case INTRO_ORC_REG_PREV_SP:
+        return read_word(unwinder, state, sp + entry->bp_offset, &state->bp);
+    case INTRO_ORC_REG_BP:
+        return read_word(unwinder, state, state->bp + entry->bp_offset, &state->bp);
+    case INTRO_ORC_REG_DX:
+    case INTRO_ORC_REG_DI:
+    case INTRO_ORC_REG_SP:
+    case INTRO_ORC_REG_R10:
+    case INTRO_ORC_REG_R13:
+    case INTRO_ORC_REG_BP_INDIRECT:
+    case INTRO_ORC_REG_SP_INDIRECT:
+    default:
+        return FALSE;
+    }
+}
+
+/* Moves STATE to the caller's frame; on failure it is left as it was. */
+static gboolean
+step(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry)
+{
+    State next = *state;
+    guint64 sp;
+
+    next.signal = entry->signal;
+    if (!find_sp(unwinder, &next, entry, &sp) || !find_caller(unwinder, &next, entry, sp)
+        || !find_bp(unwinder, &next, entry, sp))
+        return FALSE;
+    if (next.area == state->area && next.area != NULL && is_inside(next.area, next.sp, WORD) && next.sp <= state->sp)
+        return FALSE;
+    *state = next;
+    return TRUE;
+}
+
+/* An instruction that was called and does not return has its caller's frame, not its own: look at the call. */
+static gboolean
+find_entry(const Unwinder *unwinder, const State *state, IntroOrcEntry *entry)
+{
+    /* A call through a NULL pointer has left just its return address. */
+    if (state->signal && state->ip == 0) {
+        *entry = (IntroOrcEntry) {
+            .sp_register = INTRO_ORC_REG_SP, .sp_offset = WORD, .type = INTRO_ORC_CALL,
+        };
+        return TRUE;
+    }
+    return unwinder->ops->find(unwinder->self, state->signal ? state->ip : state->ip - 1, entry);
+}
+
+static void
+add_frame(const Unwinder *unwinder, GuestVa pc, gboolean is_return, gboolean certain)
+{
+    const IntroFrame frame = { pc, is_return, certain };
+
+    g_array_append_val(unwinder->frames, frame);
+}
+
+static void
+scan_words(const Unwinder *unwinder, IntroStackArea *area, GuestVa from)
+{
+    area->scanned = TRUE;
+    if (!load(unwinder, area))
+        return;
+    for (GuestVa va = MAX(from & ~(WORD - 1), area->start); area->end - va >= WORD; va += WORD) {
+        guint64 word = word_at(area->bytes + (va - area->start));
+
+        if (unwinder->ops->is_text(unwinder->self, word))
+            add_frame(unwinder, word, TRUE, FALSE);
+    }
+}
+
+static gboolean
+linked_sp(const Unwinder *unwinder, const IntroStackArea *area, GuestVa *sp)
+{
+    gsize length = area->end - area->start, regs_bytes = unwinder->layout->size_bytes;
+
+    if (area->bytes == NULL)
+        return FALSE;
+    if (area->link == INTRO_STACK_SAVED_SP && length >= WORD) {
+        *sp = word_at(area->bytes + length - WORD);
+        return TRUE;
+    }
+    if (area->link == INTRO_STACK_SAVED_REGS && length >= regs_bytes) {
+        *sp = word_at(area->bytes + length - regs_bytes + unwinder->layout->sp);
+        return TRUE;
+    }
+    return FALSE;
+}
+
+/*
+ * Reports every word from SP to the end of its stack that could be a return address, and the same of the stacks left
+ * for that one. The task's own stack is the last of them; if the way does not lead there, or begins nowhere, what was
+ * missed is scanned from end to end.
+ */
+static void
+scan(const Unwinder *unwinder, GuestVa sp)
+{
+    IntroStackArea *area = area_of(unwinder, sp, WORD);
+    gboolean is_lost = area == NULL;
+
+    while (area != NULL && !area->scanned) {
+        scan_words(unwinder, area, sp);
+        area = linked_sp(unwinder, area, &sp) ? area_of(unwinder, sp, WORD) : NULL;
+    }
+    for (guint i = 0; i < unwinder->areas->len; i++) {
+        area = &g_array_index(unwinder->areas, IntroStackArea, i);
+        if (!area->scanned && (i == 0 || is_lost))
+            scan_words(unwinder, area, area->start);
+    }
+}
+
+static gboolean
+is_kernel_half(GuestVa va)
+{
+    return va >> 63;
+}
+
+/* TRUE if the end of the stack was reached. */
+static gboolean
+unwind(const Unwinder *unwinder, State *state)
+{
+    for (guint i = 0; i < MAX_FRAMES; i++) {
+        IntroOrcEntry entry;
+
+        if (state->regs.is_present && (state->regs.cs & 3) == 3)
+            return TRUE;
+        if (is_kernel_half(state->ip))
+            add_frame(unwinder, state->ip, !state->signal, TRUE);
+        if (state->is_hidden || !find_entry(unwinder, state, &entry))
+            return FALSE;
+        if (entry.type == INTRO_ORC_END_OF_STACK)
+            return TRUE;
+        if (!step(unwinder, state, &entry))
+            return FALSE;
+    }
+    return FALSE;
+}
+
+IntroStack *
+intro_unwind(const IntroUnwindOps *ops, gpointer self, const IntroRegsLayout *layout, GArray *areas,
+             const IntroUnwindStart *start)
+{
+    IntroStack *stack = g_new0(IntroStack, 1);
+    const Unwinder unwinder = {
+        ops, self, layout, areas, stack->frames = g_array_new(FALSE, FALSE, sizeof(IntroFrame)),
+    };
+    State state = {
+        .ip = start->ip, .sp = start->sp, .bp = start->bp, .signal = start->signal, .regs = start->regs,
+    };
+
+    state.area = area_of(&unwinder, state.sp, WORD);
+    if (state.area != NULL)
+        state.area->entered = TRUE;
+    stack->complete = unwind(&unwinder, &state);
+    if (!stack->complete)
+        scan(&unwinder, state.sp);
+    return stack;
+}
