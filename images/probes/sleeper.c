@@ -5,7 +5,7 @@
  * usage: sleeper KIND [FILE]
  *
  * Prints "sleeper PID KIND" right before it goes to sleep. KIND read reads FILE, which must be one that has nothing to
- * say for now (a FIFO, /proc/kmsg, ...); vfork sleeps where only a fatal signal wakes it.
+ * say for now (a FIFO, a terminal, ...); vfork sleeps where only a fatal signal wakes it.
  */
 #include <fcntl.h>
 #include <linux/futex.h>

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# For tests in real guests: a shell script tests/live/*.t that sources this, prints TAP, and is run by prove.
+#
+# Guests that a test starts end with it, however it ends. Set from outside: VLP_BUILD, the build directory (build), and
+# VLP_KERNEL, a directory made by images/fetch-kernel (the newest of Debian's 6.1 cloud kernels).
+set -u
+
+top=$(dirname "$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")")
+: "${VLP_BUILD:=$top/build}"
+: "${VLP_KERNEL:=$("$top/images/fetch-kernel")}"
+export VLP_BUILD VLP_KERNEL
+export LIBVIRT_DEFAULT_URI=qemu:///system
+
+work=$(mktemp -d)           # the test's own files
+guest=''                    # directory of the guest that was started last
+guests=()                   # commands that end guests
+tap_count=0 tap_failed=0
+
+clean_up() {
+    local stop
+    for stop in "${guests[@]}"; do
+        $stop
+    done
+    rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 1' HUP INT TERM
+
+# --- TAP
+
+# tap_result PASSED(0 or not) NAME [DIAGNOSTIC]
+tap_result() {
+    tap_count=$((tap_count + 1))
+    if [ "$1" = 0 ]; then
+        echo "ok $tap_count - $2"
+    else
+        tap_failed=$((tap_failed + 1))
+        echo "not ok $tap_count - $2"
+        diag "${3:-}"
+    fi
+    return "$1"
+}
+
+# diag TEXT: shown by prove.
+diag() {
+    [ -z "$1" ] || sed 's/^/# /' <<< "$1" >&2
+}
+
+# ok NAME COMMAND...: the command succeeds. What it prints is shown if it does not.
+ok() {
+    local name=$1 printed
+    shift
+    printed=$("$@" 2>&1)
+    tap_result $? "$name" "$printed"
+}
+
+# is GOT EXPECTED NAME
+is() {
+    [ "$1" = "$2" ]
+    tap_result $? "$3" "got:      $1"$'\n'"expected: $2"
+}
+
+# isnt GOT UNEXPECTED NAME
+isnt() {
+    [ "$1" != "$2" ]
+    tap_result $? "$3" "got: $1"
+}
+
+# like GOT REGEX NAME: an extended regular expression.
+like() {
+    [[ $1 =~ $2 ]]
+    tap_result $? "$3" "got:      $1"$'\n'"expected: $2"
+}
+
+unlike() {
+    [[ ! $1 =~ $2 ]]
+    tap_result $? "$3" "got:            $1"$'\n'"did not expect: $2"
+}
+
+skip() {
+    tap_count=$((tap_count + 1))
+    echo "ok $tap_count - $1 # SKIP $2"
+}
+
+skip_all() {
+    echo "1..0 # SKIP $1"
+    exit 0
+}
+
+# For what the rest of a test cannot do without.
+give_up() {
+    diag "$1"
+    echo "1..$tap_count"
+    exit 1
+}
+
+done_testing() {
+    echo "1..$tap_count"
+    exit $((tap_failed > 0))
+}
+
+# --- Guests
+
+# guest_start [OPTION of run-guest...]: sets $guest, and $qmp to the GUEST argument of virt-livepatch.
+guest_start() {
+    guest=$("$top/images/run-guest" -o $$ "$@") || give_up "there is no guest to test with"
+    qmp=qmp:$guest/qmp.sock
+    guests+=("$top/images/stop-guest $guest")
+}
+
+# domain_start [OPTION of run-domain...] NAME: sets $guest.
+domain_start() {
+    guest=$("$top/images/run-domain" -o $$ "$@") || give_up "there is no libvirt domain to test with"
+    guests+=("$top/images/stop-domain $guest")
+}
+
+# in_guest [OPTION of guest-exec...] COMMAND...: runs a shell command in $guest, with its output and exit status.
+in_guest() {
+    local options=()
+    while [ "${1:0:1}" = - ]; do
+        options+=("$1")
+        [ "$1" = -t ] && { options+=("$2"); shift; }
+        shift
+    done
+    "$top/images/guest-exec" "${options[@]}" "$guest" "$@"
+}
+
+# console_says REGEX SECONDS: waits until a line of the guest's console from now on matches.
+console_says() {
+    timeout "$2" grep -qEm 1 -- "$1" <(exec tail -n 0 -s 0.1 -F --pid=$$ "$guest/console.log" 2> /dev/null)
+}
+
+# No oops, no warning, no missed heartbeat.
+guest_is_well() {
+    local bad beats
+    bad=$(grep -aE 'BUG|WARNING|Oops|general protection|Call Trace|stall|lockup|panic -|late by' "$guest/console.log")
+    [ -z "$bad" ] || { echo "$bad"; return 1; }
+    beats=$(grep -aoE '^heartbeat [0-9]+' "$guest/console.log" | cut -d ' ' -f 2)
+    [ "$beats" = "$(seq "$(wc -w <<< "$beats")")" ] || { echo "a heartbeat is missing"; return 1; }
+    in_guest -t 30 true
+}
+
+# witness_start: from now on, the guest watches for how long it stands still. Nothing may pause it before this returns.
+witness_start() {
+    in_guest 'witness > /run/witness & until grep -q ready /run/witness; do sleep 0.1; done'
+}
+
+# witness_stop: prints for how many us the guest stood still since witness_start, and how far wrong that may be.
+witness_stop() {
+    in_guest 'killall witness; while killall -0 witness 2> /dev/null; do sleep 0.1; done; cat /run/witness' |
+        sed -n 's/^total: stood still \(-*[0-9]*\) us (+- \([0-9]*\)).*/\1 \2/p'
+}
+
+# --- The tool
+
+# vlp ARGUMENT...: runs it; sets $status, $out and $err.
+vlp() {
+    "$VLP_BUILD/virt-livepatch" "$@" > "$work/out" 2> "$work/err"
+    status=$?
+    out=$(< "$work/out")
+    err=$(< "$work/err")
+    return $status
+}
+
+# vlp_exits STATUS NAME ARGUMENT...: runs it, and checks its exit status.
+vlp_exits() {
+    local expected=$1 name=$2
+    shift 2
+    vlp "$@"
+    [ "$status" = "$expected" ]
+    tap_result $? "$name" "virt-livepatch $*"$'\n'"exit status $status, expected $expected"$'\n'"$out"$'\n'"$err"
+}
