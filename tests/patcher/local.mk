@@ -9,3 +9,8 @@ check_PROGRAMS += tests/patcher/test-record
 TESTS += tests/patcher/test-record
 tests_patcher_test_record_SOURCES = tests/patcher/test-record.c
 tests_patcher_test_record_LDADD = libpatcher.a libintrospect.a libvmm.a $(VMM_LIBS)
+
+check_PROGRAMS += tests/patcher/test-guestcode
+TESTS += tests/patcher/test-guestcode
+tests_patcher_test_guestcode_SOURCES = tests/patcher/test-guestcode.c
+tests_patcher_test_guestcode_LDADD = libpatcher.a libintrospect.a libvmm.a $(CAPSTONE_LIBS) $(VMM_LIBS)
