@@ -1,6 +1,18 @@
 noinst_LIBRARIES += libintrospect.a
 
-libintrospect_a_SOURCES =
+libintrospect_a_SOURCES = \
+	introspect/cpus.c \
+	introspect/cursor.c introspect/cursor.h \
+	introspect/error.c introspect/error.h \
+	introspect/holes.c \
+	introspect/identity.c introspect/identity.h \
+	introspect/kallsyms.c introspect/kallsyms.h \
+	introspect/kernel.c introspect/kernel.h \
+	introspect/locate.c introspect/locate.h \
+	introspect/module-symbols.c introspect/module-symbols.h \
+	introspect/modules.c introspect/modules.h \
+	introspect/space.c introspect/space.h \
+	introspect/symbols.c introspect/symbols.h
 libintrospect_a_SOURCES += \
 	introspect/btf.c introspect/btf.h \
 	introspect/orc.c introspect/orc.h \

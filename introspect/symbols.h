@@ -22,6 +22,30 @@ typedef struct {
 void intro_symbols_free(IntroSymbols *symbols);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IntroSymbols, intro_symbols_free)
 
+/* Addresses from START to END - 1. */
+typedef struct {
+    GuestVa start, end;
+} IntroRegion;
+
+/* The symbols of vmlinux or of one module, as its source (kallsyms.h, module-symbols.h) gives them. */
+typedef struct {
+    char *module;           /* NULL for vmlinux */
+    char *names;            /* what the symbols' names point into */
+    GArray *symbols;        /* of IntroSymbol, in the kernel's order; module and size are set by the table */
+    GArray *regions;        /* of IntroRegion: the addresses that are looked up among these symbols. A symbol's size
+                               ends where its region ends */
+} IntroSymbolGroup;
+
+/* NAMES is taken over. */
+IntroSymbolGroup *intro_symbol_group_new(const char *module, char *names);
+void intro_symbol_group_free(IntroSymbolGroup *group);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IntroSymbolGroup, intro_symbol_group_free)
+
+/* Takes over the groups. */
+IntroSymbols *intro_symbols_new(IntroSymbolGroup *vmlinux);
+/* Adds modules' symbols; pointers into the table that were given out before are no longer valid. */
+void intro_symbols_add_modules(IntroSymbols *symbols, GPtrArray *groups);
+
 /* All, by address, vmlinux's before modules' of the same address; owned by the table. */
 const IntroSymbol *intro_symbols_all(const IntroSymbols *symbols, gsize *n_symbols);
 

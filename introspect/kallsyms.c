@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "introspect/kallsyms.h"
+
+#include <string.h>
+
+#include "introspect/cursor.h"
+
+#define N_TOKENS 256
+#define TOKEN_INDEX_BYTES (N_TOKENS * 2)
+#define TABLE_ALIGNMENT 8
+#define NAMES_PER_MARKER 256
+/* A name's length takes one byte or two, of seven bits each; no name is empty. */
+#define MIN_PACKED_NAME 2
+#define MAX_PACKED_NAME (2 + 0x3fff)
+
+/* Far beyond any kernel: they bound what a guest can make us work and allocate. */
+#define MAX_SYMBOLS (1U << 20)
+#define MAX_NAMES_BYTES (64U << 20)
+#define MAX_TOKEN_BYTES 1024
+#define MAX_ATTEMPTS 32
+#define MAX_IMAGE_BYTES (1ULL << 30)
+
+typedef enum {
+    ADDRESS_FROM_BASE,          /* unsigned, from the relative base */
+    ADDRESS_ABSOLUTE_PER_CPU,   /* the same as -1 - x; per-CPU symbols as they are */
+    ADDRESS_FROM_PLACE,         /* signed, from the entry itself */
+    N_ADDRESS_ENCODINGS
+} AddressEncoding;
+
+/* All positions are bytes from the start of the part. */
+typedef struct {
+    const IntroImagePart *part;
+    guint attempts;             /* at finding the names */
+    gsize token_table, token_index;
+    const char *tokens[N_TOKENS];
+    guint16 token_bytes[N_TOKENS];
+    gsize number, names, markers;
+    guint32 n_symbols;
+    gsize unpacked_bytes;       /* of all names, types included, NULs not */
+    gsize offsets;
+    AddressEncoding encoding;
+    GuestVa base;
+} Tables;
+
+static IntroCursor
+cursor_at(const Tables *tables, gsize position)
+{
+    IntroCursor cursor = intro_cursor(tables->part->data, tables->part->length);
+
+    if (!intro_cursor_seek(&cursor, position))
+        cursor.position = cursor.length;
+    return cursor;
+}
+
+static gsize
+align_table(gsize position)
+{
+    return (position + TABLE_ALIGNMENT - 1) & ~(gsize) (TABLE_ALIGNMENT - 1);
+}
+
+/* ---- The tokens that names are packed with ---- */
+
+/* TRUE if what lies there looks like a token index: 256 ascending numbers from 0. */
+static gboolean
+read_token_index(const Tables *tables, guint16 *index)
+{
+    IntroCursor cursor = cursor_at(tables, tables->token_index);
+
+    for (guint i = 0; i < N_TOKENS; i++)
+        if (!intro_cursor_u16(&cursor, index + i)
+            || (i == 0 ? index[i] != 0 : index[i] <= index[i - 1] || index[i] - index[i - 1] > MAX_TOKEN_BYTES))
+            return FALSE;
+    return TRUE;
+}
+
+static gboolean
+is_printable(const char *string)
+{
+    for (; *string != '\0'; string++)
+        if (!g_ascii_isgraph(*string))
+            return FALSE;
+    return TRUE;
+}
+
+/* Reads 256 strings from TABLES->token_table on; TRUE if INDEX is theirs and follows them. */
+static gboolean
+read_token_table(Tables *tables, const guint16 *index)
+{
+    for (guint i = 0; i < N_TOKENS; i++) {
+        gboolean is_last = i == N_TOKENS - 1;
+        gsize end = is_last ? tables->token_index : tables->token_table + index[i + 1];
+        IntroCursor cursor = intro_cursor(tables->part->data, end);
+
+        if (!intro_cursor_seek(&cursor, tables->token_table + index[i])
+            || !intro_cursor_string(&cursor, &tables->tokens[i]) || !is_printable(tables->tokens[i])
+            || (is_last ? align_table(cursor.position) : cursor.position) != end)
+            return FALSE;
+        tables->token_bytes[i] = (guint16) strlen(tables->tokens[i]);
+    }
+    return TRUE;
+}
+
+/* The token table ends with a string of unknown length, so its start has to be tried. */
+static gboolean
+find_token_table(Tables *tables, const guint16 *index)
+{
+    gsize before_last = index[N_TOKENS - 1];
+
+    for (gsize last = 1; last <= MAX_TOKEN_BYTES && before_last + last <= tables->token_index; last++) {
+        tables->token_table = tables->token_index - before_last - last;
+        if (tables->token_table % TABLE_ALIGNMENT == 0 && read_token_table(tables, index))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* ---- The packed names ---- */
+
+static gboolean
+read_packed_length(IntroCursor *cursor, gsize *length)
+{
+    guint8 low, high = 0;
+
+    if (!intro_cursor_u8(cursor, &low) || ((low & 0x80) != 0 && !intro_cursor_u8(cursor, &high)))
+        return FALSE;
+    *length = (low & 0x7f) | (gsize) high << 7;
+    return *length > 0;
+}
+
+static gsize
+unpacked_length(const Tables *tables, const guint8 *packed, gsize length)
+{
+    gsize bytes = 0;
+
+    for (gsize i = 0; i < length; i++)
+        bytes += tables->token_bytes[packed[i]];
+    return bytes;
+}
+
+/* Goes through all names; TRUE if they are where the markers say and end where the markers begin. */
+static gboolean
+check_names(Tables *tables)
+{
+    IntroCursor names = cursor_at(tables, tables->names);
+    IntroCursor markers = cursor_at(tables, tables->markers);
+
+    tables->unpacked_bytes = 0;
+    for (guint32 i = 0; i < tables->n_symbols; i++) {
+        const guint8 *packed;
+        gsize length, unpacked;
+        guint32 marker;
+
+        if (i % NAMES_PER_MARKER == 0
+            && (!intro_cursor_u32(&markers, &marker) || marker != names.position - tables->names))
+            return FALSE;
+        if (!read_packed_length(&names, &length) || !intro_cursor_bytes(&names, length, &packed)
+            || names.position > tables->markers)
+            return FALSE;
+        /* The first letter is the type. */
+        unpacked = unpacked_length(tables, packed, length);
+        tables->unpacked_bytes += unpacked;
+        if (unpacked == 0 || tables->unpacked_bytes > MAX_NAMES_BYTES)
+            return FALSE;
+    }
+    return align_table(names.position) == tables->markers && markers.position <= tables->token_table;
+}
+
+/* How many numbers from POSITION on could be markers. */
+static guint32
+count_markers(const Tables *tables, gsize position)
+{
+    IntroCursor cursor = cursor_at(tables, position);
+    guint32 count = 0, before = 0, marker;
+
+    while (cursor.position < tables->token_table && intro_cursor_u32(&cursor, &marker)) {
+        if (count == 0 ? marker != 0
+            : marker < before || marker - before < NAMES_PER_MARKER * MIN_PACKED_NAME
+              || marker - before > NAMES_PER_MARKER * MAX_PACKED_NAME)
+            break;
+        before = marker;
+        count++;
+    }
+    return count;
+}
+
+/* Looks for the number of symbols, and behind it the names, before the markers. */
+static gboolean
+find_names(Tables *tables, guint32 max_markers)
+{
+    gsize names = tables->markers;
+
+    while (names >= 2 * TABLE_ALIGNMENT && tables->attempts < MAX_ATTEMPTS) {
+        IntroCursor cursor;
+        guint32 n, padding;
+
+        names -= TABLE_ALIGNMENT;
+        cursor = cursor_at(tables, names - TABLE_ALIGNMENT);
+        if (!intro_cursor_u32(&cursor, &n) || !intro_cursor_u32(&cursor, &padding) || padding != 0
+            || n <= NAMES_PER_MARKER || n > MAX_SYMBOLS || (n - 1) / NAMES_PER_MARKER >= max_markers)
+            continue;
+        tables->number = names - TABLE_ALIGNMENT;
+        tables->names = names;
+        tables->n_symbols = n;
+        tables->attempts++;
+        if (check_names(tables))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* The markers lie before the token table, with nothing or the order of names between. */
+static gboolean
+find_markers_and_names(Tables *tables)
+{
+    gsize position = tables->token_table;
+
+    while (position >= TABLE_ALIGNMENT && tables->attempts < MAX_ATTEMPTS) {
+        guint32 n_markers;
+
+        position -= TABLE_ALIGNMENT;
+        n_markers = count_markers(tables, position);
+        if (n_markers < 2)
+            continue;
+        tables->markers = position;
+        tables->attempts++;
+        if (find_names(tables, n_markers))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* ---- Addresses ---- */
+
+static GuestVa
+decode_address(const Tables *tables, gsize position, guint32 value)
+{
+    switch (tables->encoding) {
+    case ADDRESS_FROM_BASE:
+        return tables->base + value;
+    case ADDRESS_ABSOLUTE_PER_CPU:
+        return (gint32) value >= 0 ? value : tables->base - 1 - (GuestVa) (gint64) (gint32) value;
+    case ADDRESS_FROM_PLACE:
+        return tables->part->va + position + (GuestVa) (gint64) (gint32) value;
+    case N_ADDRESS_ENCODINGS:
+        break;
+    }
+    return 0;
+}
+
+static gboolean
+is_in_image(const Tables *tables, GuestVa va)
+{
+    return va >= tables->part->image_start && va - tables->part->image_start < MAX_IMAGE_BYTES;
+}
+
+/* The table is in ascending order, which random bytes are not; and it ends in the image. */
+static gboolean
+check_addresses(const Tables *tables)
+{
+    IntroCursor cursor = cursor_at(tables, tables->offsets);
+    GuestVa before = 0;
+
+    for (guint32 i = 0; i < tables->n_symbols; i++) {
+        gsize position = cursor.position;
+        guint32 value;
+        GuestVa va;
+
+        if (!intro_cursor_u32(&cursor, &value))
+            return FALSE;
+        va = decode_address(tables, position, value);
+        if (va < before)
+            return FALSE;
+        before = va;
+    }
+    return is_in_image(tables, before);
+}
+
+static gboolean
+try_addresses(Tables *tables, gsize offsets, gsize base_position)
+{
+    IntroCursor cursor = cursor_at(tables, base_position);
+    gboolean has_base = intro_cursor_u64(&cursor, &tables->base) && is_in_image(tables, tables->base);
+
+    tables->offsets = offsets;
+    for (guint encoding = 0; encoding < N_ADDRESS_ENCODINGS; encoding++) {
+        tables->encoding = (AddressEncoding) encoding;
+        if ((has_base || tables->encoding == ADDRESS_FROM_PLACE) && check_addresses(tables))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean
+find_addresses(Tables *tables)
+{
+    gsize offsets_bytes = align_table((gsize) tables->n_symbols * sizeof(guint32));
+    gsize behind_tokens = tables->token_index + TOKEN_INDEX_BYTES;
+
+    if (try_addresses(tables, behind_tokens, behind_tokens + offsets_bytes))
+        return TRUE;
+    return tables->number >= offsets_bytes + sizeof(guint64)
+           && try_addresses(tables, tables->number - sizeof(guint64) - offsets_bytes,
+                            tables->number - sizeof(guint64));
+}
+
+/* ---- Unpacking ---- */
+
+/* Writes the name at CURSOR to NAME, its type before it, and returns where the NUL is. The tables have been checked. */
+static char *
+unpack_name(const Tables *tables, IntroCursor *cursor, char *name)
+{
+    const guint8 *packed;
+    gsize length;
+
+    if (!read_packed_length(cursor, &length) || !intro_cursor_bytes(cursor, length, &packed))
+        length = 0;
+    for (gsize i = 0; i < length; i++) {
+        memcpy(name, tables->tokens[packed[i]], tables->token_bytes[packed[i]]);
+        name += tables->token_bytes[packed[i]];
+    }
+    *name = '\0';
+    return name;
+}
+
+static IntroSymbolGroup *
+unpack(const Tables *tables, GError **error)
+{
+    IntroCursor packed = cursor_at(tables, tables->names);
+    IntroCursor offsets = cursor_at(tables, tables->offsets);
+    char *name = g_try_malloc(tables->unpacked_bytes + tables->n_symbols);
+    IntroSymbolGroup *group;
+
+    if (name == NULL) {
+        g_set_error(error, INTRO_ERROR, INTRO_ERROR_CORRUPT, "%u symbols are too many for this host's memory",
+                    tables->n_symbols);
+        return NULL;
+    }
+    group = intro_symbol_group_new(NULL, name);
+    g_array_set_size(group->symbols, tables->n_symbols);
+    g_array_set_size(group->symbols, 0);
+    for (guint32 i = 0; i < tables->n_symbols; i++) {
+        gsize position = offsets.position;
+        char *end = unpack_name(tables, &packed, name);
+        guint32 value = 0;
+        IntroSymbol symbol = { .name = name + 1, .type = *name };
+
+        intro_cursor_u32(&offsets, &value);
+        symbol.va = decode_address(tables, position, value);
+        /* Names that are empty but for the type are not shown by the kernel either. */
+        if (end > name + 1)
+            g_array_append_val(group->symbols, symbol);
+        name = end + 1;
+    }
+    return group;
+}
+
+IntroSymbolGroup *
+intro_kallsyms_find(const IntroImagePart *part, GError **error)
+{
+    Tables tables = { .part = part };
+
+    for (gsize position = 0; position + TOKEN_INDEX_BYTES <= part->length; position += TABLE_ALIGNMENT) {
+        guint16 index[N_TOKENS];
+
+        tables.token_index = position;
+        if (read_token_index(&tables, index) && find_token_table(&tables, index) && find_markers_and_names(&tables)
+            && find_addresses(&tables))
+            return unpack(&tables, error);
+    }
+    g_set_error(error, INTRO_ERROR, INTRO_ERROR_NOT_FOUND, "there are no symbol tables (kallsyms) there");
+    return NULL;
+}

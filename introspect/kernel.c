@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "introspect/kernel.h"
+
+#include "introspect/identity.h"
+#include "introspect/kallsyms.h"
+#include "introspect/locate.h"
+#include "introspect/module-symbols.h"
+#include "introspect/modules.h"
+
+/* What is copied out of the guest at most: of the image while looking for symbols, and for modules' symbols. */
+#define MAX_COPIED_BYTES (128ULL << 20)
+#define MAX_MODULE_SYMBOLS_BYTES (64U << 20)
+#define MAX_BTF_BYTES (64U << 20)
+#define MAX_CPUS 8192
+
+/* The list of modules may change while it is read. */
+#define MODULE_ATTEMPTS 5
+
+struct IntroKernel {
+    const VmmReader *reader;
+    IntroSpace *space;
+    IntroSymbols *symbols;
+    IntroBtf *btf;
+    GPtrArray *modules;         /* of IntroLoadedModule */
+    GArray *text;               /* of IntroRegion, ascending */
+    IntroIdentity identity;
+    GuestVa text_start;
+    guint n_cpus;
+
+    /* The part of the image that symbols were found in. */
+    GBytes *rodata;
+    GuestVa rodata_va;
+};
+
+/* ---- Symbols and types ---- */
+
+static gboolean
+unsupported(const char *what, GError **error)
+{
+    g_set_error(error, INTRO_ERROR, INTRO_ERROR_UNSUPPORTED, "the guest's kernel has %s", what);
+    return FALSE;
+}
+
+/* NULL without an error if the symbols are not in RUN. */
+static IntroSymbolGroup *
+find_symbols_in_run(IntroKernel *kernel, const IntroImage *image, const IntroMapping *run, GError **error)
+{
+    g_autofree guint8 *copy = g_try_malloc(run->length);
+    IntroImagePart part = { copy, run->length, run->va, image->start };
+    g_autoptr(GError) local_error = NULL;
+    IntroSymbolGroup *group;
+
+    if (copy == NULL) {
+        g_set_error(error, INTRO_ERROR, INTRO_ERROR_CORRUPT,
+                    "an image of %" G_GUINT64_FORMAT " bytes is too large for this host's memory", run->length);
+        return NULL;
+    }
+    if (!vmm_read(kernel->reader, run->pa, copy, run->length, error))
+        return NULL;
+    group = intro_kallsyms_find(&part, &local_error);
+    if (group != NULL) {
+        kernel->rodata = g_bytes_new_take(g_steal_pointer(&copy), run->length);
+        kernel->rodata_va = run->va;
+    } else if (!g_error_matches(local_error, INTRO_ERROR, INTRO_ERROR_NOT_FOUND)) {
+        g_propagate_error(error, g_steal_pointer(&local_error));
+    }
+    return group;
+}
+
+/* Looks in read-only data first; before the kernel has protected itself, and in one that never does, it is not to be
+ * told apart. */
+static IntroSymbolGroup *
+find_symbols(IntroKernel *kernel, const IntroImage *image, GError **error)
+{
+    guint64 copied = 0;
+
+    for (guint pass = 0; pass < 2; pass++)
+        for (guint i = 0; i < image->runs->len; i++) {
+            const IntroMapping *run = &g_array_index(image->runs, IntroMapping, i);
+            gboolean is_rodata = !run->writable && !run->executable;
+            GError *local_error = NULL;
+            IntroSymbolGroup *group;
+
+            if (is_rodata != (pass == 0) || run->length > MAX_COPIED_BYTES - copied)
+                continue;
+            copied += run->length;
+            group = find_symbols_in_run(kernel, image, run, &local_error);
+            if (group != NULL)
+                return group;
+            if (local_error != NULL) {
+                g_propagate_error(error, local_error);
+                return NULL;
+            }
+        }
+    unsupported("no symbol table in its memory (CONFIG_KALLSYMS), or it is still starting", error);
+    return NULL;
+}
+
+/* The address of a symbol in a group that is no table yet; 0 if there is none. */
+static GuestVa
+group_address(const IntroSymbolGroup *group, const char *name)
+{
+    for (guint i = 0; i < group->symbols->len; i++) {
+        const IntroSymbol *symbol = &g_array_index(group->symbols, IntroSymbol, i);
+
+        if (g_str_equal(symbol->name, name))
+            return symbol->va;
+    }
+    return 0;
+}
+
+static gboolean
+read_symbols(IntroKernel *kernel, const IntroImage *image, GError **error)
+{
+    IntroSymbolGroup *group = find_symbols(kernel, image, error);
+    IntroRegion region;
+
+    if (group == NULL)
+        return FALSE;
+    region = (IntroRegion) { group_address(group, "_stext"), group_address(group, "_end") };
+    g_array_append_val(group->regions, region);
+    kernel->symbols = intro_symbols_new(group);
+    return intro_symbols_address(kernel->symbols, "_text", &kernel->text_start, error);
+}
+
+static gboolean
+read_btf(IntroKernel *kernel, GError **error)
+{
+    g_autoptr(GBytes) data = NULL;
+    GuestVa start, stop;
+
+    if (!intro_symbols_address(kernel->symbols, "__start_BTF", &start, NULL)
+        || !intro_symbols_address(kernel->symbols, "__stop_BTF", &stop, NULL))
+        return unsupported("no description of its types in its memory (CONFIG_DEBUG_INFO_BTF)", error);
+    if (start < kernel->rodata_va || stop < start
+        || stop - kernel->rodata_va > g_bytes_get_size(kernel->rodata) || stop - start > MAX_BTF_BYTES) {
+        g_set_error_literal(error, INTRO_ERROR, INTRO_ERROR_CORRUPT,
+                            "the description of the kernel's types does not lie in its read-only data");
+        return FALSE;
+    }
+    data = g_bytes_new_from_bytes(kernel->rodata, start - kernel->rodata_va, stop - start);
+    kernel->btf = intro_btf_new(data, error);
+    return kernel->btf != NULL;
+}
+
+/* ---- State and page tables ---- */
+
+/* A process's page tables go away with it; the kernel's own stay. */
+static gboolean
+use_kernel_page_tables(IntroKernel *kernel, const IntroImage *image, GError **error)
+{
+    IntroMapping text;
+    GuestPa root, expected;
+    GuestVa va;
+
+    if (!intro_symbols_address(kernel->symbols, "init_top_pgt", &va, error)
+        || !intro_image_translate(image, va, sizeof(guint64), &root, error)
+        || !intro_image_translate(image, kernel->text_start, 1, &expected, error))
+        return FALSE;
+    kernel->space = intro_space_new(kernel->reader, root, image->five_levels);
+    if (!intro_space_translate(kernel->space, kernel->text_start, &text, error))
+        return FALSE;
+    if (text.pa.value == expected.value)
+        return TRUE;
+    g_set_error_literal(error, INTRO_ERROR, INTRO_ERROR_CORRUPT,
+                        "the kernel's own page tables do not agree with those that a vCPU uses");
+    return FALSE;
+}
+
+static gboolean
+check_running(IntroKernel *kernel, const IntroImage *image, GError **error)
+{
+    guint32 state;
+    gint64 running;
+    GuestVa va;
+    GuestPa pa;
+
+    if (!intro_symbols_address(kernel->symbols, "system_state", &va, error)
+        || !intro_image_translate(image, va, sizeof state, &pa, error)
+        || !vmm_read(kernel->reader, pa, &state, sizeof state, error)
+        || !intro_btf_enumerator(kernel->btf, "SYSTEM_RUNNING", &running, error))
+        return FALSE;
+    if (GUINT32_FROM_LE(state) >= running)
+        return TRUE;
+    g_set_error_literal(error, INTRO_ERROR, INTRO_ERROR_BOOTING,
+                        "the guest's kernel is still booting; try again when it is up");
+    return FALSE;
+}
+
+/* With encryption on, what lies in memory is not what the guest sees. */
+static gboolean
+check_not_encrypted(const IntroKernel *kernel, GError **error)
+{
+    static const char *const names[] = { "sme_me_mask", "sev_status" };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+        guint64 value;
+        GuestVa va;
+
+        if (!intro_symbols_address(kernel->symbols, names[i], &va, NULL))
+            continue;
+        if (!intro_space_read_u64(kernel->space, va, &value, error))
+            return FALSE;
+        if (value != 0) {
+            g_set_error(error, INTRO_ERROR, INTRO_ERROR_UNSUPPORTED,
+                        "the guest's memory is encrypted (%s is not 0)", names[i]);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean
+read_n_cpus(IntroKernel *kernel, GError **error)
+{
+    guint32 n_cpus = 1;
+    GuestVa va;
+
+    /* A kernel for one CPU only has no such variable. */
+    if (intro_symbols_address(kernel->symbols, "nr_cpu_ids", &va, NULL)
+        && !intro_space_read_u32(kernel->space, va, &n_cpus, error))
+        return FALSE;
+    if (n_cpus == 0 || n_cpus > MAX_CPUS) {
+        g_set_error(error, INTRO_ERROR, INTRO_ERROR_CORRUPT, "the guest's kernel claims to have %u CPUs", n_cpus);
+        return FALSE;
+    }
+    kernel->n_cpus = n_cpus;
+    return TRUE;
+}
+
+/* ---- Modules and text ---- */
+
+/* NULL if a module went away in the meantime, or is broken. */
+static GPtrArray *
+read_module_symbols(const IntroKernel *kernel, GPtrArray *modules, GError **error)
+{
+    g_autoptr(GPtrArray) groups = g_ptr_array_new_with_free_func((GDestroyNotify) intro_symbol_group_free);
+    gsize budget = MAX_MODULE_SYMBOLS_BYTES;
+
+    for (guint i = 0; i < modules->len; i++) {
+        IntroSymbolGroup *group = intro_module_symbols_read(kernel->space, kernel->btf,
+                                                            g_ptr_array_index(modules, i), &budget, error);
+
+        if (group == NULL)
+            return NULL;
+        g_ptr_array_add(groups, group);
+    }
+    return g_steal_pointer(&groups);
+}
+
+static gboolean
+try_to_read_modules(IntroKernel *kernel, GError **error)
+{
+    g_autoptr(GPtrArray) modules = intro_modules_read(kernel->space, kernel->symbols, kernel->btf, error);
+    GPtrArray *groups;
+
+    if (modules == NULL)
+        return FALSE;
+    groups = read_module_symbols(kernel, modules, error);
+    if (groups == NULL)
+        return FALSE;
+    intro_symbols_add_modules(kernel->symbols, groups);
+    kernel->modules = g_steal_pointer(&modules);
+    return TRUE;
+}
+
+static gboolean
+read_modules(IntroKernel *kernel, GError **error)
+{
+    for (guint attempt = 1;; attempt++) {
+        GError *local_error = NULL;
+
+        if (try_to_read_modules(kernel, &local_error))
+            return TRUE;
+        if (attempt == MODULE_ATTEMPTS || !(g_error_matches(local_error, INTRO_ERROR, INTRO_ERROR_CORRUPT)
+                                            || g_error_matches(local_error, INTRO_ERROR, INTRO_ERROR_NOT_MAPPED))) {
+            g_propagate_error(error, local_error);
+            return FALSE;
+        }
+        g_error_free(local_error);
+    }
+}
+
+static gint
+compare_regions(gconstpointer a, gconstpointer b)
+{
+    const IntroRegion *left = a, *right = b;
+
+    return left->start < right->start ? -1 : left->start > right->start;
+}
+
+static void
+add_text_between(IntroKernel *kernel, const char *first, const char *last)
+{
+    IntroRegion region;
+
+    if (intro_symbols_address(kernel->symbols, first, &region.start, NULL)
+        && intro_symbols_address(kernel->symbols, last, &region.end, NULL) && region.start < region.end)
+        g_array_append_val(kernel->text, region);
+}
+
+/* Regions that overlap become one, so that they can be searched. */
+static void
+collect_text(IntroKernel *kernel)
+{
+    guint kept = 0;
+
+    add_text_between(kernel, "_stext", "_etext");
+    add_text_between(kernel, "__entry_text_start", "__entry_text_end");
+    for (guint i = 0; i < kernel->modules->len; i++) {
+        const IntroLoadedModule *loaded = g_ptr_array_index(kernel->modules, i);
+
+        g_array_append_vals(kernel->text, loaded->text->data, loaded->text->len);
+    }
+    g_array_sort(kernel->text, compare_regions);
+    for (guint i = 1; i < kernel->text->len; i++) {
+        IntroRegion *last = &g_array_index(kernel->text, IntroRegion, kept);
+        const IntroRegion *region = &g_array_index(kernel->text, IntroRegion, i);
+
+        if (region->start <= last->end)
+            last->end = MAX(last->end, region->end);
+        else
+            g_array_index(kernel->text, IntroRegion, ++kept) = *region;
+    }
+    g_array_set_size(kernel->text, MIN(kept + 1, kernel->text->len));
+}
+
+/* ---- The facade ---- */
+
+static gboolean
+attach(IntroKernel *kernel, GError **error)
+{
+    g_autoptr(IntroImage) image = intro_image_locate(kernel->reader, error);
+
+    return image != NULL
+        && read_symbols(kernel, image, error)
+        && read_btf(kernel, error)
+        && check_running(kernel, image, error)
+        && use_kernel_page_tables(kernel, image, error)
+        && check_not_encrypted(kernel, error)
+        && intro_identity_read(kernel->space, kernel->symbols, kernel->btf, &kernel->identity, error)
+        && read_n_cpus(kernel, error)
+        && read_modules(kernel, error);
+}
+
+IntroKernel *
+intro_kernel_attach(const VmmReader *reader, GError **error)
+{
+    g_autoptr(IntroKernel) kernel = g_new0(IntroKernel, 1);
+
+    kernel->reader = reader;
+    kernel->text = g_array_new(FALSE, FALSE, sizeof(IntroRegion));
+    if (!attach(kernel, error))
+        return NULL;
+    collect_text(kernel);
+    return g_steal_pointer(&kernel);
+}
+
+void
+intro_kernel_free(IntroKernel *kernel)
+{
+    if (kernel == NULL)
+        return;
+    intro_space_free(kernel->space);
+    intro_symbols_free(kernel->symbols);
+    intro_btf_free(kernel->btf);
+    intro_identity_clear(&kernel->identity);
+    g_clear_pointer(&kernel->modules, g_ptr_array_unref);
+    g_clear_pointer(&kernel->rodata, g_bytes_unref);
+    g_array_unref(kernel->text);
+    g_free(kernel);
+}
+
+const VmmReader *
+intro_kernel_reader(const IntroKernel *kernel)
+{
+    return kernel->reader;
+}
+
+const IntroSpace *
+intro_kernel_space(const IntroKernel *kernel)
+{
+    return kernel->space;
+}
+
+const IntroSymbols *
+intro_kernel_symbols(const IntroKernel *kernel)
+{
+    return kernel->symbols;
+}
+
+const IntroBtf *
+intro_kernel_btf(const IntroKernel *kernel)
+{
+    return kernel->btf;
+}
+
+GPtrArray *
+intro_kernel_modules(const IntroKernel *kernel)
+{
+    return kernel->modules;
+}
+
+const char *
+intro_kernel_release(const IntroKernel *kernel)
+{
+    return kernel->identity.release;
+}
+
+const char *
+intro_kernel_version(const IntroKernel *kernel)
+{
+    return kernel->identity.version;
+}
+
+const char *
+intro_kernel_build_id(const IntroKernel *kernel)
+{
+    return kernel->identity.build_id;
+}
+
+GuestVa
+intro_kernel_text_start(const IntroKernel *kernel)
+{
+    return kernel->text_start;
+}
+
+guint64
+intro_kernel_kaslr_offset(const IntroKernel *kernel)
+{
+    return kernel->identity.kaslr_offset;
+}
+
+guint
+intro_kernel_n_cpus(const IntroKernel *kernel)
+{
+    return kernel->n_cpus;
+}
+
+gboolean
+intro_kernel_is_text(const IntroKernel *kernel, GuestVa va)
+{
+    guint low = 0, high = kernel->text->len;
+
+    while (low < high) {
+        guint middle = low + (high - low) / 2;
+        const IntroRegion *region = &g_array_index(kernel->text, IntroRegion, middle);
+
+        if (va < region->start)
+            high = middle;
+        else if (va >= region->end)
+            low = middle + 1;
+        else
+            return TRUE;
+    }
+    return FALSE;
+}
