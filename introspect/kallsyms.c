@@ -8,6 +8,8 @@
 #define N_TOKENS 256
 #define TOKEN_INDEX_BYTES (N_TOKENS * 2)
 #define TABLE_ALIGNMENT 8
+/* Most tokens are shorter, and are copied at one stroke, with what lies behind them. */
+#define SHORT_TOKEN_BYTES 16
 #define NAMES_PER_MARKER 256
 /* A name's length takes one byte or two, of seven bits each; no name is empty. */
 #define MIN_PACKED_NAME 2
@@ -34,6 +36,7 @@ typedef struct {
     gsize token_table, token_index;
     const char *tokens[N_TOKENS];
     guint16 token_bytes[N_TOKENS];
+    char short_tokens[N_TOKENS][SHORT_TOKEN_BYTES];
     gsize number, names, markers;
     guint32 n_symbols;
     gsize unpacked_bytes;       /* of all names, types included, NULs not */
@@ -96,6 +99,7 @@ read_token_table(Tables *tables, const guint16 *index)
             || (is_last ? align_table(cursor.position) : cursor.position) != end)
             return FALSE;
         tables->token_bytes[i] = (guint16) strlen(tables->tokens[i]);
+        memcpy(tables->short_tokens[i], tables->tokens[i], MIN(tables->token_bytes[i], SHORT_TOKEN_BYTES));
     }
     return TRUE;
 }
@@ -305,7 +309,8 @@ find_addresses(Tables *tables)
 
 /* ---- Unpacking ---- */
 
-/* Writes the name at CURSOR to NAME, its type before it, and returns where the NUL is. The tables have been checked. */
+/* Writes the name at CURSOR to NAME, its type before it, and returns where the NUL is. The tables have been checked;
+ * there is room for SHORT_TOKEN_BYTES more. */
 static char *
 unpack_name(const Tables *tables, IntroCursor *cursor, char *name)
 {
@@ -315,8 +320,13 @@ unpack_name(const Tables *tables, IntroCursor *cursor, char *name)
     if (!read_packed_length(cursor, &length) || !intro_cursor_bytes(cursor, length, &packed))
         length = 0;
     for (gsize i = 0; i < length; i++) {
-        memcpy(name, tables->tokens[packed[i]], tables->token_bytes[packed[i]]);
-        name += tables->token_bytes[packed[i]];
+        guint8 token = packed[i];
+
+        if (tables->token_bytes[token] <= SHORT_TOKEN_BYTES)
+            memcpy(name, tables->short_tokens[token], SHORT_TOKEN_BYTES);
+        else
+            memcpy(name, tables->tokens[token], tables->token_bytes[token]);
+        name += tables->token_bytes[token];
     }
     *name = '\0';
     return name;
@@ -327,7 +337,7 @@ unpack(const Tables *tables, GError **error)
 {
     IntroCursor packed = cursor_at(tables, tables->names);
     IntroCursor offsets = cursor_at(tables, tables->offsets);
-    char *name = g_try_malloc(tables->unpacked_bytes + tables->n_symbols);
+    char *name = g_try_malloc(tables->unpacked_bytes + tables->n_symbols + SHORT_TOKEN_BYTES);
     IntroSymbolGroup *group;
 
     if (name == NULL) {

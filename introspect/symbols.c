@@ -10,16 +10,16 @@ typedef struct {
     IntroSymbolGroup *group;    /* its symbols have moved to the table */
     guint32 *order;             /* their positions there, ascending */
     guint32 n_symbols;
+
+    /* By name: chains of positions in ORDER, ascending. */
+    guint32 *first;             /* n_buckets of them */
+    guint32 *next;              /* one per symbol */
+    guint32 n_buckets;          /* a power of two */
 } Part;
 
 struct IntroSymbols {
     GArray *all;                /* of IntroSymbol */
     GArray *parts;              /* of Part; vmlinux first */
-
-    /* By name: chains through the symbols, ascending. */
-    guint32 *first;             /* n_buckets positions */
-    guint32 *next;              /* one per symbol */
-    guint32 n_buckets;          /* a power of two */
 };
 
 IntroSymbolGroup *
@@ -103,39 +103,43 @@ group_finish(IntroSymbolGroup *group)
 /* ---- The table ---- */
 
 static void
-drop_index(IntroSymbols *symbols)
+build_index(Part *part, const IntroSymbol *symbols)
 {
-    g_clear_pointer(&symbols->first, g_free);
-    g_clear_pointer(&symbols->next, g_free);
-}
+    part->n_buckets = 16;
+    while (part->n_buckets < part->n_symbols)
+        part->n_buckets *= 2;
+    part->first = g_new(guint32, part->n_buckets);
+    part->next = g_new(guint32, part->n_symbols);
+    for (guint32 i = 0; i < part->n_buckets; i++)
+        part->first[i] = NO_SYMBOL;
+    for (guint32 i = part->n_symbols; i-- > 0;) {
+        guint32 bucket = g_str_hash(symbols[i].name) & (part->n_buckets - 1);
 
-static void
-build_index(IntroSymbols *symbols)
-{
-    const IntroSymbol *all = (const IntroSymbol *) symbols->all->data;
-
-    drop_index(symbols);
-    symbols->n_buckets = 1024;
-    while (symbols->n_buckets < symbols->all->len)
-        symbols->n_buckets *= 2;
-    symbols->first = g_new(guint32, symbols->n_buckets);
-    symbols->next = g_new(guint32, symbols->all->len);
-    for (guint32 i = 0; i < symbols->n_buckets; i++)
-        symbols->first[i] = NO_SYMBOL;
-    for (guint32 i = symbols->all->len; i-- > 0;) {
-        guint32 bucket = g_str_hash(all[i].name) & (symbols->n_buckets - 1);
-
-        symbols->next[i] = symbols->first[bucket];
-        symbols->first[bucket] = i;
+        part->next[i] = part->first[bucket];
+        part->first[bucket] = i;
     }
 }
 
-/* Takes over GROUP, which has been finished; its symbols go to the caller. */
+static void
+clear_part(gpointer data)
+{
+    Part *part = data;
+
+    intro_symbol_group_free(part->group);
+    g_free(part->order);
+    g_free(part->first);
+    g_free(part->next);
+}
+
+/* Takes over GROUP; its symbols go to the caller. */
 static GArray *
 add_part(IntroSymbols *symbols, IntroSymbolGroup *group)
 {
-    Part part = { group, g_new(guint32, group->symbols->len), 0 };
+    Part part = { .group = group, .n_symbols = group->symbols->len };
 
+    group_finish(group);
+    part.order = g_new(guint32, part.n_symbols);
+    build_index(&part, (const IntroSymbol *) group->symbols->data);
     g_array_append_val(symbols->parts, part);
     return g_steal_pointer(&group->symbols);
 }
@@ -161,15 +165,6 @@ fill_orders(IntroSymbols *symbols)
     }
 }
 
-static void
-clear_part(gpointer data)
-{
-    Part *part = data;
-
-    intro_symbol_group_free(part->group);
-    g_free(part->order);
-}
-
 IntroSymbols *
 intro_symbols_new(IntroSymbolGroup *vmlinux)
 {
@@ -177,10 +172,8 @@ intro_symbols_new(IntroSymbolGroup *vmlinux)
 
     symbols->parts = g_array_new(FALSE, FALSE, sizeof(Part));
     g_array_set_clear_func(symbols->parts, clear_part);
-    group_finish(vmlinux);
     symbols->all = add_part(symbols, vmlinux);
     fill_orders(symbols);
-    build_index(symbols);
     return symbols;
 }
 
@@ -189,7 +182,6 @@ intro_symbols_free(IntroSymbols *symbols)
 {
     if (symbols == NULL)
         return;
-    drop_index(symbols);
     g_array_unref(symbols->all);
     g_array_unref(symbols->parts);
     g_free(symbols);
@@ -225,11 +217,8 @@ intro_symbols_add_modules(IntroSymbols *symbols, GPtrArray *groups)
     GArray *merged;
 
     for (guint i = 0; i < groups->len; i++) {
-        IntroSymbolGroup *group = g_ptr_array_index(groups, i);
-        g_autoptr(GArray) of_group = NULL;
+        g_autoptr(GArray) of_group = add_part(symbols, g_ptr_array_index(groups, i));
 
-        group_finish(group);
-        of_group = add_part(symbols, group);
         if (of_group->len > 0)
             g_array_append_vals(added, of_group->data, of_group->len);
     }
@@ -241,7 +230,6 @@ intro_symbols_add_modules(IntroSymbols *symbols, GPtrArray *groups)
     g_array_unref(symbols->all);
     symbols->all = merged;
     fill_orders(symbols);
-    build_index(symbols);
 }
 
 /* ---- Looking up ---- */
@@ -305,16 +293,29 @@ intro_symbols_at(const IntroSymbols *symbols, GuestVa va, guint64 *offset)
     return NULL;
 }
 
+static const Part *
+find_part(const IntroSymbols *symbols, const char *module)
+{
+    for (guint i = 0; i < symbols->parts->len; i++) {
+        const Part *part = &g_array_index(symbols->parts, Part, i);
+
+        if (g_strcmp0(part->group->module, module) == 0)
+            return part;
+    }
+    return NULL;
+}
+
 const IntroSymbol **
 intro_symbols_named(const IntroSymbols *symbols, const char *module, const char *name, guint *n_found)
 {
     g_autoptr(GPtrArray) found = g_ptr_array_new();
-    guint32 bucket = g_str_hash(name) & (symbols->n_buckets - 1);
+    const Part *part = find_part(symbols, module);
+    guint32 i = part != NULL ? part->first[g_str_hash(name) & (part->n_buckets - 1)] : NO_SYMBOL;
 
-    for (guint32 i = symbols->first[bucket]; i != NO_SYMBOL; i = symbols->next[i]) {
-        IntroSymbol *symbol = &g_array_index(symbols->all, IntroSymbol, i);
+    for (; i != NO_SYMBOL; i = part->next[i]) {
+        IntroSymbol *symbol = &g_array_index(symbols->all, IntroSymbol, part->order[i]);
 
-        if (g_strcmp0(symbol->module, module) == 0 && strcmp(symbol->name, name) == 0)
+        if (strcmp(symbol->name, name) == 0)
             g_ptr_array_add(found, symbol);
     }
     if (n_found != NULL)
