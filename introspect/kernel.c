@@ -6,6 +6,8 @@
 #include "introspect/locate.h"
 #include "introspect/module-symbols.h"
 #include "introspect/modules.h"
+#include "introspect/stack-facts.h"
+#include "introspect/task-struct.h"
 
 /* What is copied out of the guest at most: of the image while looking for symbols, and for modules' symbols. */
 #define MAX_COPIED_BYTES (128ULL << 20)
@@ -26,6 +28,12 @@ struct IntroKernel {
     IntroIdentity identity;
     GuestVa text_start;
     guint n_cpus;
+
+    /* Read when first asked for, which a const kernel can be, too. */
+    struct {
+        IntroTaskLayout *task_layout;
+        IntroStackFacts *stack_facts;
+    } *late;
 
     /* The part of the image that symbols were found in. */
     GBytes *rodata;
@@ -350,6 +358,7 @@ intro_kernel_attach(const VmmReader *reader, GError **error)
 
     kernel->reader = reader;
     kernel->text = g_array_new(FALSE, FALSE, sizeof(IntroRegion));
+    kernel->late = g_malloc0(sizeof *kernel->late);
     if (!attach(kernel, error))
         return NULL;
     collect_text(kernel);
@@ -361,6 +370,9 @@ intro_kernel_free(IntroKernel *kernel)
 {
     if (kernel == NULL)
         return;
+    intro_stack_facts_free(kernel->late->stack_facts);
+    g_free(kernel->late->task_layout);
+    g_free(kernel->late);
     intro_space_free(kernel->space);
     intro_symbols_free(kernel->symbols);
     intro_btf_free(kernel->btf);
@@ -454,4 +466,20 @@ intro_kernel_is_text(const IntroKernel *kernel, GuestVa va)
             return TRUE;
     }
     return FALSE;
+}
+
+const IntroTaskLayout *
+intro_kernel_task_layout(const IntroKernel *kernel, GError **error)
+{
+    if (kernel->late->task_layout == NULL)
+        kernel->late->task_layout = intro_task_layout_new(kernel, error);
+    return kernel->late->task_layout;
+}
+
+const IntroStackFacts *
+intro_kernel_stack_facts(const IntroKernel *kernel, GError **error)
+{
+    if (kernel->late->stack_facts == NULL)
+        kernel->late->stack_facts = intro_stack_facts_new(kernel, error);
+    return kernel->late->stack_facts;
 }

@@ -164,8 +164,10 @@ add_idle_tasks(Walk *walk, GError **error)
     for (guint cpu = 0; cpu < intro_kernel_n_cpus(walk->kernel); cpu++) {
         GuestVa queue, task;
 
-        if (!intro_kernel_percpu(walk->kernel, cpu, "runqueues", &queue, error)
-            || !intro_space_read_u64(space, queue + walk->layout->idle, &task, error))
+        /* There are gaps in the numbers of possible CPUs. */
+        if (!intro_kernel_percpu(walk->kernel, cpu, "runqueues", &queue, NULL))
+            continue;
+        if (!intro_space_read_u64(space, queue + walk->layout->idle, &task, error))
             return FALSE;
         if (task == 0)
             continue;
