@@ -22,3 +22,6 @@ libintrospect_a_SOURCES += \
 	introspect/tasks.c introspect/tasks.h \
 	introspect/tracers.c introspect/tracers.h \
 	introspect/unwind.c introspect/unwind.h
+libintrospect_a_SOURCES += \
+	introspect/sleeping.c introspect/sleeping.h \
+	introspect/vcpus.c introspect/vcpus.h

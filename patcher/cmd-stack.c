@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "introspect/stack.h"
-#include "introspect/tasks.h"
+#include "introspect/sleeping.h"
 #include "patcher/command.h"
 #include "patcher/error.h"
 #include "patcher/guest.h"
+
+#define MAX_TRIES 5
 
 typedef struct {
     const PatchGuest *guest;
@@ -58,21 +59,29 @@ print_stack(const Output *output, const char *title, gint64 number, const char *
     }
 }
 
-/* The stack of a task that is running belongs to its vCPU. */
+/* A task that does not stay asleep for long enough is as good as running, and its stack belongs to a vCPU. */
 static gboolean
-show_task(const Output *output, const IntroTask *task, GError **error)
+show_task(const Output *output, GuestVa va, gboolean *shown, GError **error)
 {
     g_autoptr(IntroStack) stack = NULL;
-    g_autofree char *title = g_strdup_printf("task %d (%s)", task->pid, task->name);
+    g_autofree char *title = NULL;
 
-    if (task->on_cpu || task->stack == 0)
-        return TRUE;
-    stack = intro_stack_of_task(output->guest->kernel, task, error);
-    if (!stack) {
-        g_prefix_error(error, "%s: ", title);
-        return FALSE;
+    *shown = FALSE;
+    for (guint i = 0; !stack && i < MAX_TRIES; i++) {
+        g_autoptr(IntroTask) task = intro_task_read(output->guest->kernel, va, error);
+
+        if (!task)
+            return FALSE;
+        g_free(title);
+        title = g_strdup_printf("task %d (%s)", task->pid, task->name);
+        if (!intro_stack_while_asleep(output->guest->kernel, task, &stack, error)) {
+            g_prefix_error(error, "%s: ", title);
+            return FALSE;
+        }
+        if (stack)
+            print_stack(output, title, task->pid, task->name, stack, TRUE);
     }
-    print_stack(output, title, task->pid, task->name, stack, TRUE);
+    *shown = stack != NULL;
     return TRUE;
 }
 
@@ -103,9 +112,10 @@ show_all(const Output *output, GPtrArray *tasks, GError **error)
     for (guint i = 0; i < tasks->len; i++) {
         const IntroTask *task = tasks->pdata[i];
         g_autoptr(GError) gone = NULL;
+        gboolean shown;
 
         /* A task that has exited since the list was made is no failure. */
-        if (!task->is_idle && !show_task(output, task, &gone))
+        if (!task->is_idle && task->stack && !show_task(output, task->task, &shown, &gone))
             g_debug("%s", gone->message);
     }
     for (guint i = 0; i < n_vcpus; i++)
@@ -117,6 +127,7 @@ show_all(const Output *output, GPtrArray *tasks, GError **error)
 static gboolean
 show_pid(const Output *output, GPtrArray *tasks, const char *text, GError **error)
 {
+    gboolean shown;
     guint64 pid;
 
     if (!g_ascii_string_to_unsigned(text, 10, 1, G_MAXINT32, &pid, NULL)) {
@@ -128,8 +139,10 @@ show_pid(const Output *output, GPtrArray *tasks, const char *text, GError **erro
 
         if ((guint64) task->pid != pid || task->is_idle)
             continue;
-        if (!task->on_cpu)
-            return show_task(output, task, error);
+        if (!show_task(output, task->task, &shown, error))
+            return FALSE;
+        if (shown)
+            return TRUE;
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
                     "task %s (%s) is running on CPU %u; its stack is that of the vCPU", text, task->name, task->cpu);
         return FALSE;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "patcher/safety.h"
 
-#include "introspect/stack.h"
+#include "introspect/sleeping.h"
 #include "introspect/vcpus.h"
 
 /* What the last look at a sleeping task saw; it holds for as long as the task has not run. */
@@ -150,53 +150,43 @@ is_unchanged(const Look *look, const IntroTask *task)
     return look && !task->on_cpu && look->pid == task->pid && look->switches == task->switches && look->sp == task->sp;
 }
 
-/* While the guest runs, a task may wake up as its stack is read; such a look counts for nothing. */
+/* The stack of a task that does not run: while the guest does, NULL without an error if the task woke up meanwhile. */
 static gboolean
-slept_throughout(const PatchSurvey *survey, const IntroTask *task)
+unwind(const PatchSurvey *survey, const IntroTask *task, gboolean is_paused, IntroStack **stack, GError **error)
 {
-    g_autoptr(IntroTask) again = intro_task_read(survey->kernel, task->task, NULL);
-
-    return again && !again->on_cpu && again->pid == task->pid && again->switches == task->switches &&
-           again->sp == task->sp;
+    if (!is_paused)
+        return intro_stack_while_asleep(survey->kernel, task, stack, error);
+    *stack = intro_stack_of_task(survey->kernel, task, error);
+    return *stack != NULL;
 }
 
 static Look *
-look_at(PatchSurvey *survey, const IntroTask *task, GError **error)
+new_look(const PatchSurvey *survey, const IntroTask *task, const IntroStack *stack)
 {
-    g_autoptr(IntroStack) stack = intro_stack_of_task(survey->kernel, task, error);
-    Look *look;
+    Look *look = g_new0(Look, 1);
 
-    if (!stack)
-        return NULL;
-    survey->n_looked_at++;
-    look = g_new0(Look, 1);
     *look = (Look) { .pid = task->pid, .switches = task->switches, .sp = task->sp, .blockers = new_blockers() };
     judge(survey, stack, task->pid, task->name, look->blockers);
     return look;
 }
 
-/* IS_PAUSED: what cannot be read now never can be, and is an error. */
 static gboolean
 visit(PatchSurvey *survey, const IntroTask *task, gboolean is_paused, GError **error)
 {
     Look *look = g_hash_table_lookup(survey->looks, &task->task);
-    g_autoptr(GError) unreadable = NULL;
+    g_autoptr(IntroStack) stack = NULL;
 
-    if (task->stack == 0 || (task->on_cpu && !is_paused))
+    if (task->stack == 0)
         return TRUE;
     if (!is_unchanged(look, task)) {
-        look = look_at(survey, task, &unreadable);
-        if (!look && is_paused) {
-            g_propagate_prefixed_error(error, g_steal_pointer(&unreadable), "stack of task %d (%s): ", task->pid,
-                                       task->name);
+        if (!unwind(survey, task, is_paused, &stack, error)) {
+            g_prefix_error(error, "stack of task %d (%s): ", task->pid, task->name);
             return FALSE;
         }
-        if (!look)
+        if (!stack)
             return TRUE;
-        if (!is_paused && !slept_throughout(survey, task)) {
-            look_free(look);
-            return TRUE;
-        }
+        survey->n_looked_at++;
+        look = new_look(survey, task, stack);
         g_hash_table_replace(survey->looks, g_memdup2(&task->task, sizeof task->task), look);
     }
     look->round = survey->round;
