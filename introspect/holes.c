@@ -10,15 +10,13 @@
  */
 #include "introspect/kernel.h"
 
-#include <string.h>
-
 #define PAGE_BYTES 4096
 #define ALIGNED_BYTES (2ULL << 20)
-#define GOOD_HOLE_BYTES (64U << 10)
+/* Longer than any function, so that the space behind one is a hole and no part of it. */
+#define MIN_HOLE_BYTES (64U << 10)
 
 typedef struct {
     const IntroKernel *kernel;
-    guint64 min_bytes;
     GArray *holes;              /* of IntroHole */
 } Search;
 
@@ -52,7 +50,7 @@ add_holes(Search *search, GuestVa start, GuestVa end, gboolean executable, GErro
     while (va < end && intro_space_next_mapping(intro_kernel_space(search->kernel), &va, end, &run, &local_error)) {
         IntroHole hole = { run.va, run.pa, run.length, executable };
 
-        if (run.length >= search->min_bytes && run.executable == executable && run.writable == !executable)
+        if (run.length >= MIN_HOLE_BYTES && run.executable == executable && run.writable == !executable)
             g_array_append_val(search->holes, hole);
     }
     if (local_error == NULL)
@@ -86,7 +84,7 @@ skip_code(const Search *search, GuestVa *start, GuestVa end, GError **error)
     if (!address_of(search, "__start_orc_unwind_ip", &table) || !address_of(search, "__stop_orc_unwind_ip", &table_end)
         || table_end <= table) {
         /* Without unwind data, all that is known is that no function comes near to this length. */
-        *start += GOOD_HOLE_BYTES;
+        *start += MIN_HOLE_BYTES;
         return TRUE;
     }
     high = (table_end - table) / sizeof(guint32);
@@ -121,7 +119,7 @@ find_text_holes(Search *search, GError **error)
         const IntroSymbol *symbol = symbols + i;
         GuestVa start = symbol->va, end = symbol->va + symbol->size;
 
-        if (symbol->module != NULL || start < text || end > text_end || symbol->size < search->min_bytes
+        if (symbol->module != NULL || start < text || end > text_end || symbol->size < MIN_HOLE_BYTES
             || (i > 0 && symbols[i - 1].va == start))
             continue;
         if (!skip_code(search, &start, end, error) || (start < end && !add_holes(search, start, end, TRUE, error)))
@@ -177,7 +175,7 @@ GArray *
 intro_kernel_holes(const IntroKernel *kernel, GError **error)
 {
     g_autoptr(GArray) holes = g_array_new(FALSE, FALSE, sizeof(IntroHole));
-    Search search = { kernel, GOOD_HOLE_BYTES, holes };
+    Search search = { kernel, holes };
 
     if (!find_text_holes(&search, error) || !find_bss_hole(&search, error))
         return NULL;
