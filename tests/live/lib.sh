@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
 # For tests in real guests: a shell script tests/live/*.t that sources this, prints TAP, and is run by prove.
 #
 # Guests that a test starts end with it, however it ends. Set from outside: VLP_BUILD, the build directory (build), and
@@ -169,4 +170,12 @@ vlp_exits() {
     vlp "$@"
     [ "$status" = "$expected" ]
     tap_result $? "$name" "virt-livepatch $*"$'\n'"exit status $status, expected $expected"$'\n'"$out"$'\n'"$err"
+}
+
+# update_create PATCH NAME: makes $work/NAME.vlp and $work/NAME.id from a source patch for $VLP_KERNEL.
+update_create() {
+    "$top/images/fetch-kernel" --source "$(< "$VLP_KERNEL/version")" > /dev/null || give_up "there is no kernel source"
+    vlp_exits 0 "create $2" create --source "$VLP_KERNEL/source" --config "$VLP_KERNEL/config" -o "$work/$2.vlp" "$1" ||
+        give_up "there is nothing to apply"
+    grep -oE '\b[a-z2-7]{8}\b' <<< "$out" | head -n 1 > "$work/$2.id"
 }

@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The main job: create, check, apply, view, verify, undo; the guest tells what it sees.
+. "$(dirname "$0")/lib.sh"
+
+text() { in_guest 'ktext | sha256sum'; }
+uptime() { in_guest cat /proc/uptime; }
+
+update_create "$top/images/demo/uptime.patch" uptime
+update_create "$top/tests/live/patches/select.patch" select
+vlp_exits 0 "show" show "$work/uptime.vlp"
+like "$out" uptime_proc_show "names the function"
+
+guest_start
+before=$(text)
+in_guest 'caller -n 2 /proc/uptime "[0-9]*.[0-9][0-9] [0-9]*.[0-9][0-9]" "* (idle time of 2 CPUs)" > /run/calls &'
+vlp_exits 0 "view of a guest as it came" view "$qmp"
+is "$out" "" "is empty"
+vlp_exits 0 "check" check "$qmp" "$work/uptime.vlp"
+is "$(text)" "$before" "changes nothing"
+
+ok "a witness watches" witness_start
+vlp_exits 0 "apply" -o json apply "$qmp" "$work/uptime.vlp"
+pause=$(sed -n 's/.*"pause_ns":\([0-9]*\).*/\1/p' <<< "$out")
+read -r stood error < <(witness_stop)
+ok "the reported pause ($((pause / 1000)) us) is what the guest saw ($stood us, +- $error)" \
+    test $((stood - pause / 1000)) -le $((error + 500)) -a $((pause / 1000 - stood)) -le $((error + 500))
+like "$(uptime)" '\(idle time of 2 CPUs\)$' "the guest runs the new code"
+like "$(in_guest tail -n 1 /run/calls)" 'caller: ' "callers go on"
+vlp_exits 0 "view" -o json view "$qmp"
+id=$(sed -n 's/.*"id":"\([a-z2-7]*\)".*/\1/p' <<< "$out")
+is "$id" "$(< "$work/uptime.id")" "shows the id that create printed"
+vlp_exits 0 "verify" verify "$qmp"
+like "$out" "$id  intact" "finds all of it intact"
+vlp_exits 4 "applying it twice" apply "$qmp" "$work/uptime.vlp"
+like "$err" "installed already" "is refused"
+
+ok "the function can still be traced" in_guest 'cd /sys/kernel/tracing && echo uptime_proc_show > set_ftrace_filter &&
+    echo function > current_tracer && cat /proc/uptime > /dev/null && grep -q uptime_proc_show trace &&
+    grep -q CPUs /proc/uptime && echo nop > current_tracer'
+
+vlp_exits 0 "a second update, of another function" apply "$qmp" "$work/select.vlp"
+vlp_exits 0 "verify both" verify "$qmp"
+is "$(grep -c intact <<< "$out")" 2 "are intact"
+vlp_exits 0 "undo of the first" undo "$qmp" "$id"
+unlike "$(uptime)" CPUs "the guest runs the old code"
+vlp_exits 0 "undo of the second" undo "$qmp" "$(< "$work/select.id")"
+is "$(text)" "$before" "the kernel's text is what it was"
+vlp_exits 1 "undo of what is not there" undo "$qmp" "$id"
+
+# A task asleep in the function
+in_guest 'sleeper select > /run/sleeper & until [ -s /run/sleeper ]; do :; done'
+pid=$(in_guest 'cut -d " " -f 2 /run/sleeper')
+until in_guest "grep -q core_sys_select /proc/$pid/stack"; do :; done
+vlp_exits 3 "check while a task sleeps in the function" check "$qmp" "$work/select.vlp"
+vlp_exits 3 "apply while a task sleeps in the function" apply --timeout 1 "$qmp" "$work/select.vlp"
+like "$err" "sleeper \(pid $pid\) is in core_sys_select, at core_sys_select\+0x" "says who and where"
+is "$(text)" "$before" "and changes nothing"
+in_guest "kill $pid; while kill -0 $pid 2> /dev/null; do :; done"
+vlp_exits 0 "apply when it has left" apply "$qmp" "$work/select.vlp"
+
+# The new code is as hard to take out as the old was to replace.
+in_guest 'rm /run/sleeper; sleeper select > /run/sleeper & until [ -s /run/sleeper ]; do :; done'
+pid=$(in_guest 'cut -d " " -f 2 /run/sleeper')
+until in_guest "grep -q do_select /proc/$pid/stack"; do :; done
+vlp_exits 3 "undo while a task sleeps in the new code" undo --timeout 1 "$qmp" "$(< "$work/select.id")"
+like "$err" "sleeper \(pid $pid\) is in core_sys_select" "says who"
+in_guest "kill $pid; while kill -0 $pid 2> /dev/null; do :; done"
+vlp_exits 0 "undo when it has left" undo "$qmp" "$(< "$work/select.id")"
+is "$(text)" "$before" "the kernel's text is what it was"
+in_guest 'killall caller; sleep 1'
+unlike "$(in_guest cat /run/calls)" unexpected "no caller ever saw anything but the old or the new answer"
+ok "the guest is well" guest_is_well
+done_testing
