@@ -29,3 +29,26 @@ virt_livepatch_SOURCES = \
 	patcher/cmd-inspect.c patcher/cmd-symbols.c patcher/cmd-tasks.c patcher/cmd-stack.c \
 	patcher/cmd-apply.c patcher/cmd-undo.c patcher/cmd-view.c
 virt_livepatch_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
+
+# From a source patch to an update: building objects, understanding them, comparing them, and what is put together of them.
+libpatcher_a_SOURCES += \
+	patcher/run.c patcher/run.h \
+	patcher/patchfile.c patcher/patchfile.h \
+	patcher/kconfig.c patcher/kconfig.h \
+	patcher/overlay.c patcher/overlay.h \
+	patcher/cache.c patcher/cache.h \
+	patcher/savedcmd.c patcher/savedcmd.h \
+	patcher/build.c patcher/build.h \
+	patcher/object.c patcher/object.h \
+	patcher/object-items.c patcher/object-items.h \
+	patcher/tables.c patcher/tables.h \
+	patcher/sites.c patcher/sites.h \
+	patcher/pairing.c patcher/pairing.h \
+	patcher/compare.c patcher/compare.h \
+	patcher/diff.c patcher/diff.h \
+	patcher/old-code.c patcher/old-code.h \
+	patcher/new-code.c patcher/new-code.h \
+	patcher/csource.c patcher/csource.h \
+	patcher/buildid.c patcher/buildid.h \
+	patcher/create.c patcher/create.h
+virt_livepatch_SOURCES += patcher/cmd-create.c patcher/cmd-show.c

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include "patcher/build.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <sys/stat.h>
+
+#include "patcher/cache.h"
+#include "patcher/error.h"
+#include "patcher/kconfig.h"
+#include "patcher/overlay.h"
+#include "patcher/run.h"
+#include "patcher/savedcmd.h"
+
+struct PatchBuild {
+    PatchCache *cache;
+    PatchFiles *files;
+    void (*say)(const char *text);
+    char *source;               /* absolute, without symbolic links */
+    char *config;               /* text */
+    char *compiler;             /* command */
+    char *compiler_version, *other_compiler;
+    char *kernel;
+    char *folder, *work, *overlay;
+};
+
+void
+patch_build_close(PatchBuild *build)
+{
+    if (!build)
+        return;
+    patch_cache_close(build->cache);
+    g_free(build->source);
+    g_free(build->config);
+    g_free(build->compiler);
+    g_free(build->compiler_version);
+    g_free(build->other_compiler);
+    g_free(build->kernel);
+    g_free(build->folder);
+    g_free(build->work);
+    g_free(build->overlay);
+    g_free(build);
+}
+
+const char *
+patch_build_kernel(const PatchBuild *build)
+{
+    return build->kernel;
+}
+
+const char *
+patch_build_compiler(const PatchBuild *build)
+{
+    return build->compiler_version;
+}
+
+const char *
+patch_build_other_compiler(const PatchBuild *build)
+{
+    return build->other_compiler;
+}
+
+const char *
+patch_build_overlay(const PatchBuild *build)
+{
+    return build->overlay;
+}
+
+/* The value of "NAME = VALUE" in the kernel's top Makefile; "" if it has none. */
+static char *
+makefile_value(const char *makefile, const char *name)
+{
+    g_autofree char *pattern = g_strdup_printf("^%s[ \\t]*=[ \\t]*(\\S*)[ \\t]*$", name);
+    g_autoptr(GRegex) regex = g_regex_new(pattern, G_REGEX_MULTILINE, 0, NULL);
+    g_autoptr(GMatchInfo) match = NULL;
+
+    if (!g_regex_match(regex, makefile, 0, &match))
+        return g_strdup("");
+    return g_match_info_fetch(match, 1);
+}
+
+static gboolean
+read_makefile(PatchBuild *build, char **makefile, GError **error)
+{
+    g_autofree char *path = g_build_filename(build->source, "Makefile", NULL);
+    g_autofree char *version = NULL, *patchlevel = NULL, *sublevel = NULL, *extra = NULL;
+
+    if (!g_file_get_contents(path, makefile, NULL, NULL)) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "%s is no kernel source tree: it has no Makefile",
+                    build->source);
+        return FALSE;
+    }
+    version = makefile_value(*makefile, "VERSION");
+    patchlevel = makefile_value(*makefile, "PATCHLEVEL");
+    sublevel = makefile_value(*makefile, "SUBLEVEL");
+    extra = makefile_value(*makefile, "EXTRAVERSION");
+    build->kernel = g_strdup_printf("%s.%s.%s%s", version, patchlevel, sublevel, extra);
+    if (!*version || !*patchlevel || !*sublevel) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "%s is no kernel source tree: its Makefile names no version",
+                    build->source);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* Takes the compiler that the config names by name (gcc-12) if this machine has one of that name. */
+static gboolean
+choose_compiler(PatchBuild *build, GError **error)
+{
+    g_autofree char *built_with = patch_kconfig_get(build->config, "CONFIG_CC_VERSION_TEXT");
+    g_autofree char *name = built_with ? g_strndup(built_with, strcspn(built_with, " ")) : g_strdup("gcc");
+    g_autofree char *found = NULL;
+    const char *argv[] = { NULL, "--version", NULL };
+    const char *there, *here;
+
+    if (built_with && strstr(built_with, "clang")) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
+                    "the kernel was built with clang (%s); updates can be made for kernels built with gcc", built_with);
+        return FALSE;
+    }
+    found = g_regex_match_simple("^[a-z0-9_-]*gcc(-[0-9.]+)?$", name, 0, 0) ? g_find_program_in_path(name) : NULL;
+    build->compiler = g_strdup(found ? name : "gcc");
+    argv[0] = build->compiler;
+    if (!patch_run(NULL, argv, &build->compiler_version, error))
+        return FALSE;
+    build->compiler_version[strcspn(build->compiler_version, "\n")] = 0;
+    there = built_with ? strchr(built_with, ' ') : NULL;
+    here = strchr(build->compiler_version, ' ');
+    if (there && g_strcmp0(there, here) != 0)
+        build->other_compiler = g_strdup(built_with);
+    return TRUE;
+}
+
+static char *
+cache_key(const PatchBuild *build, const char *makefile)
+{
+    g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
+    const char *parts[] = { PACKAGE_VERSION, build->source, makefile, build->config, build->compiler,
+                            build->compiler_version };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(parts); i++)
+        g_checksum_update(checksum, (const guint8 *) parts[i], strlen(parts[i]) + 1);
+    return g_strndup(g_checksum_get_string(checksum), 16);
+}
+
+static gboolean
+make(PatchBuild *build, const char *target, GError **error)
+{
+    g_autofree char *output = g_strconcat("O=", build->folder, NULL);
+    g_autofree char *compiler = g_strconcat("CC=", build->compiler, NULL);
+    g_autofree char *jobs = g_strdup_printf("-j%u", g_get_num_processors());
+    const char *argv[] = { "make", "-s", "-C", build->source, jobs, output, compiler, target, NULL };
+
+    if (patch_run(NULL, argv, NULL, error))
+        return TRUE;
+    g_prefix_error(error, "building the kernel's %s: ", target);
+    return FALSE;
+}
+
+static gboolean
+set_config(PatchBuild *build, GError **error)
+{
+    g_autofree char *path = g_build_filename(build->folder, ".config", NULL);
+    g_autofree char *prepared = patch_kconfig_prepare(build->config);
+    g_autofree char *used = NULL;
+    g_autoptr(GError) cause = NULL;
+
+    if (g_file_set_contents(path, prepared, -1, &cause)) {
+        if (!make(build, "olddefconfig", error))
+            return FALSE;
+        if (g_file_get_contents(path, &used, NULL, &cause))
+            return patch_kconfig_check(build->config, used, error);
+    }
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s", cause->message);
+    return FALSE;
+}
+
+static gboolean
+prepare(PatchBuild *build, GError **error)
+{
+    if (patch_cache_is_complete(build->cache))
+        return TRUE;
+    if (build->say)
+        build->say("preparing the kernel's build (once per source, config and compiler)");
+    if (!patch_overlay_remove(build->folder, error))
+        return FALSE;
+    if (g_mkdir(build->folder, 0700) != 0) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "cannot make %s: %s", build->folder, g_strerror(errno));
+        return FALSE;
+    }
+    return set_config(build, error) && make(build, "modules_prepare", error) &&
+           patch_cache_set_complete(build->cache, error);
+}
+
+static gboolean
+make_work_folder(PatchBuild *build, GError **error)
+{
+    if (!patch_overlay_remove(build->work, error))
+        return FALSE;
+    if (g_mkdir(build->work, 0700) != 0) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "cannot make %s: %s", build->work, g_strerror(errno));
+        return FALSE;
+    }
+    return patch_overlay_make(build->overlay, build->source, build->files, error);
+}
+
+static gboolean
+read_inputs(PatchBuild *build, const char *source, const char *config, char **makefile, GError **error)
+{
+    g_autofree char *resolved = realpath(source, NULL);
+    g_autoptr(GError) cause = NULL;
+
+    if (!resolved) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "%s: %s", source, g_strerror(errno));
+        return FALSE;
+    }
+    build->source = g_strdup(resolved);
+    if (!g_file_get_contents(config, &build->config, NULL, &cause)) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "%s", cause->message);
+        return FALSE;
+    }
+    if (!strstr(build->config, "CONFIG_")) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "%s is no kernel config", config);
+        return FALSE;
+    }
+    return read_makefile(build, makefile, error);
+}
+
+PatchBuild *
+patch_build_open(const char *source, const char *config, PatchFiles *files, void (*say)(const char *text),
+                 GError **error)
+{
+    g_autoptr(PatchBuild) build = g_new0(PatchBuild, 1);
+    g_autofree char *makefile = NULL, *key = NULL;
+
+    build->files = files;
+    build->say = say;
+    if (!read_inputs(build, source, config, &makefile, error) || !choose_compiler(build, error))
+        return NULL;
+    key = cache_key(build, makefile);
+    build->cache = patch_cache_open(key, say, error);
+    if (!build->cache)
+        return NULL;
+    build->folder = g_build_filename(build->cache->folder, "build", NULL);
+    build->work = g_build_filename(build->cache->folder, "work", NULL);
+    build->overlay = g_build_filename(build->work, "source", NULL);
+    if (!make_work_folder(build, error) || !prepare(build, error))
+        return NULL;
+    return g_steal_pointer(&build);
+}
+
+static char *
+object_name(const char *file)
+{
+    return g_strdup_printf("%.*s.o", (int) (strlen(file) - 2), file);
+}
+
+static PatchSavedCmd *
+read_saved_cmd(PatchBuild *build, const char *file, GError **error)
+{
+    g_autofree char *object = object_name(file);
+    g_autofree char *folder = g_path_get_dirname(object);
+    g_autofree char *base = g_path_get_basename(object);
+    g_autofree char *name = g_strdup_printf(".%s.cmd", base);
+    g_autofree char *path = g_build_filename(build->folder, folder, name, NULL);
+    g_autofree char *text = NULL;
+    g_autoptr(GError) cause = NULL;
+    PatchSavedCmd *saved;
+
+    if (!g_file_get_contents(path, &text, NULL, &cause)) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s", cause->message);
+        return NULL;
+    }
+    saved = patch_saved_cmd_parse(text, error);
+    if (!saved)
+        g_prefix_error(error, "%s: ", object);
+    return saved;
+}
+
+gboolean
+patch_build_is_module(PatchBuild *build, const char *file, gboolean *is_module, GError **error)
+{
+    g_autoptr(PatchSavedCmd) saved = read_saved_cmd(build, file, error);
+
+    if (saved)
+        *is_module = patch_saved_cmd_is_module(saved);
+    return saved != NULL;
+}
+
+/* Whether the compiler read the patched file, and the original of none, by the dependencies that it wrote. */
+static gboolean
+check_dependencies(PatchBuild *build, const char *file, const char *path, GError **error)
+{
+    g_autofree char *text = NULL;
+    g_autoptr(GError) cause = NULL;
+    g_auto(GStrv) names = NULL;
+    g_autofree char *wanted = g_build_filename(build->overlay, file, NULL);
+
+    if (!g_file_get_contents(path, &text, NULL, &cause)) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s", cause->message);
+        return FALSE;
+    }
+    names = g_strsplit_set(text, " \n\\", -1);
+    for (guint i = 0; i < build->files->files->len; i++) {
+        const PatchFile *patched = build->files->files->pdata[i];
+        g_autofree char *original = g_build_filename(build->source, patched->path, NULL);
+
+        if (g_strv_contains((const char *const *) names, original)) {
+            g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s was compiled from the unpatched %s", file, original);
+            return FALSE;
+        }
+    }
+    if (!g_strv_contains((const char *const *) names, wanted)) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s was not compiled from the patched source", file);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static char *
+build_variant(PatchBuild *build, const char *file, PatchBuildVariant variant, GError **error)
+{
+    static const char *const options[] = { "-ffunction-sections", "-fdata-sections", "-g0", NULL };
+    gboolean is_new = variant != PATCH_BUILD_OLD;
+    g_autoptr(PatchSavedCmd) saved = read_saved_cmd(build, file, error);
+    g_autofree char *flat = g_strdelimit(object_name(file), "/", '_');
+    g_autofree char *name = g_strdup_printf("%u-%s", (guint) variant, flat);
+    g_autofree char *output = g_build_filename(build->work, name, NULL);
+    g_autofree char *dependencies = g_strconcat(output, ".d", NULL);
+
+    for (guint i = 0; saved && i < saved->commands->len; i++) {
+        g_auto(GStrv) argv =
+            patch_saved_cmd_argv(saved, i, output, options, is_new ? build->source : NULL, build->overlay);
+
+        if (!patch_run(build->folder, (const char *const *) argv, NULL, error)) {
+            g_prefix_error(error, "%s, %s: ", file, is_new ? "patched" : "unpatched");
+            return NULL;
+        }
+    }
+    if (!saved || (is_new && !check_dependencies(build, file, dependencies, error)))
+        return NULL;
+    return g_steal_pointer(&output);
+}
+
+char *
+patch_build_object(PatchBuild *build, const char *file, PatchBuildVariant variant, GError **error)
+{
+    g_autofree char *object = object_name(file);
+
+    if (variant != PATCH_BUILD_RUNNING)
+        return build_variant(build, file, variant, error);
+    if (!make(build, object, error))
+        return NULL;
+    return g_build_filename(build->folder, object, NULL);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Objects of a kernel, built one at a time, before and after a source patch. The source tree is only read: what is built
+ * lies in a cache folder of the user's.
+ */
+#ifndef PATCHER_BUILD_H
+#define PATCHER_BUILD_H
+
+#include "patcher/patchfile.h"
+
+typedef struct PatchBuild PatchBuild;
+
+typedef enum {
+    PATCH_BUILD_RUNNING,        /* as the kernel's own build makes it, from the source as it is */
+    PATCH_BUILD_OLD,            /* the same with a section for each function and datum */
+    PATCH_BUILD_NEW,            /* the same from the patched source */
+    PATCH_BUILD_NEW_CODE,       /* the same, for code that is to run outside of the kernel's own image: static keys
+                                   are tested in memory */
+} PatchBuildVariant;
+
+/* Prepares the source tree SOURCE for building with the config in the file CONFIG, or finds it prepared; and applies
+ * FILES beside it. SAY (may be NULL) is told what is being done. FILES is borrowed and gets its edits.
+ * PATCH_ERROR_USAGE: SOURCE or CONFIG is not one; FAILED: the build; DOES_NOT_FIT: the patch does not apply. */
+PatchBuild *patch_build_open(const char *source, const char *config, PatchFiles *files, void (*say)(const char *text),
+                             GError **error);
+void patch_build_close(PatchBuild *build);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchBuild, patch_build_close)
+
+const char *patch_build_kernel(const PatchBuild *build);    /* version of the source, as 6.1.192 */
+const char *patch_build_compiler(const PatchBuild *build);  /* first line of its --version */
+/* The compiler that the config says the kernel was built with, if it is not the one used; else NULL. */
+const char *patch_build_other_compiler(const PatchBuild *build);
+/* Folder of the patched source tree. */
+const char *patch_build_overlay(const PatchBuild *build);
+
+/* Builds the object of the C file FILE (as fs/proc/uptime.c). Returns the object file's path. */
+char *patch_build_object(PatchBuild *build, const char *file, PatchBuildVariant variant, GError **error);
+
+/* The .cmd file of an object that was built says whether it goes into a module. */
+gboolean patch_build_is_module(PatchBuild *build, const char *file, gboolean *is_module, GError **error);
+
+#endif

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef PATCHER_BUILDID_H
+#define PATCHER_BUILDID_H
+
+#include <glib.h>
+
+/* The build id in the notes of the ELF file PATH, in hex; to be freed. PATCH_ERROR_USAGE: no ELF file, or it has none. */
+char *patch_build_id_read(const char *path, GError **error);
+
+#endif

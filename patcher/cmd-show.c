@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "patcher/command.h"
+#include "patcher/update.h"
+
+static const char *const piece_kinds[] = {
+    [PATCH_PIECE_TEXT] = "text", [PATCH_PIECE_RODATA] = "rodata", [PATCH_PIECE_DATA] = "data", [PATCH_PIECE_BSS] = "bss",
+};
+
+static const PatchSymbol *
+function_symbol(const PatchObject *object, guint32 function)
+{
+    return object->symbols->pdata[((const PatchOldFunction *) object->functions->pdata[function])->symbol];
+}
+
+static guint
+count_sites(const PatchObject *object)
+{
+    guint n = 0;
+
+    for (guint i = 0; i < object->pieces->len; i++)
+        n += ((const PatchPiece *) object->pieces->pdata[i])->code->sites->len;
+    return n;
+}
+
+static const char *
+reason_name(PatchReason reason)
+{
+    return reason == PATCH_REASON_INLINED ? "inlined" : "changed";
+}
+
+static void
+print_object(const PatchObject *object)
+{
+    g_print("\n%s%s%s\n", object->path, *object->module ? ", module " : "", object->module);
+    for (guint i = 0; i < object->replacements->len; i++) {
+        const PatchReplacement *replacement = object->replacements->pdata[i];
+        const PatchSymbol *symbol = function_symbol(object, replacement->function);
+        const PatchPiece *piece = object->pieces->pdata[replacement->piece];
+
+        g_print("  replaces %-36s %6" G_GUINT64_FORMAT " -> %6" G_GUINT64_FORMAT " bytes  %s\n", symbol->name,
+                symbol->size, piece->size, reason_name(replacement->reason));
+    }
+    for (guint i = 0; i < object->pieces->len; i++) {
+        const PatchPiece *piece = object->pieces->pdata[i];
+
+        g_print("  places   %-36s %6" G_GUINT64_FORMAT " bytes %s\n", piece->name, piece->size,
+                piece_kinds[piece->kind]);
+    }
+    g_print("  matches  %u functions of the running kernel; %u places in new code depend on the guest\n",
+            object->functions->len, count_sites(object));
+}
+
+static void
+print_text(const PatchUpdate *update)
+{
+    g_autofree char *cves = g_strjoinv(" ", update->cves);
+
+    g_print("id:          %s\n", update->id);
+    if (*update->description)
+        g_print("description: %s\n", update->description);
+    if (*cves)
+        g_print("cves:        %s\n", cves);
+    g_print("kernel:      %s%s%s\n", update->kernel, *update->build_id ? ", build id " : "", update->build_id);
+    g_print("compiler:    %s\n", update->compiler);
+    for (guint i = 0; i < update->objects->len; i++)
+        print_object(update->objects->pdata[i]);
+    g_print("\n%s", update->patch);
+}
+
+static void
+add_string(JsonBuilder *builder, const char *name, const char *value)
+{
+    g_autofree char *valid = g_utf8_make_valid(value, -1);
+
+    json_builder_set_member_name(builder, name);
+    json_builder_add_string_value(builder, valid);
+}
+
+static void
+add_number(JsonBuilder *builder, const char *name, gint64 value)
+{
+    json_builder_set_member_name(builder, name);
+    json_builder_add_int_value(builder, value);
+}
+
+static void
+add_replacements(JsonBuilder *builder, const PatchObject *object)
+{
+    json_builder_set_member_name(builder, "functions");
+    json_builder_begin_array(builder);
+    for (guint i = 0; i < object->replacements->len; i++) {
+        const PatchReplacement *replacement = object->replacements->pdata[i];
+        const PatchSymbol *symbol = function_symbol(object, replacement->function);
+
+        json_builder_begin_object(builder);
+        add_string(builder, "name", symbol->name);
+        add_number(builder, "old_bytes", symbol->size);
+        add_number(builder, "new_bytes", ((const PatchPiece *) object->pieces->pdata[replacement->piece])->size);
+        add_string(builder, "reason", reason_name(replacement->reason));
+        json_builder_end_object(builder);
+    }
+    json_builder_end_array(builder);
+}
+
+static void
+add_pieces(JsonBuilder *builder, const PatchObject *object)
+{
+    json_builder_set_member_name(builder, "pieces");
+    json_builder_begin_array(builder);
+    for (guint i = 0; i < object->pieces->len; i++) {
+        const PatchPiece *piece = object->pieces->pdata[i];
+
+        json_builder_begin_object(builder);
+        add_string(builder, "name", piece->name);
+        add_string(builder, "kind", piece_kinds[piece->kind]);
+        add_number(builder, "bytes", piece->size);
+        json_builder_end_object(builder);
+    }
+    json_builder_end_array(builder);
+}
+
+static void
+add_objects(JsonBuilder *builder, const PatchUpdate *update)
+{
+    json_builder_set_member_name(builder, "objects");
+    json_builder_begin_array(builder);
+    for (guint i = 0; i < update->objects->len; i++) {
+        const PatchObject *object = update->objects->pdata[i];
+
+        json_builder_begin_object(builder);
+        add_string(builder, "path", object->path);
+        add_string(builder, "module", object->module);
+        add_replacements(builder, object);
+        add_pieces(builder, object);
+        add_number(builder, "matched_functions", object->functions->len);
+        add_number(builder, "sites", count_sites(object));
+        json_builder_end_object(builder);
+    }
+    json_builder_end_array(builder);
+}
+
+static void
+print_json(const PatchUpdate *update)
+{
+    g_autoptr(JsonBuilder) builder = json_builder_new();
+
+    json_builder_begin_object(builder);
+    add_string(builder, "id", update->id);
+    add_string(builder, "description", update->description);
+    add_string(builder, "kernel", update->kernel);
+    add_string(builder, "build_id", update->build_id);
+    add_string(builder, "compiler", update->compiler);
+    json_builder_set_member_name(builder, "cves");
+    json_builder_begin_array(builder);
+    for (char **cve = update->cves; *cve; cve++)
+        json_builder_add_string_value(builder, *cve);
+    json_builder_end_array(builder);
+    add_objects(builder, update);
+    add_string(builder, "patch", update->patch);
+    json_builder_end_object(builder);
+    patch_cli_print_json(builder);
+}
+
+static gboolean
+run(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
+{
+    g_autoptr(PatchUpdate) update = NULL;
+
+    if (patch_cli_parse(&patch_cmd_show, NULL, argc, argv, 1, 1, error) < 0)
+        return FALSE;
+    update = patch_update_read_file(argv[1], error);
+    if (!update)
+        return FALSE;
+    if (cli->json)
+        print_json(update);
+    else
+        print_text(update);
+    return TRUE;
+}
+
+const PatchCommand patch_cmd_show = {
+    .name = "show",
+    .arguments = "UPDATE",
+    .summary = "what is in an update: id, target, functions, patch",
+    .run = run,
+};

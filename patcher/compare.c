@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "patcher/compare.h"
+
+#include <capstone/capstone.h>
+#include <elf.h>
+
+#include "patcher/tables.h"
+#include "patcher/update-format.h"
+
+/* Of PatchDiff.same. */
+enum { UNKNOWN, ASSUMED, SAME, DIFFERENT };
+
+typedef struct {
+    guint32 section;
+    guint64 offset, size;
+} Stretch;
+
+static gboolean
+is_writable(const PatchElf *elf, guint32 section)
+{
+    return patch_elf_section(elf, section)->flags & SHF_WRITE;
+}
+
+static gboolean
+compare_literals(PatchDiff *diff, const PatchPlace *old_place, const PatchPlace *new_place)
+{
+    gsize old_length, new_length;
+    const guint8 *old_bytes = patch_elf_literal(diff->pairing->old_elf, old_place, &old_length);
+    const guint8 *new_bytes = patch_elf_literal(diff->pairing->new_elf, new_place, &new_length);
+
+    return old_length == new_length && memcmp(old_bytes, new_bytes, old_length) == 0;
+}
+
+/* Items without a name, or whose name says nothing, are the same if they look the same and nobody can write to them. */
+static gboolean
+compare_unpaired(PatchDiff *diff, guint32 old_item, guint32 new_item)
+{
+    const PatchElf *old_elf = diff->pairing->old_elf, *new_elf = diff->pairing->new_elf;
+    const PatchElfItem *old_it = patch_elf_item(old_elf, old_item), *new_it = patch_elf_item(new_elf, new_item);
+
+    if (is_writable(old_elf, old_it->section) || is_writable(new_elf, new_it->section))
+        return old_it->symbol < 0 && new_it->symbol < 0 && g_str_equal(old_it->name, new_it->name) &&
+               old_it->size == new_it->size;
+    if (old_it->is_function || new_it->is_function)
+        return FALSE;
+    return patch_compare_items(diff, old_item, new_item);
+}
+
+gboolean
+patch_compare_places(PatchDiff *diff, const PatchPlace *old_place, const PatchPlace *new_place)
+{
+    const PatchPairing *pairing = diff->pairing;
+    const PatchElfItem *item;
+
+    if (old_place->kind != new_place->kind)
+        return FALSE;
+    if (old_place->kind == PATCH_PLACE_LITERAL)
+        return compare_literals(diff, old_place, new_place);
+    if (old_place->offset != new_place->offset)
+        return FALSE;
+    if (old_place->kind == PATCH_PLACE_EXTERN)
+        return g_str_equal(patch_elf_symbol(pairing->old_elf, old_place->index)->name,
+                           patch_elf_symbol(pairing->new_elf, new_place->index)->name);
+    if (old_place->kind == PATCH_PLACE_ABSOLUTE)
+        return TRUE;
+    if (pairing->new_of_old[old_place->index] != (gint32) new_place->index)
+        return compare_unpaired(diff, old_place->index, new_place->index);
+    item = patch_elf_item(pairing->old_elf, old_place->index);
+    return item->is_function || is_writable(pairing->old_elf, item->section) ||
+           patch_compare_items(diff, old_place->index, new_place->index);
+}
+
+static gboolean
+compare_relocs(PatchDiff *diff, const Stretch *old_stretch, const Stretch *new_stretch)
+{
+    const PatchElfSection *old_section = patch_elf_section(diff->pairing->old_elf, old_stretch->section);
+    const PatchElfSection *new_section = patch_elf_section(diff->pairing->new_elf, new_stretch->section);
+    guint i = patch_elf_first_reloc(old_section, old_stretch->offset);
+    guint j = patch_elf_first_reloc(new_section, new_stretch->offset);
+    guint old_end = patch_elf_first_reloc(old_section, old_stretch->offset + old_stretch->size);
+    guint new_end = patch_elf_first_reloc(new_section, new_stretch->offset + new_stretch->size);
+
+    if (old_end - i != new_end - j)
+        return FALSE;
+    for (; i < old_end; i++, j++) {
+        const PatchReloc *old_reloc = &g_array_index(old_section->relocs, PatchReloc, i);
+        const PatchReloc *new_reloc = &g_array_index(new_section->relocs, PatchReloc, j);
+        PatchPlace old_place = patch_elf_place(diff->pairing->old_elf, old_reloc);
+        PatchPlace new_place = patch_elf_place(diff->pairing->new_elf, new_reloc);
+
+        if (old_reloc->offset - old_stretch->offset != new_reloc->offset - new_stretch->offset ||
+            patch_fixup_width(old_reloc->type) != patch_fixup_width(new_reloc->type) ||
+            patch_reloc_is_pc_relative(old_reloc->type) != patch_reloc_is_pc_relative(new_reloc->type) ||
+            !patch_compare_places(diff, &old_place, &new_place))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* The bytes of a stretch with zeros where relocations are: an assembler may leave anything there. */
+static guint8 *
+bytes_without_fields(const PatchElf *elf, const Stretch *stretch)
+{
+    const PatchElfSection *section = patch_elf_section(elf, stretch->section);
+    guint8 *bytes = g_malloc0(stretch->size + 1);
+
+    if (section->data)
+        memcpy(bytes, section->data + stretch->offset, stretch->size);
+    for (guint i = patch_elf_first_reloc(section, stretch->offset); i < section->relocs->len; i++) {
+        const PatchReloc *reloc = &g_array_index(section->relocs, PatchReloc, i);
+        guint64 at = reloc->offset - stretch->offset;
+
+        if (at >= stretch->size)
+            break;
+        memset(bytes + at, 0, MIN(patch_fixup_width(reloc->type), stretch->size - at));
+    }
+    return bytes;
+}
+
+static gboolean
+compare_stretches(PatchDiff *diff, const Stretch *old_stretch, const Stretch *new_stretch)
+{
+    g_autofree guint8 *old_bytes = NULL, *new_bytes = NULL;
+
+    if (old_stretch->size != new_stretch->size)
+        return FALSE;
+    old_bytes = bytes_without_fields(diff->pairing->old_elf, old_stretch);
+    new_bytes = bytes_without_fields(diff->pairing->new_elf, new_stretch);
+    return memcmp(old_bytes, new_bytes, old_stretch->size) == 0 && compare_relocs(diff, old_stretch, new_stretch);
+}
+
+static gboolean
+compare_choices(PatchDiff *diff, const PatchTableEntry *old_entry, const PatchTableEntry *new_entry)
+{
+    PatchAlternative old_choice, new_choice;
+    Stretch old_stretch, new_stretch;
+
+    if (!patch_table_alternative(diff->pairing->old_elf, old_entry, &old_choice, NULL) ||
+        !patch_table_alternative(diff->pairing->new_elf, new_entry, &new_choice, NULL) ||
+        old_choice.feature != new_choice.feature || old_choice.length != new_choice.length)
+        return FALSE;
+    old_stretch = (Stretch) { old_choice.section, old_choice.offset, old_choice.choice_length };
+    new_stretch = (Stretch) { new_choice.section, new_choice.offset, new_choice.choice_length };
+    return compare_stretches(diff, &old_stretch, &new_stretch);
+}
+
+/* An entry of __bug_table, but for its line: struct bug_entry ends in u16 line (if bugs are told with file and line), and
+ * u16 flags. */
+static gboolean
+compare_bugs(PatchDiff *diff, const PatchTableEntry *old_entry, const PatchTableEntry *new_entry)
+{
+    const PatchElf *old_elf = diff->pairing->old_elf, *new_elf = diff->pairing->new_elf;
+    const guint8 *old_end = patch_elf_section(old_elf, old_entry->section)->data + old_entry->offset + old_entry->size;
+    const guint8 *new_end = patch_elf_section(new_elf, new_entry->section)->data + new_entry->offset + new_entry->size;
+    const PatchReloc *old_file = patch_table_reloc(old_elf, old_entry, 4);
+    const PatchReloc *new_file = patch_table_reloc(new_elf, new_entry, 4);
+    PatchPlace old_place, new_place;
+
+    if (memcmp(old_end - 2, new_end - 2, 2) != 0 || !old_file != !new_file)
+        return FALSE;
+    if (!old_file)
+        return TRUE;
+    old_place = patch_elf_place(old_elf, old_file);
+    new_place = patch_elf_place(new_elf, new_file);
+    return patch_compare_places(diff, &old_place, &new_place);
+}
+
+static gboolean
+compare_entry(PatchDiff *diff, const PatchTableEntry *old_entry, const PatchTableEntry *new_entry)
+{
+    Stretch old_stretch = { old_entry->section, old_entry->offset, old_entry->size };
+    Stretch new_stretch = { new_entry->section, new_entry->offset, new_entry->size };
+
+    if (old_entry->kind != new_entry->kind || old_entry->size != new_entry->size)
+        return FALSE;
+    if (old_entry->kind == PATCH_TABLE_ALTERNATIVES)
+        return compare_choices(diff, old_entry, new_entry);
+    if (old_entry->kind == PATCH_TABLE_BUGS)
+        return compare_bugs(diff, old_entry, new_entry);
+    return compare_stretches(diff, &old_stretch, &new_stretch);
+}
+
+/* By kind and place: the order of tables in the file says nothing. */
+static gboolean
+compare_entries(PatchDiff *diff, const PatchElfItem *old_item, const PatchElfItem *new_item)
+{
+    guint i = patch_tables_first(diff->old_entries, old_item->section, old_item->offset);
+    guint j = patch_tables_first(diff->new_entries, new_item->section, new_item->offset);
+    guint old_end = patch_tables_first(diff->old_entries, old_item->section, old_item->offset + old_item->size);
+    guint new_end = patch_tables_first(diff->new_entries, new_item->section, new_item->offset + new_item->size);
+
+    if (old_end - i != new_end - j)
+        return FALSE;
+    for (; i < old_end; i++, j++) {
+        const PatchTableEntry *old_entry = &g_array_index(diff->old_entries, PatchTableEntry, i);
+        const PatchTableEntry *new_entry = &g_array_index(diff->new_entries, PatchTableEntry, j);
+
+        if (old_entry->code_offset - old_item->offset != new_entry->code_offset - new_item->offset ||
+            !compare_entry(diff, old_entry, new_entry))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean
+patch_compare_items(PatchDiff *diff, guint32 old_number, guint32 new_number)
+{
+    const PatchElfItem *old_item = patch_elf_item(diff->pairing->old_elf, old_number);
+    const PatchElfItem *new_item = patch_elf_item(diff->pairing->new_elf, new_number);
+    Stretch old_stretch = { old_item->section, old_item->offset, old_item->size };
+    Stretch new_stretch = { new_item->section, new_item->offset, new_item->size };
+    gboolean is_pair = diff->pairing->new_of_old[old_number] == (gint32) new_number;
+    gboolean same;
+
+    if (is_pair && diff->same[old_number] != UNKNOWN)
+        return diff->same[old_number] != DIFFERENT;
+    /* Data that refer to each other are the same unless something else tells them apart. */
+    if (is_pair)
+        diff->same[old_number] = ASSUMED;
+    same = compare_stretches(diff, &old_stretch, &new_stretch) &&
+           (!old_item->is_function || compare_entries(diff, old_item, new_item));
+    if (is_pair)
+        diff->same[old_number] = same ? SAME : DIFFERENT;
+    return same;
+}
+
+typedef struct {
+    csh decoder;
+    cs_insn *insns[2];
+} Decoder;
+
+/* Whether two operands are the same, or line numbers that moved. */
+static gboolean
+compare_operand(const PatchDiff *diff, const cs_x86_op *old_op, const cs_x86_op *new_op)
+{
+    if (old_op->type != new_op->type || old_op->size != new_op->size)
+        return FALSE;
+    switch (old_op->type) {
+    case X86_OP_REG:
+        return old_op->reg == new_op->reg;
+    case X86_OP_MEM:
+        return memcmp(&old_op->mem, &new_op->mem, sizeof old_op->mem) == 0;
+    case X86_OP_IMM:
+        return old_op->imm == new_op->imm ||
+               (old_op->imm > 0 && old_op->imm < G_MAXINT32 && new_op->imm == patch_file_map_line(diff->file, old_op->imm));
+    case X86_OP_INVALID:
+    default:
+        return FALSE;
+    }
+}
+
+static gboolean
+compare_insns(const PatchDiff *diff, const cs_insn *old_insn, const cs_insn *new_insn)
+{
+    const cs_x86 *old_x86 = &old_insn->detail->x86, *new_x86 = &new_insn->detail->x86;
+
+    if (old_insn->id != new_insn->id || old_insn->size != new_insn->size || old_x86->op_count != new_x86->op_count ||
+        memcmp(old_x86->prefix, new_x86->prefix, sizeof old_x86->prefix) != 0)
+        return FALSE;
+    for (guint i = 0; i < old_x86->op_count; i++)
+        if (!compare_operand(diff, &old_x86->operands[i], &new_x86->operands[i]))
+            return FALSE;
+    return TRUE;
+}
+
+static gboolean
+compare_code(const PatchDiff *diff, Decoder *decoder, const guint8 *old_code, const guint8 *new_code, gsize length)
+{
+    const guint8 *code[2] = { old_code, new_code };
+    gsize left[2] = { length, length };
+    guint64 address[2] = { 0, 0 };
+
+    while (left[0]) {
+        for (guint i = 0; i < 2; i++)
+            if (!cs_disasm_iter(decoder->decoder, &code[i], &left[i], &address[i], decoder->insns[i]))
+                return FALSE;
+        if (memcmp(decoder->insns[0]->bytes, decoder->insns[1]->bytes, decoder->insns[0]->size) != 0 &&
+            !compare_insns(diff, decoder->insns[0], decoder->insns[1]))
+            return FALSE;
+        if (left[0] != left[1])
+            return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean
+patch_compare_lines_only(PatchDiff *diff, guint32 old_number, guint32 new_number)
+{
+    const PatchElfItem *old_item = patch_elf_item(diff->pairing->old_elf, old_number);
+    const PatchElfItem *new_item = patch_elf_item(diff->pairing->new_elf, new_number);
+    Stretch old_stretch = { old_item->section, old_item->offset, old_item->size };
+    Stretch new_stretch = { new_item->section, new_item->offset, new_item->size };
+    g_autofree guint8 *old_bytes = NULL, *new_bytes = NULL;
+    Decoder decoder;
+    gboolean same;
+
+    if (!diff->file || old_item->size != new_item->size || !compare_relocs(diff, &old_stretch, &new_stretch) ||
+        !compare_entries(diff, old_item, new_item) || cs_open(CS_ARCH_X86, CS_MODE_64, &decoder.decoder) != CS_ERR_OK)
+        return FALSE;
+    cs_option(decoder.decoder, CS_OPT_DETAIL, CS_OPT_ON);
+    decoder.insns[0] = cs_malloc(decoder.decoder);
+    decoder.insns[1] = cs_malloc(decoder.decoder);
+    old_bytes = bytes_without_fields(diff->pairing->old_elf, &old_stretch);
+    new_bytes = bytes_without_fields(diff->pairing->new_elf, &new_stretch);
+    same = compare_code(diff, &decoder, old_bytes, new_bytes, old_stretch.size);
+    cs_free(decoder.insns[0], 1);
+    cs_free(decoder.insns[1], 1);
+    cs_close(&decoder.decoder);
+    return same;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "patcher/diff.h"
+
+#include <elf.h>
+
+#include "patcher/compare.h"
+#include "patcher/error.h"
+#include "patcher/tables.h"
+
+#define PART ".cold"
+
+void
+patch_diff_free(PatchDiff *diff)
+{
+    if (!diff)
+        return;
+    patch_pairing_free(diff->pairing);
+    g_clear_pointer(&diff->old_entries, g_array_unref);
+    g_clear_pointer(&diff->new_entries, g_array_unref);
+    g_free(diff->same);
+    g_array_unref(diff->changed);
+    g_array_unref(diff->boot_only);
+    g_free(diff);
+}
+
+gboolean
+patch_is_boot_section(const char *name)
+{
+    static const char *const prefixes[] = {
+        ".init.", ".exit.", ".initcall", ".exitcall", ".con_initcall", ".meminit.", ".meminit.text", ".altinstr_aux",
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(prefixes); i++)
+        if (g_str_has_prefix(name, prefixes[i]))
+            return TRUE;
+    return FALSE;
+}
+
+gboolean
+patch_diff_is_same(PatchDiff *diff, guint32 new_item)
+{
+    gint32 old_item = diff->pairing->old_of_new[new_item];
+
+    return old_item >= 0 && patch_compare_items(diff, old_item, new_item);
+}
+
+static gboolean G_GNUC_PRINTF(2, 3)
+refuse(GError **error, const char *format, ...)
+{
+    va_list arguments;
+    g_autofree char *text = NULL;
+
+    va_start(arguments, format);
+    text = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT, "%s", text);
+    return FALSE;
+}
+
+/* Name of the function that the item is a .cold part of; NULL if it is none. */
+static char *
+whole_name(const PatchElfItem *item)
+{
+    const char *dot = item->is_function ? strstr(item->name, PART) : NULL;
+
+    return dot && (dot[strlen(PART)] == 0 || dot[strlen(PART)] == '.') ? g_strndup(item->name, dot - item->name) : NULL;
+}
+
+static void
+add_once(GArray *items, guint32 item)
+{
+    for (guint i = 0; i < items->len; i++)
+        if (g_array_index(items, guint32, i) == item)
+            return;
+    g_array_append_val(items, item);
+}
+
+static void
+add_changed(PatchDiff *diff, guint32 item)
+{
+    const PatchElf *elf = diff->pairing->new_elf;
+    g_autofree char *whole = whole_name(patch_elf_item(elf, item));
+    gint32 number = whole ? patch_elf_find_item(elf, whole) : (gint32) item;
+    const char *section;
+
+    /* A part's function that is new itself is brought along by whoever calls it. */
+    if (number < 0 || diff->pairing->old_of_new[number] < 0)
+        return;
+    section = patch_elf_section(elf, patch_elf_item(elf, number)->section)->name;
+    add_once(patch_is_boot_section(section) ? diff->boot_only : diff->changed, number);
+}
+
+static void
+compare_functions(PatchDiff *diff)
+{
+    const PatchElf *elf = diff->pairing->new_elf;
+
+    for (guint32 i = 0; i < elf->items->len; i++) {
+        const PatchElfItem *item = patch_elf_item(elf, i);
+        gint32 pair = diff->pairing->old_of_new[i];
+        g_autofree char *whole = whole_name(item);
+
+        if (!item->is_function)
+            continue;
+        if (pair < 0 && whole)
+            add_changed(diff, i);
+        else if (pair >= 0 && !patch_compare_items(diff, pair, i) && !patch_compare_lines_only(diff, pair, i))
+            add_changed(diff, i);
+    }
+}
+
+/* Whether anything but code refers to the item: a pointer in data, which an update cannot redirect. */
+static gboolean
+has_data_referrer(const PatchElf *elf, guint32 number)
+{
+    for (guint32 i = 1; i < elf->sections->len; i++) {
+        const PatchElfSection *section = patch_elf_section(elf, i);
+
+        if (patch_elf_is_code(section) || !(section->flags & SHF_ALLOC) || patch_tables_own(section->name))
+            continue;
+        for (guint j = 0; j < section->relocs->len; j++) {
+            PatchPlace place = patch_elf_place(elf, &g_array_index(section->relocs, PatchReloc, j));
+
+            if (place.kind == PATCH_PLACE_ITEM && place.index == number)
+                return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+/* Constants that only functions of this file refer to may change: those functions count as changed, and take the new ones
+ * along. */
+static gboolean
+check_changed_datum(PatchDiff *diff, guint32 old_number, guint32 new_number, GError **error)
+{
+    const PatchElf *elf = diff->pairing->new_elf;
+    const PatchElfItem *item = patch_elf_item(elf, new_number);
+    const PatchElfItem *old_item = patch_elf_item(diff->pairing->old_elf, old_number);
+    const PatchElfSection *section = patch_elf_section(elf, item->section);
+
+    if (patch_is_boot_section(section->name) || g_str_equal(section->name, "__dyndbg"))
+        return TRUE;
+    if (!(section->flags & SHF_WRITE) && !patch_elf_symbol(elf, item->symbol)->is_global &&
+        !has_data_referrer(elf, new_number))
+        return TRUE;
+    if (old_item->size != item->size)
+        return refuse(error, "the patch changes the size of %s (in %s) from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
+                      " bytes; data that exist in a running kernel cannot grow or move", item->name, section->name,
+                      old_item->size, item->size);
+    return refuse(error, "the patch changes the initial value of %s (in %s); a running kernel has its own value there "
+                  "already, which an update does not overwrite", item->name, section->name);
+}
+
+static gboolean
+compare_data(PatchDiff *diff, GError **error)
+{
+    const PatchElf *elf = diff->pairing->new_elf;
+
+    for (guint32 i = 0; i < elf->items->len; i++) {
+        gint32 pair = diff->pairing->old_of_new[i];
+
+        if (patch_elf_item(elf, i)->is_function || pair < 0 || patch_compare_items(diff, pair, i))
+            continue;
+        if (!check_changed_datum(diff, pair, i, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* Sections whose content matters only where code refers to it. */
+static gboolean
+is_ordinary(const PatchElfSection *section)
+{
+    static const char *const prefixes[] = { ".text", ".rodata", ".data", ".bss", ".init.", ".exit.", ".static_call.text",
+                                            "__dyndbg", ".altinstr_aux" };
+
+    if (!(section->flags & SHF_ALLOC) || patch_elf_is_code(section) || patch_elf_is_mergeable(section) ||
+        patch_tables_own(section->name))
+        return TRUE;
+    for (gsize i = 0; i < G_N_ELEMENTS(prefixes); i++)
+        if (g_str_has_prefix(section->name, prefixes[i]))
+            return TRUE;
+    return FALSE;
+}
+
+static guint64
+total_size(const PatchElf *elf, const char *name)
+{
+    guint64 size = 0;
+
+    for (guint32 i = patch_elf_find_section(elf, name, 0); i; i = patch_elf_find_section(elf, name, i))
+        size += patch_elf_section(elf, i)->size;
+    return size;
+}
+
+/* A table of the kernel's that is read at boot (initcalls, parameters, tracepoints): more entries would not be seen. */
+static gboolean
+compare_boot_tables(PatchDiff *diff, GError **error)
+{
+    const PatchElf *elf = diff->pairing->new_elf;
+
+    for (guint32 i = 1; i < elf->sections->len; i++) {
+        const PatchElfSection *section = patch_elf_section(elf, i);
+
+        if (!is_ordinary(section) && total_size(elf, section->name) != total_size(diff->pairing->old_elf, section->name))
+            return refuse(error, "the patch adds to or takes from the table %s, which the kernel reads only at boot or "
+                          "when a module is loaded", section->name);
+    }
+    return TRUE;
+}
+
+static int
+compare_numbers(gconstpointer a, gconstpointer b)
+{
+    guint32 first = *(const guint32 *) a, second = *(const guint32 *) b;
+
+    return first < second ? -1 : first > second;
+}
+
+PatchDiff *
+patch_diff_new(const PatchElf *old_elf, const PatchElf *new_elf, const PatchFile *file, GError **error)
+{
+    g_autoptr(PatchDiff) diff = g_new0(PatchDiff, 1);
+
+    diff->file = file;
+    diff->changed = g_array_new(FALSE, FALSE, sizeof(guint32));
+    diff->boot_only = g_array_new(FALSE, FALSE, sizeof(guint32));
+    diff->pairing = patch_pairing_new(old_elf, new_elf);
+    diff->same = g_malloc0(old_elf->items->len + 1);
+    diff->old_entries = patch_tables_read(old_elf, error);
+    if (!diff->old_entries)
+        return NULL;
+    diff->new_entries = patch_tables_read(new_elf, error);
+    if (!diff->new_entries || !compare_boot_tables(diff, error) || !compare_data(diff, error))
+        return NULL;
+    compare_functions(diff);
+    g_array_sort(diff->changed, compare_numbers);
+    g_array_sort(diff->boot_only, compare_numbers);
+    return g_steal_pointer(&diff);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a source patch changed in an object, in meaning: two objects of the same file, built with a section for each
+ * function and datum, compared function by function and datum by datum. What a field refers to is compared, not how the
+ * compiler or the assembler spelt it; and a line number that only moved is no change.
+ */
+#ifndef PATCHER_DIFF_H
+#define PATCHER_DIFF_H
+
+#include "patcher/pairing.h"
+#include "patcher/patchfile.h"
+
+typedef struct {
+    PatchPairing *pairing;
+    GArray *old_entries, *new_entries;  /* of PatchTableEntry */
+    const PatchFile *file;              /* borrowed; may be NULL: then no line has moved */
+    guint8 *same;                       /* by old item that has a pair: private to diff.c */
+    GArray *changed;                    /* of guint32: functions of the new object, by ascending item, that differ from
+                                           their pair; never a .cold part, whose function stands for it */
+    GArray *boot_only;                  /* of guint32: the same for functions that run at boot only */
+} PatchDiff;
+
+/* PATCH_ERROR_DOES_NOT_FIT: the patch changes data that exists already, or adds to a table that the kernel reads at boot;
+ * named in the message. FAILED: an object that is not understood. */
+PatchDiff *patch_diff_new(const PatchElf *old_elf, const PatchElf *new_elf, const PatchFile *file, GError **error);
+void patch_diff_free(PatchDiff *diff);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchDiff, patch_diff_free)
+
+/* Whether the function or datum NEW_ITEM has a pair with the same content. */
+gboolean patch_diff_is_same(PatchDiff *diff, guint32 new_item);
+
+/* Functions and data of the kernel's boot, which are gone once it runs. */
+gboolean patch_is_boot_section(const char *name);
+
+#endif

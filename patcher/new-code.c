@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "patcher/new-code.h"
+
+#include <elf.h>
+
+#include "patcher/error.h"
+#include "patcher/sites.h"
+#include "patcher/update-format.h"
+
+struct PatchNewCode {
+    PatchObject *object;
+    PatchDiff *diff;
+    const PatchElf *elf;
+    PatchOldCode *old;
+    GHashTable *replaced;
+    GHashTable *pieces;         /* item -> index + 1 */
+    GHashTable *literals;       /* GBytes * -> index + 1 */
+    GArray *queue;              /* of guint32: items whose piece is there, but empty */
+    const PatchElfItem *current;    /* being filled in */
+};
+
+PatchNewCode *
+patch_new_code_new(PatchObject *object, PatchDiff *diff, PatchOldCode *old, GHashTable *replaced)
+{
+    PatchNewCode *code = g_new0(PatchNewCode, 1);
+
+    *code = (PatchNewCode) {
+        .object = object, .diff = diff, .elf = diff->pairing->new_elf, .old = old, .replaced = replaced,
+        .pieces = g_hash_table_new(NULL, NULL),
+        .literals = g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL),
+        .queue = g_array_new(FALSE, FALSE, sizeof(guint32)),
+    };
+    return code;
+}
+
+void
+patch_new_code_free(PatchNewCode *code)
+{
+    if (!code)
+        return;
+    g_hash_table_unref(code->pieces);
+    g_hash_table_unref(code->literals);
+    g_array_unref(code->queue);
+    g_free(code);
+}
+
+gboolean
+patch_new_code_supports(PatchTableKind kind)
+{
+    return kind != PATCH_TABLE_JUMPS && kind != PATCH_TABLE_BUGS && kind != PATCH_TABLE_EXCEPTIONS;
+}
+
+static gboolean G_GNUC_PRINTF(3, 4)
+refuse(const PatchNewCode *code, GError **error, const char *format, ...)
+{
+    va_list arguments;
+    g_autofree char *text = NULL;
+
+    va_start(arguments, format);
+    text = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT, "the new code of %s %s", code->current->name, text);
+    return FALSE;
+}
+
+/* What kind of piece data of a section make; FALSE if the section means more than its bytes. */
+static gboolean
+data_kind(const PatchElfSection *section, PatchPieceKind *kind)
+{
+    static const char *const data_sections[] = {
+        ".data", ".data.once", ".data..read_mostly", ".data..ro_after_init", ".data..cacheline_aligned",
+        ".data.unlikely", "__dyndbg",
+    };
+    gboolean is_plain = g_str_has_prefix(section->name, ".data.") && !g_str_has_prefix(section->name, ".data..");
+
+    if (!(section->flags & SHF_WRITE)) {
+        *kind = PATCH_PIECE_RODATA;
+        return g_str_has_prefix(section->name, ".rodata");
+    }
+    *kind = section->data ? PATCH_PIECE_DATA : PATCH_PIECE_BSS;
+    if (g_str_equal(section->name, ".bss") || g_str_has_prefix(section->name, ".bss."))
+        return !g_str_has_prefix(section->name, ".bss..");
+    for (gsize i = 0; i < G_N_ELEMENTS(data_sections); i++)
+        is_plain = is_plain || g_str_equal(section->name, data_sections[i]);
+    return is_plain;
+}
+
+static gboolean
+piece_index(PatchNewCode *code, guint32 number, guint32 *index, GError **error)
+{
+    const PatchElfItem *item = patch_elf_item(code->elf, number);
+    const PatchElfSection *section = patch_elf_section(code->elf, item->section);
+    guint32 known = GPOINTER_TO_UINT(g_hash_table_lookup(code->pieces, GUINT_TO_POINTER(number)));
+    PatchPieceKind kind = PATCH_PIECE_TEXT;
+    guint64 alignment = section->alignment;
+
+    if (known) {
+        *index = known - 1;
+        return TRUE;
+    }
+    if (!item->is_function && !data_kind(section, &kind))
+        return refuse(code, error, "refers to %s, which is new in the section %s; an update cannot add to it", item->name,
+                      section->name);
+    if (item->is_function)
+        alignment = MAX(alignment, 16);
+    patch_object_add_piece(code->object, item->name, kind, alignment, item->size);
+    *index = code->object->pieces->len - 1;
+    g_hash_table_insert(code->pieces, GUINT_TO_POINTER(number), GUINT_TO_POINTER(*index + 1));
+    g_array_append_val(code->queue, number);
+    return TRUE;
+}
+
+static guint32
+literal_piece(PatchNewCode *code, const PatchPlace *place)
+{
+    gsize length;
+    const PatchElfSection *section = patch_elf_section(code->elf, place->index);
+    const guint8 *bytes = patch_elf_literal(code->elf, place, &length);
+    g_autoptr(GBytes) literal = g_bytes_new(bytes, length);
+    guint32 known = GPOINTER_TO_UINT(g_hash_table_lookup(code->literals, literal));
+    gboolean is_string = section->flags & SHF_STRINGS;
+    PatchPiece *piece;
+
+    if (known) {
+        piece = code->object->pieces->pdata[known - 1];
+        piece->alignment = MAX(piece->alignment, section->alignment);
+        return known - 1;
+    }
+    piece = patch_object_add_piece(code->object, is_string ? "a string" : "a constant", PATCH_PIECE_RODATA,
+                                   section->alignment, length);
+    g_byte_array_append(piece->code->bytes, bytes, length);
+    g_hash_table_insert(code->literals, g_steal_pointer(&literal), GUINT_TO_POINTER(code->object->pieces->len));
+    return code->object->pieces->len - 1;
+}
+
+/* Whether the reference is to the new code of the function or to the old, which jumps there: a pointer that is kept must
+ * stay valid when the update is undone. */
+static gboolean
+wants_new_function(const PatchNewCode *code, const PatchElfItem *target, const PatchReloc *reloc, gint64 offset)
+{
+    if (strstr(target->name, ".cold"))
+        return TRUE;
+    if (target == code->current && offset != 0)
+        return TRUE;
+    return reloc->is_branch && g_hash_table_contains(code->replaced, target->name);
+}
+
+static gboolean
+old_symbol(PatchNewCode *code, guint32 number, guint32 *symbol, GError **error)
+{
+    gint32 pair = code->diff->pairing->old_of_new[number];
+    const char *name = patch_elf_item(code->diff->pairing->old_elf, pair)->name;
+
+    if (patch_old_code_find_symbol(code->old, name, symbol))
+        return TRUE;
+    return refuse(code, error, "refers to %s, of which the running kernel's object has none, or several", name);
+}
+
+static gboolean
+resolve_paired(PatchNewCode *code, guint32 number, const PatchReloc *reloc, const PatchPlace *place, PatchFixup *fixup,
+               GError **error)
+{
+    const PatchElfItem *item = patch_elf_item(code->elf, number);
+    const PatchElfSection *section = patch_elf_section(code->elf, item->section);
+    gboolean is_new = FALSE;
+
+    if (item->is_function)
+        is_new = wants_new_function(code, item, reloc, place->offset);
+    else if (!(section->flags & SHF_WRITE))
+        is_new = !patch_diff_is_same(code->diff, number);
+    if (!is_new)
+        return old_symbol(code, number, &fixup->index, error);
+    fixup->target = PATCH_TARGET_PIECE;
+    return piece_index(code, number, &fixup->index, error);
+}
+
+static gboolean
+resolve_item(PatchNewCode *code, const PatchReloc *reloc, const PatchPlace *place, PatchFixup *fixup, GError **error)
+{
+    const PatchElfItem *item = patch_elf_item(code->elf, place->index);
+    const PatchElfSection *section = patch_elf_section(code->elf, item->section);
+    const PatchElfSymbol *symbol = patch_elf_symbol(code->elf, reloc->symbol);
+
+    fixup->addend = reloc->addend + (gint64) symbol->value - (gint64) item->offset;
+    if (patch_is_boot_section(section->name))
+        return refuse(code, error, "refers to %s in %s, which is gone once the kernel has booted", item->name,
+                      section->name);
+    if (code->diff->pairing->old_of_new[place->index] >= 0)
+        return resolve_paired(code, place->index, reloc, place, fixup, error);
+    if (section->flags & SHF_WRITE &&
+        (item->symbol < 0 || patch_pairing_is_ambiguous(code->diff->pairing, item->name)))
+        return refuse(code, error, "refers to %s in %s, and it cannot be told which of the running kernel's it is",
+                      item->name, section->name);
+    fixup->target = PATCH_TARGET_PIECE;
+    return piece_index(code, place->index, &fixup->index, error);
+}
+
+static gboolean
+make_fixup(gpointer data, const PatchReloc *reloc, guint32 offset, GArray *fixups, GError **error)
+{
+    PatchNewCode *code = data;
+    PatchPlace place = patch_elf_place(code->elf, reloc);
+    PatchFixup fixup = { offset, reloc->type, reloc->addend, PATCH_TARGET_SYMBOL, 0 };
+
+    switch (place.kind) {
+    case PATCH_PLACE_EXTERN:
+        fixup.index = patch_old_code_extern(code->old, patch_elf_symbol(code->elf, place.index)->name);
+        break;
+    case PATCH_PLACE_LITERAL:
+        fixup.target = PATCH_TARGET_PIECE;
+        fixup.index = literal_piece(code, &place);
+        fixup.addend = -(gint64) reloc->tail;
+        break;
+    case PATCH_PLACE_ITEM:
+        if (!resolve_item(code, reloc, &place, &fixup, error))
+            return FALSE;
+        break;
+    case PATCH_PLACE_ABSOLUTE:
+    default:
+        return refuse(code, error, "refers to an absolute address or outside of a constant");
+    }
+    g_array_append_val(fixups, fixup);
+    return TRUE;
+}
+
+static gboolean
+check_tables(PatchNewCode *code, const PatchElfItem *item, GError **error)
+{
+    GArray *entries = code->diff->new_entries;
+    guint end = patch_tables_first(entries, item->section, item->offset + item->size);
+
+    for (guint i = patch_tables_first(entries, item->section, item->offset); i < end; i++) {
+        PatchTableKind kind = g_array_index(entries, PatchTableEntry, i).kind;
+
+        if (!patch_new_code_supports(kind))
+            return refuse(code, error, "has an entry in %s: %s in new code cannot be carried by an update yet",
+                          patch_table_name(kind), patch_table_meaning(kind));
+    }
+    return TRUE;
+}
+
+/* The jump that static_cpu_has() begins as leads to .altinstr_aux, for before the alternatives are applied; one of its
+ * alternatives always is. So that code does not come along: what would jump there traps. */
+static gboolean
+drop_boot_jump(const PatchNewCode *code, const PatchElfItem *item, const PatchReloc *reloc, PatchCode *into)
+{
+    static const guint8 trap[] = { 0x0f, 0x0b, 0x0f, 0x1f, 0x00 };
+    const PatchElfSymbol *symbol = patch_elf_symbol(code->elf, reloc->symbol);
+    guint64 offset = reloc->offset - item->offset;
+
+    if (symbol->section < 0 || !g_str_has_prefix(patch_elf_section(code->elf, symbol->section)->name, ".altinstr_aux"))
+        return FALSE;
+    if (offset >= 1 && offset + 4 <= into->bytes->len)
+        memcpy(into->bytes->data + offset - 1, trap, sizeof trap);
+    return TRUE;
+}
+
+/* New code is not traced: the call becomes the nop that it is in a running kernel. */
+static guint64
+silence_tracer(PatchCode *into)
+{
+    static const guint8 nop[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+
+    for (guint i = 0; i < into->sites->len; i++) {
+        const PatchSite *site = into->sites->pdata[i];
+
+        if (site->kind == PATCH_SITE_FTRACE) {
+            guint64 offset = site->offset;
+
+            memcpy(into->bytes->data + offset, nop, sizeof nop);
+            g_ptr_array_remove_index(into->sites, i);
+            return offset;
+        }
+    }
+    return G_MAXUINT64;
+}
+
+static int
+compare_fixups(gconstpointer a, gconstpointer b)
+{
+    guint32 first = ((const PatchFixup *) a)->offset, second = ((const PatchFixup *) b)->offset;
+
+    return first < second ? -1 : first > second;
+}
+
+static gboolean
+fill_piece(PatchNewCode *code, const PatchElfItem *item, PatchCode *into, GError **error)
+{
+    const PatchElfSection *section = patch_elf_section(code->elf, item->section);
+    guint end = patch_elf_first_reloc(section, item->offset + item->size);
+    PatchSiteSource source = {
+        .elf = code->elf, .entries = code->diff->new_entries, .section = item->section, .start = item->offset,
+        .size = item->size, .make_fixup = make_fixup, .data = code,
+    };
+    guint64 tracer;
+
+    if (item->is_function && item->is_opaque)
+        return refuse(code, error, "holds instructions that cannot be decoded, or jumps into another function");
+    if (section->data)
+        g_byte_array_append(into->bytes, section->data + item->offset, item->size);
+    if (item->is_function && (!check_tables(code, item, error) || !patch_sites_add(&source, into, error)))
+        return FALSE;
+    tracer = silence_tracer(into);
+    for (guint i = patch_elf_first_reloc(section, item->offset); i < end; i++) {
+        const PatchReloc *reloc = &g_array_index(section->relocs, PatchReloc, i);
+
+        if (reloc->offset - item->offset == tracer + 1 || drop_boot_jump(code, item, reloc, into))
+            continue;
+        if (!make_fixup(code, reloc, reloc->offset - item->offset, into->fixups, error))
+            return FALSE;
+    }
+    g_array_sort(into->fixups, compare_fixups);
+    return TRUE;
+}
+
+gboolean
+patch_new_code_add(PatchNewCode *code, guint32 item, guint32 *index, GError **error)
+{
+    code->current = patch_elf_item(code->elf, item);
+    if (!piece_index(code, item, index, error))
+        return FALSE;
+    while (code->queue->len) {
+        guint32 next = g_array_index(code->queue, guint32, 0);
+        guint32 number = GPOINTER_TO_UINT(g_hash_table_lookup(code->pieces, GUINT_TO_POINTER(next))) - 1;
+        PatchPiece *piece = code->object->pieces->pdata[number];
+
+        g_array_remove_index(code->queue, 0);
+        code->current = patch_elf_item(code->elf, next);
+        if (!fill_piece(code, code->current, piece->code, error))
+            return FALSE;
+    }
+    return TRUE;
+}

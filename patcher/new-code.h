@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The other half of an update's object: the pieces of new code and data, and what they refer to.
+ */
+#ifndef PATCHER_NEW_CODE_H
+#define PATCHER_NEW_CODE_H
+
+#include "patcher/diff.h"
+#include "patcher/old-code.h"
+#include "patcher/tables.h"
+
+typedef struct PatchNewCode PatchNewCode;
+
+/* Code comes from the new object of DIFF; of its functions, those in REPLACED (set of char *) are to replace old ones. OBJECT
+ * is filled in. All are borrowed. PATCH_ERROR_FAILED. */
+PatchNewCode *patch_new_code_new(PatchObject *object, PatchDiff *diff, PatchOldCode *old, GHashTable *replaced);
+void patch_new_code_free(PatchNewCode *code);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchNewCode, patch_new_code_free)
+
+/* Adds a piece for ITEM of the new object, and for everything new that it refers to; INDEX is that of its piece.
+ * PATCH_ERROR_DOES_NOT_FIT: it holds what an update cannot carry, named in the message. */
+gboolean patch_new_code_add(PatchNewCode *code, guint32 item, guint32 *index, GError **error);
+
+/* Whether new code may hold what tables of KIND speak of. */
+gboolean patch_new_code_supports(PatchTableKind kind);
+
+#endif

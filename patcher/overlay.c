@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "patcher/overlay.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <glib/gstdio.h>
+#include <unistd.h>
+
+#include "patcher/error.h"
+
+static gboolean
+fail(GError **error, const char *what, const char *path)
+{
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "cannot %s %s: %s", what, path, g_strerror(errno));
+    return FALSE;
+}
+
+/* Makes FOLDER a real folder whose entries all link to those of ORIGINAL. */
+static gboolean
+make_linked_folder(const char *folder, const char *original, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(GDir) entries = g_dir_open(original, 0, &cause);
+    const char *name;
+
+    if (!entries) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s", cause->message);
+        return FALSE;
+    }
+    if (g_mkdir(folder, 0700) != 0)
+        return fail(error, "make", folder);
+    while ((name = g_dir_read_name(entries))) {
+        g_autofree char *target = g_build_filename(original, name, NULL);
+        g_autofree char *link = g_build_filename(folder, name, NULL);
+
+        if (symlink(target, link) != 0)
+            return fail(error, "make", link);
+    }
+    return TRUE;
+}
+
+static gboolean
+ensure_real_folder(const char *folder, const char *original, GError **error)
+{
+    if (g_file_test(folder, G_FILE_TEST_IS_SYMLINK) && g_unlink(folder) != 0)
+        return fail(error, "replace", folder);
+    if (g_file_test(folder, G_FILE_TEST_IS_DIR))
+        return TRUE;
+    return make_linked_folder(folder, original, error);
+}
+
+static gboolean
+place_file(const char *folder, const char *source, PatchFile *file, GError **error)
+{
+    g_autofree char *original = g_build_filename(source, file->path, NULL);
+    g_autofree char *place = g_build_filename(folder, file->path, NULL);
+    g_autofree char *text = NULL, *patched = NULL;
+    g_autoptr(GError) cause = NULL;
+
+    if (!g_file_test(original, G_FILE_TEST_IS_REGULAR) || !g_file_get_contents(original, &text, NULL, &cause)) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT, "the patch changes %s, which is not in the source",
+                    file->path);
+        return FALSE;
+    }
+    patched = patch_file_apply(file, text, error);
+    if (!patched)
+        return FALSE;
+    if (g_unlink(place) != 0)
+        return fail(error, "replace", place);
+    if (!g_file_set_contents(place, patched, -1, &cause)) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s", cause->message);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean
+patch_overlay_make(const char *folder, const char *source, PatchFiles *files, GError **error)
+{
+    if (!make_linked_folder(folder, source, error))
+        return FALSE;
+    for (guint i = 0; i < files->files->len; i++) {
+        PatchFile *file = files->files->pdata[i];
+        g_auto(GStrv) parts = g_strsplit(file->path, "/", -1);
+        g_autofree char *real = g_strdup(folder), *original = g_strdup(source);
+
+        for (char **part = parts; part[1]; part++) {
+            g_autofree char *outer_real = real, *outer_original = original;
+
+            real = g_build_filename(outer_real, *part, NULL);
+            original = g_build_filename(outer_original, *part, NULL);
+            if (!g_file_test(original, G_FILE_TEST_IS_DIR))
+                break;
+            if (!ensure_real_folder(real, original, error))
+                return FALSE;
+        }
+        if (!place_file(folder, source, file, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static int
+remove_entry(const char *path, const struct stat *status, int kind, struct FTW *position)
+{
+    return remove(path);
+}
+
+gboolean
+patch_overlay_remove(const char *folder, GError **error)
+{
+    if (nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 && errno != ENOENT)
+        return fail(error, "remove", folder);
+    return TRUE;
+}

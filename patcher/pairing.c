@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "patcher/pairing.h"
+
+#include "patcher/tables.h"
+
+/* Names that hold a running number, or a line, in the middle. */
+static const char *const counted_prefixes[] = {
+    "__UNIQUE_ID_", "__BTF_ID__", "__initcall__", "__exitcall_", "__addressable_",
+};
+
+typedef struct {
+    GArray *old_items, *new_items;      /* of guint32 */
+} Group;
+
+static void
+group_free(Group *group)
+{
+    g_array_unref(group->old_items);
+    g_array_unref(group->new_items);
+    g_free(group);
+}
+
+static char *
+without_digits(const char *name)
+{
+    GString *result = g_string_new(NULL);
+
+    for (; *name; name++)
+        if (!g_ascii_isdigit(*name))
+            g_string_append_c(result, *name);
+        else if (!result->len || result->str[result->len - 1] != '#')
+            g_string_append_c(result, '#');
+    return g_string_free(result, FALSE);
+}
+
+char *
+patch_plain_name(const char *name)
+{
+    g_auto(GStrv) parts = NULL;
+    GString *result = g_string_new(NULL);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(counted_prefixes); i++)
+        if (g_str_has_prefix(name, counted_prefixes[i])) {
+            g_string_free(result, TRUE);
+            return without_digits(name);
+        }
+    parts = g_strsplit(name, ".", -1);
+    for (char **part = parts; *part; part++) {
+        gboolean is_number = **part && (*part)[strspn(*part, "0123456789")] == 0;
+
+        if (part == parts)
+            g_string_append(result, *part);
+        else if (!is_number)
+            g_string_append_printf(result, ".%s", *part);
+    }
+    return g_string_free(result, FALSE);
+}
+
+static gboolean
+takes_part(const PatchElf *elf, guint32 item)
+{
+    const PatchElfItem *it = patch_elf_item(elf, item);
+
+    return it->symbol >= 0 && !patch_tables_own(patch_elf_section(elf, it->section)->name);
+}
+
+static void
+add_referrer(GHashTable *referrers, guint32 item, const char *name)
+{
+    GHashTable *names = g_hash_table_lookup(referrers, GUINT_TO_POINTER(item));
+
+    if (!names) {
+        names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        g_hash_table_insert(referrers, GUINT_TO_POINTER(item), names);
+    }
+    g_hash_table_add(names, g_strdup(name));
+}
+
+/* item -> set of the plain names of the items that refer to it. */
+static GHashTable *
+find_referrers(const PatchElf *elf)
+{
+    GHashTable *referrers = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify) g_hash_table_unref);
+
+    for (guint32 i = 0; i < elf->items->len; i++) {
+        const PatchElfItem *item = patch_elf_item(elf, i);
+        const PatchElfSection *section = patch_elf_section(elf, item->section);
+        g_autofree char *name = NULL;
+
+        if (!takes_part(elf, i))
+            continue;
+        name = patch_plain_name(item->name);
+        for (guint j = patch_elf_first_reloc(section, item->offset); j < section->relocs->len; j++) {
+            const PatchReloc *reloc = &g_array_index(section->relocs, PatchReloc, j);
+            PatchPlace place;
+
+            if (reloc->offset >= item->offset + item->size)
+                break;
+            place = patch_elf_place(elf, reloc);
+            if (place.kind == PATCH_PLACE_ITEM && place.index != i)
+                add_referrer(referrers, place.index, name);
+        }
+    }
+    return referrers;
+}
+
+static char *
+signature(GHashTable *referrers, guint32 item)
+{
+    GHashTable *names = g_hash_table_lookup(referrers, GUINT_TO_POINTER(item));
+    g_autoptr(GList) sorted = names ? g_list_sort(g_hash_table_get_keys(names), (GCompareFunc) g_strcmp0) : NULL;
+    GString *text = g_string_new(NULL);
+
+    for (GList *name = sorted; name; name = name->next)
+        g_string_append_printf(text, "\n%s", (const char *) name->data);
+    return g_string_free(text, FALSE);
+}
+
+/* PREFIX with what an item is called and, if REFERRERS is not NULL, by whom it is used. */
+static char *
+group_key(const PatchElf *elf, guint32 item, GHashTable *referrers)
+{
+    const PatchElfItem *it = patch_elf_item(elf, item);
+    g_autofree char *name = patch_plain_name(it->name);
+    g_autofree char *users = referrers ? signature(referrers, item) : g_strdup("");
+
+    return g_strconcat(it->is_function ? "f " : "d ", name, users, NULL);
+}
+
+static void
+collect(GHashTable *groups, const PatchElf *elf, const gint32 *taken, gboolean is_new, GHashTable *referrers)
+{
+    for (guint32 i = 0; i < elf->items->len; i++) {
+        g_autofree char *key = NULL;
+        Group *group;
+
+        if (taken[i] >= 0 || !takes_part(elf, i))
+            continue;
+        key = group_key(elf, i, referrers);
+        group = g_hash_table_lookup(groups, key);
+        if (!group) {
+            group = g_new0(Group, 1);
+            group->old_items = g_array_new(FALSE, FALSE, sizeof(guint32));
+            group->new_items = g_array_new(FALSE, FALSE, sizeof(guint32));
+            g_hash_table_insert(groups, g_steal_pointer(&key), group);
+        }
+        g_array_append_val(is_new ? group->new_items : group->old_items, i);
+    }
+}
+
+/* By number: a name with fewer digits has the smaller one. */
+static int
+compare_names(gconstpointer a, gconstpointer b, gpointer data)
+{
+    const char *first = patch_elf_item(data, *(const guint32 *) a)->name;
+    const char *second = patch_elf_item(data, *(const guint32 *) b)->name;
+    gsize first_length = strlen(first), second_length = strlen(second);
+
+    if (first_length != second_length)
+        return first_length < second_length ? -1 : 1;
+    return strcmp(first, second);
+}
+
+/* Pairs the members of each group that has as many of the one object as of the other, and no more than LIMIT. */
+static void
+pair_groups(PatchPairing *pairing, GHashTable *referrers_old, GHashTable *referrers_new, guint limit)
+{
+    g_autoptr(GHashTable) groups = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) group_free);
+    GHashTableIter iter;
+    gpointer value;
+
+    collect(groups, pairing->old_elf, pairing->new_of_old, FALSE, referrers_old);
+    collect(groups, pairing->new_elf, pairing->old_of_new, TRUE, referrers_new);
+    g_hash_table_iter_init(&iter, groups);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        Group *group = value;
+
+        if (group->old_items->len != group->new_items->len || group->old_items->len > limit)
+            continue;
+        g_array_sort_with_data(group->old_items, compare_names, (gpointer) pairing->old_elf);
+        g_array_sort_with_data(group->new_items, compare_names, (gpointer) pairing->new_elf);
+        for (guint i = 0; i < group->old_items->len; i++) {
+            guint32 old_item = g_array_index(group->old_items, guint32, i);
+            guint32 new_item = g_array_index(group->new_items, guint32, i);
+
+            pairing->new_of_old[old_item] = new_item;
+            pairing->old_of_new[new_item] = old_item;
+        }
+    }
+}
+
+/* Whoever is left on both sides under one name. */
+static void
+note_ambiguous(PatchPairing *pairing)
+{
+    g_autoptr(GHashTable) groups = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) group_free);
+    GHashTableIter iter;
+    gpointer value;
+
+    collect(groups, pairing->old_elf, pairing->new_of_old, FALSE, NULL);
+    collect(groups, pairing->new_elf, pairing->old_of_new, TRUE, NULL);
+    g_hash_table_iter_init(&iter, groups);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        Group *group = value;
+
+        if (group->old_items->len && group->new_items->len) {
+            guint32 item = g_array_index(group->new_items, guint32, 0);
+
+            g_hash_table_add(pairing->ambiguous, patch_plain_name(patch_elf_item(pairing->new_elf, item)->name));
+        }
+    }
+}
+
+static gint32 *
+unpaired(const PatchElf *elf)
+{
+    gint32 *items = g_new(gint32, MAX(elf->items->len, 1));
+
+    for (guint i = 0; i < elf->items->len; i++)
+        items[i] = -1;
+    return items;
+}
+
+PatchPairing *
+patch_pairing_new(const PatchElf *old_elf, const PatchElf *new_elf)
+{
+    PatchPairing *pairing = g_new0(PatchPairing, 1);
+    g_autoptr(GHashTable) referrers_old = find_referrers(old_elf);
+    g_autoptr(GHashTable) referrers_new = find_referrers(new_elf);
+
+    pairing->old_elf = old_elf;
+    pairing->new_elf = new_elf;
+    pairing->new_of_old = unpaired(old_elf);
+    pairing->old_of_new = unpaired(new_elf);
+    pairing->ambiguous = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    pair_groups(pairing, NULL, NULL, 1);
+    pair_groups(pairing, referrers_old, referrers_new, G_MAXUINT);
+    pair_groups(pairing, NULL, NULL, 1);
+    note_ambiguous(pairing);
+    return pairing;
+}
+
+void
+patch_pairing_free(PatchPairing *pairing)
+{
+    if (!pairing)
+        return;
+    g_free(pairing->new_of_old);
+    g_free(pairing->old_of_new);
+    g_hash_table_unref(pairing->ambiguous);
+    g_free(pairing);
+}
+
+gboolean
+patch_pairing_is_ambiguous(const PatchPairing *pairing, const char *name)
+{
+    g_autofree char *plain = patch_plain_name(name);
+
+    return g_hash_table_contains(pairing->ambiguous, plain);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which function or datum of one object is which of another, compiled from nearly the same source.
+ *
+ * Names alone do not tell: the compiler numbers static variables of functions (__already_done.12) and clones
+ * (foo.constprop.0), and one more of them renumbers the rest. Those are paired by who refers to them.
+ */
+#ifndef PATCHER_PAIRING_H
+#define PATCHER_PAIRING_H
+
+#include "patcher/object.h"
+
+typedef struct {
+    const PatchElf *old_elf, *new_elf;      /* borrowed */
+    gint32 *new_of_old, *old_of_new;        /* by item; -1: it has none */
+    GHashTable *ambiguous;                  /* set of char *: names without numbers of which some could not be paired */
+} PatchPairing;
+
+/* OLD_ELF and NEW_ELF must outlive what is returned. */
+PatchPairing *patch_pairing_new(const PatchElf *old_elf, const PatchElf *new_elf);
+void patch_pairing_free(PatchPairing *pairing);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchPairing, patch_pairing_free)
+
+/* NAME without the numbers that the compiler and the kernel's macros give out; to be freed. */
+char *patch_plain_name(const char *name);
+
+/* Whether a new item that has no pair might be the same as an old one that has none. */
+gboolean patch_pairing_is_ambiguous(const PatchPairing *pairing, const char *name);
+
+#endif

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "patcher/patchfile.h"
+
+#include "patcher/error.h"
+
+#define MAX_LINES 10000000
+
+/* Lines keep their newline; the last one of a file may have none. */
+typedef struct {
+    guint old_start;
+    GPtrArray *old_lines, *new_lines;
+    GArray *kinds;              /* of char: ' ', '-' or '+', in the patch's order */
+} Hunk;
+
+typedef struct {
+    GPtrArray *lines;
+    guint next;
+} Reader;
+
+static void
+hunk_free(Hunk *hunk)
+{
+    g_ptr_array_unref(hunk->old_lines);
+    g_ptr_array_unref(hunk->new_lines);
+    g_array_unref(hunk->kinds);
+    g_free(hunk);
+}
+
+static void
+file_free(PatchFile *file)
+{
+    g_free(file->path);
+    g_ptr_array_unref(file->hunks);
+    g_array_unref(file->edits);
+    g_free(file);
+}
+
+void
+patch_files_free(PatchFiles *files)
+{
+    if (!files)
+        return;
+    g_free(files->text);
+    g_ptr_array_unref(files->files);
+    g_free(files);
+}
+
+static GPtrArray *
+split_lines(const char *text)
+{
+    GPtrArray *lines = g_ptr_array_new_with_free_func(g_free);
+
+    while (*text) {
+        const char *end = strchr(text, '\n');
+        gsize length = end ? (gsize) (end - text) + 1 : strlen(text);
+
+        g_ptr_array_add(lines, g_strndup(text, length));
+        text += length;
+    }
+    return lines;
+}
+
+static gboolean
+refuse(GError **error, const char *format, const char *what)
+{
+    g_autofree char *shown = g_strchomp(g_utf8_make_valid(what, -1));
+
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT, format, shown);
+    return FALSE;
+}
+
+static const char *
+peek(const Reader *reader, guint ahead)
+{
+    return reader->next + ahead < reader->lines->len ? reader->lines->pdata[reader->next + ahead] : "";
+}
+
+/* LINE is "--- a/PATH" or "+++ b/PATH", perhaps with a date behind a tab. */
+static char *
+path_of(const char *line, GError **error)
+{
+    g_autofree char *name = g_strndup(line + 4, strcspn(line + 4, "\t\r\n"));
+    g_auto(GStrv) parts = NULL;
+    char *slash;
+
+    g_strchomp(name);
+    if (g_str_equal(name, "/dev/null")) {
+        refuse(error, "the patch creates or removes a file; an update can only change existing ones%s", "");
+        return NULL;
+    }
+    slash = strchr(name, '/');
+    if (*name == '/' || *name == '"' || !slash || !slash[1]) {
+        refuse(error, "the patch names the file %s, which is not of the form a/PATH", name);
+        return NULL;
+    }
+    parts = g_strsplit(slash + 1, "/", -1);
+    for (char **part = parts; *part; part++)
+        if (!**part || g_str_equal(*part, ".") || g_str_equal(*part, "..")) {
+            refuse(error, "the patch names the file %s, which is not a path within the source tree", name);
+            return NULL;
+        }
+    return g_strdup(slash + 1);
+}
+
+static gboolean
+parse_number(const char **cursor, guint *number)
+{
+    char *end;
+    guint64 value;
+
+    if (!g_ascii_isdigit(**cursor))
+        return FALSE;
+    value = g_ascii_strtoull(*cursor, &end, 10);
+    *cursor = end;
+    *number = MIN(value, MAX_LINES);
+    return TRUE;
+}
+
+/* "-START,COUNT", or "-START" for one line; the same with a plus. */
+static gboolean
+parse_range(const char **cursor, char sign, guint *start, guint *count)
+{
+    if (*(*cursor)++ != sign || !parse_number(cursor, start))
+        return FALSE;
+    *count = 1;
+    if (**cursor != ',')
+        return TRUE;
+    (*cursor)++;
+    return parse_number(cursor, count);
+}
+
+static void
+add_line(Hunk *hunk, char kind, const char *text)
+{
+    g_array_append_val(hunk->kinds, kind);
+    if (kind != '+')
+        g_ptr_array_add(hunk->old_lines, g_strdup(text));
+    if (kind != '-')
+        g_ptr_array_add(hunk->new_lines, g_strdup(text));
+}
+
+static void
+chop_newline(GPtrArray *lines)
+{
+    char *line = lines->pdata[lines->len - 1];
+    gsize length = strlen(line);
+
+    if (length && line[length - 1] == '\n')
+        line[length - 1] = 0;
+}
+
+/* "\ No newline at end of file" speaks of the line before it. */
+static void
+strip_newline(Hunk *hunk)
+{
+    char kind = hunk->kinds->len ? g_array_index(hunk->kinds, char, hunk->kinds->len - 1) : 0;
+
+    if (kind == ' ' || kind == '-')
+        chop_newline(hunk->old_lines);
+    if (kind == ' ' || kind == '+')
+        chop_newline(hunk->new_lines);
+}
+
+static gboolean
+parse_hunk(Reader *reader, PatchFile *file, GError **error)
+{
+    const char *header = peek(reader, 0), *cursor = header + 3;
+    Hunk *hunk = g_new0(Hunk, 1);
+    guint old_count = 0, new_count = 0, new_start;
+
+    hunk->old_lines = g_ptr_array_new_with_free_func(g_free);
+    hunk->new_lines = g_ptr_array_new_with_free_func(g_free);
+    hunk->kinds = g_array_new(FALSE, FALSE, sizeof(char));
+    g_ptr_array_add(file->hunks, hunk);
+    if (!parse_range(&cursor, '-', &hunk->old_start, &old_count) || *cursor++ != ' ' ||
+        !parse_range(&cursor, '+', &new_start, &new_count) || !g_str_has_prefix(cursor, " @@"))
+        return refuse(error, "the patch has a malformed line: %s", header);
+    for (reader->next++; hunk->old_lines->len < old_count || hunk->new_lines->len < new_count; reader->next++) {
+        const char *line = peek(reader, 0);
+
+        if (*line == ' ' || *line == '-' || *line == '+')
+            add_line(hunk, *line, line + 1);
+        else if (*line == '\n')
+            add_line(hunk, ' ', line);
+        else if (*line == '\\')
+            strip_newline(hunk);
+        else
+            return refuse(error, "the patch is cut short or damaged in the hunk %s", header);
+    }
+    if (*peek(reader, 0) == '\\') {
+        strip_newline(hunk);
+        reader->next++;
+    }
+    if (hunk->old_lines->len != old_count || hunk->new_lines->len != new_count)
+        return refuse(error, "the patch is damaged in the hunk %s", header);
+    return TRUE;
+}
+
+static PatchFile *
+file_of(PatchFiles *files, const char *path)
+{
+    PatchFile *file;
+
+    for (guint i = 0; i < files->files->len; i++) {
+        file = files->files->pdata[i];
+        if (g_str_equal(file->path, path))
+            return file;
+    }
+    file = g_new0(PatchFile, 1);
+    file->path = g_strdup(path);
+    file->hunks = g_ptr_array_new_with_free_func((GDestroyNotify) hunk_free);
+    file->edits = g_array_new(FALSE, FALSE, sizeof(PatchEdit));
+    g_ptr_array_add(files->files, file);
+    return file;
+}
+
+static gboolean
+parse_file(Reader *reader, PatchFiles *files, GError **error)
+{
+    g_autofree char *old_path = path_of(peek(reader, 0), error);
+    g_autofree char *new_path = old_path ? path_of(peek(reader, 1), error) : NULL;
+    PatchFile *file;
+
+    if (!new_path)
+        return FALSE;
+    if (!g_str_equal(old_path, new_path))
+        return refuse(error, "the patch renames %s; an update can only change files in place", old_path);
+    file = file_of(files, new_path);
+    if (file->hunks->len)
+        return refuse(error, "the patch changes %s in two places of its own; merge them into one", new_path);
+    reader->next += 2;
+    while (g_str_has_prefix(peek(reader, 0), "@@ "))
+        if (!parse_hunk(reader, file, error))
+            return FALSE;
+    return file->hunks->len || refuse(error, "the patch says nothing of %s", new_path);
+}
+
+/* What git says outside of hunks and a unified diff cannot. */
+static gboolean
+check_extended(const char *line, GError **error)
+{
+    static const char *const refused[] = {
+        "rename from ", "copy from ", "new file mode ", "deleted file mode ", "old mode ", "GIT binary patch",
+        "Binary files ",
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(refused); i++)
+        if (g_str_has_prefix(line, refused[i]))
+            return refuse(error, "the patch does more than change the text of existing files: %s", line);
+    return TRUE;
+}
+
+PatchFiles *
+patch_files_parse(const char *text, GError **error)
+{
+    g_autoptr(PatchFiles) files = g_new0(PatchFiles, 1);
+    g_autoptr(GPtrArray) lines = split_lines(text);
+    Reader reader = { lines, 0 };
+
+    files->text = g_strdup(text);
+    files->files = g_ptr_array_new_with_free_func((GDestroyNotify) file_free);
+    while (reader.next < lines->len) {
+        if (g_str_has_prefix(peek(&reader, 0), "--- ") && g_str_has_prefix(peek(&reader, 1), "+++ ")) {
+            if (!parse_file(&reader, files, error))
+                return NULL;
+        } else {
+            if (!check_extended(peek(&reader, 0), error))
+                return NULL;
+            reader.next++;
+        }
+    }
+    if (!files->files->len) {
+        refuse(error, "there is no unified diff in the patch%s", "");
+        return NULL;
+    }
+    return g_steal_pointer(&files);
+}
+
+static gboolean
+fits_at(const Hunk *hunk, const GPtrArray *lines, gint64 index)
+{
+    if (index < 0 || index + hunk->old_lines->len > lines->len)
+        return FALSE;
+    for (guint i = 0; i < hunk->old_lines->len; i++)
+        if (!g_str_equal(hunk->old_lines->pdata[i], lines->pdata[index + i]))
+            return FALSE;
+    return TRUE;
+}
+
+/* Index into LINES of the nearest place to WANTED, not before FIRST, where the hunk's old lines are; -1 if nowhere. */
+static gint64
+find_place(const Hunk *hunk, const GPtrArray *lines, gint64 wanted, gint64 first)
+{
+    for (gint64 distance = 0; distance <= (gint64) lines->len; distance++) {
+        if (wanted - distance >= first && fits_at(hunk, lines, wanted - distance))
+            return wanted - distance;
+        if (wanted + distance >= first && fits_at(hunk, lines, wanted + distance))
+            return wanted + distance;
+    }
+    return -1;
+}
+
+/* Appends the stretches of the hunk that are no context. */
+static void
+add_edits(PatchFile *file, const Hunk *hunk, guint old_line, guint new_line)
+{
+    guint i = 0;
+
+    while (i < hunk->kinds->len) {
+        PatchEdit edit = { old_line, 0, new_line, 0 };
+
+        for (; i < hunk->kinds->len && g_array_index(hunk->kinds, char, i) != ' '; i++)
+            if (g_array_index(hunk->kinds, char, i) == '-')
+                edit.old_count++;
+            else
+                edit.new_count++;
+        if (edit.old_count || edit.new_count)
+            g_array_append_val(file->edits, edit);
+        old_line += edit.old_count;
+        new_line += edit.new_count;
+        for (; i < hunk->kinds->len && g_array_index(hunk->kinds, char, i) == ' '; i++) {
+            old_line++;
+            new_line++;
+        }
+    }
+}
+
+char *
+patch_file_apply(PatchFile *file, const char *text, GError **error)
+{
+    g_autoptr(GPtrArray) lines = split_lines(text);
+    g_autoptr(GString) result = g_string_new(NULL);
+    gint64 done = 0, moved = 0, grown = 0;
+
+    g_array_set_size(file->edits, 0);
+    for (guint i = 0; i < file->hunks->len; i++) {
+        const Hunk *hunk = file->hunks->pdata[i];
+        gint64 stated = (gint64) hunk->old_start - (hunk->old_lines->len ? 1 : 0);
+        gint64 place = find_place(hunk, lines, stated + moved, done);
+
+        if (place < 0) {
+            g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
+                        "the patch does not apply to %s: its lines at %u are not in the source; is this the source "
+                        "that the patch was made for, and not patched already?", file->path, hunk->old_start);
+            return NULL;
+        }
+        moved = place - stated;
+        for (; done < place; done++)
+            g_string_append(result, lines->pdata[done]);
+        for (guint j = 0; j < hunk->new_lines->len; j++)
+            g_string_append(result, hunk->new_lines->pdata[j]);
+        add_edits(file, hunk, place + 1, place + 1 + grown);
+        grown += (gint64) hunk->new_lines->len - hunk->old_lines->len;
+        done += hunk->old_lines->len;
+    }
+    for (; done < (gint64) lines->len; done++)
+        g_string_append(result, lines->pdata[done]);
+    return g_string_free(g_steal_pointer(&result), FALSE);
+}
+
+guint
+patch_file_map_line(const PatchFile *file, guint old_line)
+{
+    gint64 shift = 0;
+
+    for (guint i = 0; i < file->edits->len; i++) {
+        const PatchEdit *edit = &g_array_index(file->edits, PatchEdit, i);
+
+        if (old_line < edit->old_start)
+            break;
+        if (old_line < edit->old_start + edit->old_count)
+            return 0;
+        shift = (gint64) edit->new_start + edit->new_count - edit->old_start - edit->old_count;
+    }
+    return old_line + shift;
+}
+
+gboolean
+patch_file_touches(const PatchFile *file, guint first, guint last)
+{
+    for (guint i = 0; i < file->edits->len; i++) {
+        const PatchEdit *edit = &g_array_index(file->edits, PatchEdit, i);
+        guint end = edit->new_start + edit->new_count;
+
+        /* Lines only removed are between new_start - 1 and new_start. */
+        if (edit->new_count ? edit->new_start <= last && end > first : edit->new_start > first && edit->new_start <= last)
+            return TRUE;
+    }
+    return FALSE;
+}

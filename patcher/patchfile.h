@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A source patch: a unified diff against a kernel tree, read strictly, and applied to the text of files.
+ *
+ * Lines are counted from 1.
+ */
+#ifndef PATCHER_PATCHFILE_H
+#define PATCHER_PATCHFILE_H
+
+#include <glib.h>
+
+/* A stretch of lines that the patch replaces. */
+typedef struct {
+    guint old_start, old_count;     /* old_count may be 0: lines put in before old_start */
+    guint new_start, new_count;
+} PatchEdit;
+
+typedef struct {
+    char *path;                 /* within the tree, as fs/proc/uptime.c */
+    GPtrArray *hunks;           /* private to patchfile.c */
+    GArray *edits;              /* of PatchEdit, ascending; set by patch_file_apply, for the text it was applied to */
+} PatchFile;
+
+typedef struct {
+    char *text;
+    GPtrArray *files;           /* of PatchFile */
+} PatchFiles;
+
+/* PATCH_ERROR_DOES_NOT_FIT: it is no unified diff, it creates, removes or renames files, or names a path outside of the
+ * tree. */
+PatchFiles *patch_files_parse(const char *text, GError **error);
+void patch_files_free(PatchFiles *files);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchFiles, patch_files_free)
+
+/* The text of the patched file, from the text of the file as it is. Every line of context has to be there; it may have
+ * moved. PATCH_ERROR_DOES_NOT_FIT if it is not. */
+char *patch_file_apply(PatchFile *file, const char *text, GError **error);
+
+/* Where line OLD_LINE of the unpatched file is in the patched one; 0 if the patch removes it. */
+guint patch_file_map_line(const PatchFile *file, guint old_line);
+
+/* Whether the patch changes, removes, or puts in any of the lines FIRST to LAST (inclusive) of the patched file. */
+gboolean patch_file_touches(const PatchFile *file, guint first, guint last);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From an object's special sections to the sites of one stretch of its code.
+ */
+#ifndef PATCHER_SITES_H
+#define PATCHER_SITES_H
+
+#include "patcher/tables.h"
+#include "patcher/update.h"
+
+typedef struct {
+    const PatchElf *elf;
+    GArray *entries;            /* of elf, from patch_tables_read */
+    guint32 section;            /* the code's */
+    guint64 start, size;        /* bytes */
+    /* Makes of RELOC (of ELF, at OFFSET from the start of the code or choice) a fixup, and appends it to FIXUPS. */
+    gboolean (*make_fixup)(gpointer data, const PatchReloc *reloc, guint32 offset, GArray *fixups, GError **error);
+    gpointer data;
+} PatchSiteSource;
+
+/* Appends to CODE's sites, by ascending offset, every stretch that the kernel may rewrite; and to its fixups, unsorted,
+ * what jump labels with a distant target need. Its bytes are there already. PATCH_ERROR_FAILED, or what make_fixup sets. */
+gboolean patch_sites_add(const PatchSiteSource *source, PatchCode *code, GError **error);
+
+#endif
