@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
 # What the scripts of images/ share. Sourced; the caller has set -euo pipefail.
 #
 # Everything that is fetched or made lies under $VLP_IMAGES, and may be deleted at any time:
 #   kernels/PACKAGE_VERSION/   vmlinuz, config, modules/, release, version, and source -> ../../sources/VERSION
 #   sources/VERSION/           kernel source tree, complete if it holds .complete
 #   initramfs/HASH.cpio        test guests' root file systems, named after what went into them
+#   apt/SUITE/                 package lists of suites that the machine itself does not use
 #   programs/NAME-HASH         compiled helpers and probes
 
 images=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
@@ -58,4 +60,11 @@ compiled() {
         mv "$temporary" "$program"
     fi
     echo "$program"
+}
+
+# stop_after OWNER STOP DIRECTORY: has STOP (stop-guest or stop-domain) end the guest when the process OWNER has ended,
+# however it did. Looks once a second; the caller's own trap is quicker.
+stop_after() {
+    setsid sh -c 'while kill -0 "$1" && [ -d "$3" ]; do sleep 1; done 2> /dev/null; exec "$2" "$3"' - "$@" \
+        < /dev/null > /dev/null 2>&1 &
 }
