@@ -15,6 +15,7 @@ enum { OLD_CALL, OLD_REGS, OLD_REGS_PARTIAL };
 struct IntroOrc {
     IntroOrcLayout layout;
     IntroOrcTable image;
+    IntroRegion init_text;  /* in the same table: freed after boot, but the first idle task was called from there */
     GArray *modules;        /* of IntroOrcTable, by start */
 };
 
@@ -177,6 +178,9 @@ read_image_table(IntroOrc *orc, const IntroKernel *kernel, GError **error)
     if (!intro_symbols_address(symbols, "_stext", &orc->image.start, error)
         || !intro_symbols_address(symbols, "_etext", &orc->image.end, error))
         return FALSE;
+    if (!intro_symbols_address(symbols, "_sinittext", &orc->init_text.start, NULL)
+        || !intro_symbols_address(symbols, "_einittext", &orc->init_text.end, NULL))
+        orc->init_text = (IntroRegion) { 0 };
     n = (offsets_end - orc->image.offsets_va) / sizeof(gint32);
     if (n == 0 || n > MAX_ENTRIES || n != (entries_end - entries) / orc->layout.size_bytes) {
         g_set_error_literal(error, INTRO_ERROR, INTRO_ERROR_CORRUPT,
@@ -294,7 +298,7 @@ intro_orc_find(const IntroOrc *orc, GuestVa ip, IntroOrcEntry *entry)
 {
     const IntroOrcTable *table = &orc->image;
 
-    if (ip < table->start || ip >= table->end)
+    if ((ip < table->start || ip >= table->end) && (ip < orc->init_text.start || ip >= orc->init_text.end))
         table = module_table(orc, ip);
     return table != NULL && intro_orc_table_find(table, &orc->layout, ip, entry);
 }

@@ -61,19 +61,44 @@ add_stack(GArray *stacks, GuestVa start, guint64 length, IntroStackLink link)
     g_array_append_val(stacks, area);
 }
 
-/* A per-CPU pointer; from 6.2 to 6.14 the most used of them were members of pcpu_hot. 0 if the kernel has none, or
- * this CPU has not been started yet. */
+static void
+cpu_free(IntroCpu *cpu)
+{
+    g_array_unref(cpu->stacks);
+    g_free(cpu);
+}
+
+/* Where CPU has a per-CPU pointer; from 6.2 to 6.14 the most used of them were members of pcpu_hot. */
+static gboolean
+find_percpu_pointer(const IntroKernel *kernel, guint cpu, const char *name, GuestVa *va, guint64 *base, GError **error)
+{
+    const IntroSymbols *symbols = intro_kernel_symbols(kernel);
+    const char *variable = name;
+    GuestVa symbol;
+    gsize offset = 0;
+
+    if (!intro_symbols_address(symbols, name, &symbol, NULL)) {
+        variable = "pcpu_hot";
+        if (!intro_symbols_address(symbols, variable, &symbol, error)
+            || !intro_btf_offset(intro_kernel_btf(kernel), variable, name, &offset, error))
+            return FALSE;
+    }
+    if (!intro_kernel_percpu(kernel, cpu, variable, va, error))
+        return FALSE;
+    *base = *va - symbol;
+    *va += offset;
+    return TRUE;
+}
+
+/* 0 if the kernel has none, or this CPU has not been started yet. */
 static GuestVa
 percpu_pointer(const IntroKernel *kernel, guint cpu, const char *name)
 {
+    guint64 base;
     GuestVa va, value;
-    gsize offset = 0;
 
-    if (!intro_kernel_percpu(kernel, cpu, name, &va, NULL)
-        && (!intro_btf_offset(intro_kernel_btf(kernel), "pcpu_hot", name, &offset, NULL)
-            || !intro_kernel_percpu(kernel, cpu, "pcpu_hot", &va, NULL)))
-        return 0;
-    return intro_space_read_u64(intro_kernel_space(kernel), va + offset, &value, NULL) ? value : 0;
+    return find_percpu_pointer(kernel, cpu, name, &va, &base, NULL)
+           && intro_space_read_u64(intro_kernel_space(kernel), va, &value, NULL) ? value : 0;
 }
 
 /* The pointer is to the end of the stack, or since 5.13 to its topmost word. */
@@ -89,11 +114,9 @@ add_interrupt_stack(const IntroKernel *kernel, guint cpu, GArray *stacks)
 }
 
 static void
-add_exception_stacks(const IntroKernel *kernel, guint cpu, GArray *stacks)
+add_exception_stacks(const IntroKernel *kernel, GuestVa base, GArray *stacks)
 {
-    GuestVa base = percpu_pointer(kernel, cpu, "cea_exception_stacks");
-
-    for (gsize i = 0; base != 0 && i < G_N_ELEMENTS(exception_stacks); i++) {
+    for (gsize i = 0; i < G_N_ELEMENTS(exception_stacks); i++) {
         IntroMember member;
 
         if (intro_btf_member(intro_kernel_btf(kernel), "cea_exception_stacks", exception_stacks[i], &member, NULL))
@@ -102,30 +125,59 @@ add_exception_stacks(const IntroKernel *kernel, guint cpu, GArray *stacks)
     }
 }
 
+/* It lies beside the exception stacks, in the same struct cpu_entry_area. */
 static void
-add_entry_stack(const IntroKernel *kernel, guint cpu, GArray *stacks)
+add_entry_stack(const IntroKernel *kernel, GuestVa exceptions, GArray *stacks)
 {
     const IntroBtf *btf = intro_kernel_btf(kernel);
-    GuestVa area = percpu_pointer(kernel, cpu, "cpu_entry_area");
-    gsize offset, length;
+    gsize exceptions_offset, offset, length;
 
-    if (area != 0 && intro_btf_offset(btf, "cpu_entry_area", "entry_stack_page", &offset, NULL)
+    if (intro_btf_offset(btf, "cpu_entry_area", "estacks", &exceptions_offset, NULL)
+        && intro_btf_offset(btf, "cpu_entry_area", "entry_stack_page", &offset, NULL)
         && intro_btf_size(btf, "entry_stack", &length, NULL))
-        add_stack(stacks, area + offset, length, INTRO_STACK_LAST);
+        add_stack(stacks, exceptions - exceptions_offset + offset, length, INTRO_STACK_FROM_USER);
 }
 
-static void
-find_cpu_stacks(IntroStackFacts *facts, const IntroKernel *kernel)
+static gboolean
+find_cpus(IntroStackFacts *facts, const IntroKernel *kernel, GError **error)
 {
-    facts->cpu_stacks = g_ptr_array_new_with_free_func((GDestroyNotify) g_array_unref);
-    for (guint cpu = 0; cpu < intro_kernel_n_cpus(kernel); cpu++) {
-        GArray *stacks = g_array_new(FALSE, FALSE, sizeof(IntroStackArea));
+    facts->cpus = g_ptr_array_new_with_free_func((GDestroyNotify) cpu_free);
+    for (guint number = 0; number < intro_kernel_n_cpus(kernel); number++) {
+        g_autoptr(GError) missing = NULL;
+        GuestVa current_task, exceptions;
+        guint64 base;
+        IntroCpu *cpu;
 
-        add_interrupt_stack(kernel, cpu, stacks);
-        add_exception_stacks(kernel, cpu, stacks);
-        add_entry_stack(kernel, cpu, stacks);
-        g_ptr_array_add(facts->cpu_stacks, stacks);
+        if (!find_percpu_pointer(kernel, number, "current_task", &current_task, &base, &missing)) {
+            /* There may be gaps, but not for the one that the kernel booted on. */
+            if (number > 0)
+                continue;
+            g_propagate_error(error, g_steal_pointer(&missing));
+            return FALSE;
+        }
+        cpu = g_new0(IntroCpu, 1);
+        *cpu = (IntroCpu) { number, base, current_task, g_array_new(FALSE, FALSE, sizeof(IntroStackArea)) };
+        g_ptr_array_add(facts->cpus, cpu);
+        add_interrupt_stack(kernel, number, cpu->stacks);
+        exceptions = percpu_pointer(kernel, number, "cea_exception_stacks");
+        if (exceptions != 0) {
+            add_exception_stacks(kernel, exceptions, cpu->stacks);
+            add_entry_stack(kernel, exceptions, cpu->stacks);
+        }
     }
+    return TRUE;
+}
+
+static IntroRegion
+find_function(const IntroSymbols *symbols, const char *name)
+{
+    IntroRegion region = { 0 };
+    const IntroSymbol *symbol;
+
+    if (intro_symbols_address(symbols, name, &region.start, NULL)
+        && (symbol = intro_symbols_at(symbols, region.start, NULL)) != NULL)
+        region.end = region.start + symbol->size;
+    return region;
 }
 
 IntroStackFacts *
@@ -144,8 +196,10 @@ intro_stack_facts_new(const IntroKernel *kernel, GError **error)
     if (!intro_symbols_address(symbols, "ret_from_fork_asm", &facts->fork_return, NULL)
         && !intro_symbols_address(symbols, "ret_from_fork", &facts->fork_return, error))
         return NULL;
+    facts->context_switch = find_function(symbols, "__switch_to_asm");
     intro_tracers_init(&facts->tracers, kernel);
-    find_cpu_stacks(facts, kernel);
+    if (!find_cpus(facts, kernel, error))
+        return NULL;
     return g_steal_pointer(&facts);
 }
 
@@ -154,7 +208,19 @@ intro_stack_facts_free(IntroStackFacts *facts)
 {
     if (facts == NULL)
         return;
-    g_clear_pointer(&facts->cpu_stacks, g_ptr_array_unref);
+    g_clear_pointer(&facts->cpus, g_ptr_array_unref);
     intro_orc_free(facts->orc);
     g_free(facts);
+}
+
+const IntroCpu *
+intro_stack_facts_cpu(const IntroStackFacts *facts, guint number)
+{
+    for (guint i = 0; i < facts->cpus->len; i++) {
+        const IntroCpu *cpu = g_ptr_array_index(facts->cpus, i);
+
+        if (cpu->number == number)
+            return cpu;
+    }
+    return NULL;
 }

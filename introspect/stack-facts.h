@@ -9,6 +9,14 @@
 #include "introspect/tracers.h"
 #include "introspect/unwind.h"
 
+/* One of the possible CPUs. */
+typedef struct {
+    guint number;                   /* as the kernel counts */
+    guint64 base;                   /* of its per-CPU variables: what GS holds in kernel mode */
+    GuestVa current_task;           /* where it keeps the pointer to its current task */
+    GArray *stacks;                 /* of IntroStackArea: its interrupt, exception and entry stacks, if it was started */
+} IntroCpu;
+
 struct IntroStackFacts {
     IntroOrc *orc;
     IntroTracers tracers;
@@ -19,11 +27,15 @@ struct IntroStackFacts {
     gsize task_stack;               /* offset of the pointer to the stack in struct task_struct */
     guint64 task_stack_bytes;
     GuestVa fork_return;            /* where a new task begins: that address no call returns to */
-    GPtrArray *cpu_stacks;          /* by CPU: GArray of IntroStackArea, its interrupt, exception and entry stacks */
+    IntroRegion context_switch;     /* where the stack is changed; ORC does not know of alternatives that push there */
+    GPtrArray *cpus;                /* of IntroCpu */
 };
 
 IntroStackFacts *intro_stack_facts_new(const IntroKernel *kernel, GError **error);
 void intro_stack_facts_free(IntroStackFacts *facts);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IntroStackFacts, intro_stack_facts_free)
+
+/* NULL if that is not a possible CPU's number. */
+const IntroCpu *intro_stack_facts_cpu(const IntroStackFacts *facts, guint number);
 
 #endif

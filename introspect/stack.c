@@ -26,9 +26,11 @@ static gboolean
 find_orc(gpointer self, GuestVa ip, IntroOrcEntry *entry)
 {
     const Context *context = self;
+    const IntroStackFacts *facts = context->facts;
 
-    return intro_orc_find(context->facts->orc, ip, entry)
-           && !(entry->type == INTRO_ORC_END_OF_STACK && intro_tracers_has(&context->facts->tracers, ip));
+    return (ip < facts->context_switch.start || ip >= facts->context_switch.end)
+           && intro_orc_find(facts->orc, ip, entry)
+           && !(entry->type == INTRO_ORC_END_OF_STACK && intro_tracers_has(&facts->tracers, ip));
 }
 
 static gboolean
@@ -137,6 +139,14 @@ is_in_stacks(const GArray *areas, GuestVa sp)
     return FALSE;
 }
 
+static void
+add_task_stack(const IntroStackFacts *facts, GArray *areas, GuestVa stack)
+{
+    const IntroStackArea area = { .start = stack, .end = stack + facts->task_stack_bytes };
+
+    g_array_append_val(areas, area);
+}
+
 /*
  * The stacks that CPU may be on: its task's, then its own. Within a context switch it is the next task's, before that
  * has become the current one; that stack is known by its alignment, but not whose it is.
@@ -145,21 +155,16 @@ static gboolean
 find_vcpu_stacks(Context *context, guint cpu, GuestVa sp, GArray *areas, GError **error)
 {
     const IntroStackFacts *facts = context->facts;
-    const GArray *cpu_stacks = g_ptr_array_index(facts->cpu_stacks, cpu);
-    IntroStackArea *task_area;
+    const IntroCpu *own = intro_stack_facts_cpu(facts, cpu);
     GuestVa stack;
 
     if (!intro_cpu_current_task(context->kernel, cpu, &context->task, error)
         || !intro_space_read_u64(intro_kernel_space(context->kernel), context->task + facts->task_stack, &stack, error))
         return FALSE;
-    g_array_set_size(areas, 1);
-    task_area = &g_array_index(areas, IntroStackArea, 0);
-    *task_area = (IntroStackArea) { .start = stack, .end = stack + facts->task_stack_bytes };
-    g_array_append_vals(areas, cpu_stacks->data, cpu_stacks->len);
+    add_task_stack(facts, areas, stack);
+    g_array_append_vals(areas, own->stacks->data, own->stacks->len);
     if (sp >> 63 && !is_in_stacks(areas, sp)) {
-        stack = sp & ~(facts->task_stack_bytes - 1);
-        task_area = &g_array_index(areas, IntroStackArea, 0);
-        *task_area = (IntroStackArea) { .start = stack, .end = stack + facts->task_stack_bytes };
+        add_task_stack(facts, areas, sp & ~(facts->task_stack_bytes - 1));
         context->task = 0;
     }
     return TRUE;

@@ -5,6 +5,7 @@
 
 #define MAX_FRAMES          4096
 #define MAX_AREA_BYTES      (1u << 20)
+#define MAX_TOP_PADDING     64          /* bytes between a user's registers and the end of the stack; 16 with FRED */
 #define WORD                sizeof(guint64)
 
 typedef struct {
@@ -18,6 +19,7 @@ typedef struct {
 /* Where the unwinding stands; the members are those of the kernel's struct unwind_state. */
 typedef struct {
     GuestVa ip, sp, bp;
+    GuestVa regs_end;               /* where REGS end in memory; 0 if they are a vCPU's */
     gboolean signal;
     gboolean is_hidden;             /* IP is a tracer's, and the address that it stands for is not known */
     IntroRegs regs, previous_regs;
@@ -205,11 +207,13 @@ find_caller(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry, 
     case INTRO_ORC_REGS:
         if (!read_regs(unwinder, state, sp, &regs))
             return FALSE;
+        state->regs_end = sp + unwinder->layout->size_bytes;
         state->previous_regs = (IntroRegs) { 0 };
         break;
     case INTRO_ORC_REGS_PARTIAL:
         if (!read_iret_frame(unwinder, state, sp, &regs))
             return FALSE;
+        state->regs_end = sp + unwinder->layout->size_bytes - unwinder->layout->ip;
         if (state->regs.is_full)
             state->previous_regs = state->regs;
         break;
@@ -337,6 +341,8 @@ scan(const Unwinder *unwinder, GuestVa sp)
 
     while (area != NULL && !area->scanned) {
         scan_words(unwinder, area, sp);
+        if (area->link == INTRO_STACK_FROM_USER)
+            return;
         area = linked_sp(unwinder, area, &sp) ? area_of(unwinder, sp, WORD) : NULL;
     }
     for (guint i = 0; i < unwinder->areas->len; i++) {
@@ -352,6 +358,21 @@ is_kernel_half(GuestVa va)
     return va >> 63;
 }
 
+static gboolean
+is_user_mode(const State *state)
+{
+    return state->regs.is_present && (state->regs.cs & 3) == 3;
+}
+
+/* User mode's registers are the first thing on any stack. Elsewhere they are something else, taken for registers:
+ * exception entry has an instruction or two for which ORC is not right. */
+static gboolean
+is_first_on_stack(const State *state)
+{
+    return state->area != NULL && state->regs_end <= state->area->end
+           && state->area->end - state->regs_end <= MAX_TOP_PADDING;
+}
+
 /* TRUE if the end of the stack was reached. */
 static gboolean
 unwind(const Unwinder *unwinder, State *state)
@@ -359,8 +380,8 @@ unwind(const Unwinder *unwinder, State *state)
     for (guint i = 0; i < MAX_FRAMES; i++) {
         IntroOrcEntry entry;
 
-        if (state->regs.is_present && (state->regs.cs & 3) == 3)
-            return TRUE;
+        if (is_user_mode(state))
+            return is_first_on_stack(state);
         if (is_kernel_half(state->ip))
             add_frame(unwinder, state->ip, !state->signal, TRUE);
         if (state->is_hidden || !find_entry(unwinder, state, &entry))

@@ -14,6 +14,7 @@ typedef enum {
     INTRO_STACK_LAST,           /* there is none */
     INTRO_STACK_SAVED_SP,       /* the topmost word is its stack pointer: interrupts */
     INTRO_STACK_SAVED_REGS,     /* a struct pt_regs lies at the top: exceptions */
+    INTRO_STACK_FROM_USER,      /* it is in use only on the way from user mode or back: no other stack is then */
 } IntroStackLink;
 
 typedef struct {
