@@ -1,0 +1,26 @@
+check_PROGRAMS += tests/introspect/test-cursor
+TESTS += tests/introspect/test-cursor
+tests_introspect_test_cursor_SOURCES = tests/introspect/test-cursor.c
+tests_introspect_test_cursor_LDADD = libintrospect.a $(GLIB_LIBS)
+
+check_PROGRAMS += tests/introspect/test-space
+TESTS += tests/introspect/test-space
+tests_introspect_test_space_SOURCES = tests/introspect/test-space.c tests/fake-guest.c tests/fake-guest.h
+tests_introspect_test_space_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+
+check_PROGRAMS += tests/introspect/test-kallsyms
+TESTS += tests/introspect/test-kallsyms
+tests_introspect_test_kallsyms_SOURCES = tests/introspect/test-kallsyms.c tests/introspect/kallsyms-writer.c \
+	tests/introspect/kallsyms-writer.h
+tests_introspect_test_kallsyms_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+
+check_PROGRAMS += tests/introspect/test-symbols
+TESTS += tests/introspect/test-symbols
+tests_introspect_test_symbols_SOURCES = tests/introspect/test-symbols.c
+tests_introspect_test_symbols_LDADD = libintrospect.a $(GLIB_LIBS)
+
+check_PROGRAMS += tests/introspect/test-modules
+TESTS += tests/introspect/test-modules
+tests_introspect_test_modules_SOURCES = tests/introspect/test-modules.c tests/introspect/btf-writer.c \
+	tests/introspect/btf-writer.h tests/fake-guest.c tests/fake-guest.h
+tests_introspect_test_modules_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
