@@ -10,6 +10,7 @@
 #include "patcher/cache.h"
 #include "patcher/error.h"
 #include "patcher/kconfig.h"
+#include "patcher/kernel-headers.h"
 #include "patcher/overlay.h"
 #include "patcher/run.h"
 #include "patcher/savedcmd.h"
@@ -23,7 +24,7 @@ struct PatchBuild {
     char *compiler;             /* command */
     char *compiler_version, *other_compiler;
     char *kernel;
-    char *folder, *work, *overlay;
+    char *folder, *work, *overlay, *headers;
 };
 
 void
@@ -41,6 +42,7 @@ patch_build_close(PatchBuild *build)
     g_free(build->folder);
     g_free(build->work);
     g_free(build->overlay);
+    g_free(build->headers);
     g_free(build);
 }
 
@@ -203,7 +205,8 @@ make_work_folder(PatchBuild *build, GError **error)
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "cannot make %s: %s", build->work, g_strerror(errno));
         return FALSE;
     }
-    return patch_overlay_make(build->overlay, build->source, build->files, error);
+    return patch_kernel_headers_write(build->headers, error) &&
+           patch_overlay_make(build->overlay, build->source, build->files, error);
 }
 
 static gboolean
@@ -246,6 +249,7 @@ patch_build_open(const char *source, const char *config, PatchFiles *files, void
     build->folder = g_build_filename(build->cache->folder, "build", NULL);
     build->work = g_build_filename(build->cache->folder, "work", NULL);
     build->overlay = g_build_filename(build->work, "source", NULL);
+    build->headers = g_build_filename(build->work, "headers", NULL);
     if (!make_work_folder(build, error) || !prepare(build, error))
         return NULL;
     return g_steal_pointer(&build);
@@ -329,10 +333,13 @@ build_variant(PatchBuild *build, const char *file, PatchBuildVariant variant, GE
     g_autofree char *name = g_strdup_printf("%u-%s", (guint) variant, flat);
     g_autofree char *output = g_build_filename(build->work, name, NULL);
     g_autofree char *dependencies = g_strconcat(output, ".d", NULL);
+    PatchCmdChange change = {
+        .output = output, .options = options, .include = variant == PATCH_BUILD_NEW_CODE ? build->headers : NULL,
+        .source = is_new ? build->source : NULL, .overlay = build->overlay,
+    };
 
     for (guint i = 0; saved && i < saved->commands->len; i++) {
-        g_auto(GStrv) argv =
-            patch_saved_cmd_argv(saved, i, output, options, is_new ? build->source : NULL, build->overlay);
+        g_auto(GStrv) argv = patch_saved_cmd_argv(saved, i, &change);
 
         if (!patch_run(build->folder, (const char *const *) argv, NULL, error)) {
             g_prefix_error(error, "%s, %s: ", file, is_new ? "patched" : "unpatched");

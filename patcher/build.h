@@ -14,8 +14,8 @@ typedef enum {
     PATCH_BUILD_RUNNING,        /* as the kernel's own build makes it, from the source as it is */
     PATCH_BUILD_OLD,            /* the same with a section for each function and datum */
     PATCH_BUILD_NEW,            /* the same from the patched source */
-    PATCH_BUILD_NEW_CODE,       /* the same, for code that is to run outside of the kernel's own image: static keys
-                                   are tested in memory */
+    PATCH_BUILD_NEW_CODE,       /* the same with kernel-headers/ in front: static keys are tested in memory, warnings are
+                                   calls; for code that the kernel's own tables do not know */
 } PatchBuildVariant;
 
 /* Prepares the source tree SOURCE for building with the config in the file CONFIG, or finds it prepared; and applies

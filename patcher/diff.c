@@ -57,13 +57,12 @@ refuse(GError **error, const char *format, ...)
     return FALSE;
 }
 
-/* Name of the function that the item is a .cold part of; NULL if it is none. */
-static char *
-whole_name(const PatchElfItem *item)
+char *
+patch_whole_name(const char *name)
 {
-    const char *dot = item->is_function ? strstr(item->name, PART) : NULL;
+    const char *dot = strstr(name, PART);
 
-    return dot && (dot[strlen(PART)] == 0 || dot[strlen(PART)] == '.') ? g_strndup(item->name, dot - item->name) : NULL;
+    return dot && (dot[strlen(PART)] == 0 || dot[strlen(PART)] == '.') ? g_strndup(name, dot - name) : g_strdup(name);
 }
 
 static void
@@ -79,8 +78,8 @@ static void
 add_changed(PatchDiff *diff, guint32 item)
 {
     const PatchElf *elf = diff->pairing->new_elf;
-    g_autofree char *whole = whole_name(patch_elf_item(elf, item));
-    gint32 number = whole ? patch_elf_find_item(elf, whole) : (gint32) item;
+    g_autofree char *whole = patch_whole_name(patch_elf_item(elf, item)->name);
+    gint32 number = g_str_equal(whole, patch_elf_item(elf, item)->name) ? (gint32) item : patch_elf_find_item(elf, whole);
     const char *section;
 
     /* A part's function that is new itself is brought along by whoever calls it. */
@@ -98,11 +97,10 @@ compare_functions(PatchDiff *diff)
     for (guint32 i = 0; i < elf->items->len; i++) {
         const PatchElfItem *item = patch_elf_item(elf, i);
         gint32 pair = diff->pairing->old_of_new[i];
-        g_autofree char *whole = whole_name(item);
 
         if (!item->is_function)
             continue;
-        if (pair < 0 && whole)
+        if (pair < 0 && strstr(item->name, PART))
             add_changed(diff, i);
         else if (pair >= 0 && !patch_compare_items(diff, pair, i) && !patch_compare_lines_only(diff, pair, i))
             add_changed(diff, i);

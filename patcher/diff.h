@@ -29,6 +29,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchDiff, patch_diff_free)
 /* Whether the function or datum NEW_ITEM has a pair with the same content. */
 gboolean patch_diff_is_same(PatchDiff *diff, guint32 new_item);
 
+/* The function that the function NAME is a .cold part of, or NAME itself; to be freed. */
+char *patch_whole_name(const char *name);
+
 /* Functions and data of the kernel's boot, which are gone once it runs. */
 gboolean patch_is_boot_section(const char *name);
 

@@ -50,5 +50,20 @@ libpatcher_a_SOURCES += \
 	patcher/new-code.c patcher/new-code.h \
 	patcher/csource.c patcher/csource.h \
 	patcher/buildid.c patcher/buildid.h \
+	patcher/compose.c patcher/compose.h \
 	patcher/create.c patcher/create.h
 virt_livepatch_SOURCES += patcher/cmd-create.c patcher/cmd-show.c
+
+# The text of the headers that stand in front of the kernel's, as a C string.
+KERNEL_HEADERS = patcher/kernel-headers/asm/bug.h patcher/kernel-headers/asm/jump_label.h
+KERNEL_HEADER_STRINGS = patcher/kernel-headers/bug.inc patcher/kernel-headers/jump_label.inc
+libpatcher_a_SOURCES += patcher/kernel-headers.c patcher/kernel-headers.h
+EXTRA_DIST += $(KERNEL_HEADERS)
+CLEANFILES += $(KERNEL_HEADER_STRINGS)
+patcher/kernel-headers/bug.inc: patcher/kernel-headers/asm/bug.h
+patcher/kernel-headers/jump_label.inc: patcher/kernel-headers/asm/jump_label.h
+$(KERNEL_HEADER_STRINGS):
+	$(AM_V_GEN)$(MKDIR_P) patcher/kernel-headers && \
+	sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' \
+	  $(srcdir)/patcher/kernel-headers/asm/$$(basename $@ .inc).h > $@.tmp && mv $@.tmp $@
+patcher/kernel-headers.$(OBJEXT): $(KERNEL_HEADER_STRINGS)

@@ -136,9 +136,14 @@ literal_piece(PatchNewCode *code, const PatchPlace *place)
 /* Whether the reference is to the new code of the function or to the old, which jumps there: a pointer that is kept must
  * stay valid when the update is undone. */
 static gboolean
-wants_new_function(const PatchNewCode *code, const PatchElfItem *target, const PatchReloc *reloc, gint64 offset)
+wants_new_function(PatchNewCode *code, guint32 number, const PatchReloc *reloc, gint64 offset)
 {
+    const PatchElfItem *target = patch_elf_item(code->elf, number);
+
     if (strstr(target->name, ".cold"))
+        return TRUE;
+    /* Two clones of one name need not be specialised for the same arguments. */
+    if (strchr(target->name, '.') && !patch_diff_is_same(code->diff, number))
         return TRUE;
     if (target == code->current && offset != 0)
         return TRUE;
@@ -165,7 +170,7 @@ resolve_paired(PatchNewCode *code, guint32 number, const PatchReloc *reloc, cons
     gboolean is_new = FALSE;
 
     if (item->is_function)
-        is_new = wants_new_function(code, item, reloc, place->offset);
+        is_new = wants_new_function(code, number, reloc, place->offset);
     else if (!(section->flags & SHF_WRITE))
         is_new = !patch_diff_is_same(code->diff, number);
     if (!is_new)

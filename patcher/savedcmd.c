@@ -147,23 +147,31 @@ redirect(const char *argument, const char *source, const char *overlay)
     return g_string_free(result, FALSE);
 }
 
+static void
+add_options(GPtrArray *argv, const char *const *options)
+{
+    for (guint i = 0; options && options[i]; i++)
+        g_ptr_array_add(argv, g_strdup(options[i]));
+}
+
 GStrv
-patch_saved_cmd_argv(const PatchSavedCmd *saved, guint index, const char *output, const char *const *options,
-                     const char *source, const char *overlay)
+patch_saved_cmd_argv(const PatchSavedCmd *saved, guint index, const PatchCmdChange *change)
 {
     GStrv argv = saved->commands->pdata[index];
     GPtrArray *result = g_ptr_array_new();
 
     for (guint i = 0; argv[i]; i++) {
         if (index == 0 && g_str_equal(argv[i], "-c"))
-            for (guint j = 0; options && options[j]; j++)
-                g_ptr_array_add(result, g_strdup(options[j]));
+            add_options(result, change->options);
         if (g_str_has_prefix(argv[i], DEPENDENCIES))
-            g_ptr_array_add(result, g_strconcat(DEPENDENCIES, output, ".d", NULL));
+            g_ptr_array_add(result, g_strconcat(DEPENDENCIES, change->output, ".d", NULL));
         else if (g_str_equal(argv[i], saved->object))
-            g_ptr_array_add(result, g_strdup(output));
+            g_ptr_array_add(result, g_strdup(change->output));
         else
-            g_ptr_array_add(result, source ? redirect(argv[i], source, overlay) : g_strdup(argv[i]));
+            g_ptr_array_add(result, change->source ? redirect(argv[i], change->source, change->overlay)
+                                                   : g_strdup(argv[i]));
+        if (index == 0 && i == 0 && change->include)
+            g_ptr_array_add(result, g_strconcat("-I", change->include, NULL));
     }
     g_ptr_array_add(result, NULL);
     return (GStrv) g_ptr_array_free(result, FALSE);

@@ -20,9 +20,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchSavedCmd, patch_saved_cmd_free)
 
 gboolean patch_saved_cmd_is_module(const PatchSavedCmd *saved);
 
-/* Command number INDEX with the object going to OUTPUT, dependencies to OUTPUT.d, OPTIONS (may be NULL) added to the
- * compiler's, and, unless SOURCE is NULL, OVERLAY in the place of the source tree SOURCE wherever an argument names it. */
-GStrv patch_saved_cmd_argv(const PatchSavedCmd *saved, guint index, const char *output, const char *const *options,
-                           const char *source, const char *overlay);
+/* How a command is to be run again. */
+typedef struct {
+    const char *output;         /* where the object goes; dependencies go to OUTPUT.d */
+    const char *const *options; /* added to the compiler's; may be NULL */
+    const char *include;        /* folder whose headers come first; may be NULL */
+    const char *source, *overlay;   /* OVERLAY is put in the place of SOURCE wherever an argument names it; NULL: not */
+} PatchCmdChange;
+
+GStrv patch_saved_cmd_argv(const PatchSavedCmd *saved, guint index, const PatchCmdChange *change);
 
 #endif

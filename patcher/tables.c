@@ -26,7 +26,7 @@ static const struct {
 
 static const char *const owned_prefixes[] = {
     ".altinstr", ".debug", ".comment", ".note", ".orc_", ".discard", ".rela", ".export_symbol", ".modinfo",
-    "___ksymtab", "___kcrctab", "__ksymtab", "__kcrctab", "__patchable_function_entries", ".llvm",
+    ".printk_index", "___ksymtab", "___kcrctab", "__ksymtab", "__kcrctab", "__patchable_function_entries", ".llvm",
 };
 
 const char *

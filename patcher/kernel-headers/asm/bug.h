@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * In front of the kernel's own <asm/bug.h> when the new code of an update is compiled. The kernel makes a warning of a ud2
+ * instruction that its table of bugs knows; new code is in no such table. So it calls what the trap would have called.
+ */
+#ifndef VIRT_LIVEPATCH_ASM_BUG_H
+#define VIRT_LIVEPATCH_ASM_BUG_H
+
+#include_next <asm/bug.h>
+
+#if defined(CONFIG_BUG) && defined(__WARN_FLAGS) && defined(BUGFLAG_ONCE)
+
+#undef __WARN_FLAGS
+#define __WARN_FLAGS(flags)							\
+do {										\
+	static bool __attribute__((__section__(".data.once"))) __already_warned; \
+	const unsigned int __warn_flags = (flags);				\
+										\
+	if (!(__warn_flags & BUGFLAG_ONCE) || !__already_warned) {		\
+		void *__warn_ip;						\
+										\
+		if (__warn_flags & BUGFLAG_ONCE)				\
+			__already_warned = true;				\
+		asm("lea 0(%%rip), %0" : "=r" (__warn_ip));			\
+		instrumentation_begin();					\
+		if (!(__warn_flags & BUGFLAG_NO_CUT_HERE))			\
+			printk(KERN_DEFAULT CUT_HERE);				\
+		__warn(__FILE__, __LINE__, __warn_ip, __warn_flags >> 8, NULL, NULL); \
+		instrumentation_end();						\
+	}									\
+} while (0)
+
+/* The trap itself still stops whoever ran into it; only its file and line have to be told before. */
+#undef BUG
+#define BUG()									\
+do {										\
+	instrumentation_begin();						\
+	printk(KERN_EMERG "kernel BUG at %s:%d!\n", __FILE__, __LINE__);	\
+	asm volatile(ASM_UD2);							\
+	__builtin_unreachable();						\
+} while (0)
+
+#endif
+
+#endif
