@@ -105,7 +105,8 @@ libvirt_exchange(gpointer self, JsonObject *request, gint64 timeout_us, GError *
     g_atomic_ref_count_inc(&call->references);
     g_thread_unref(g_thread_new("libvirt call", run_call, call));
     if (!wait_for_call(call, timeout_us)) {
-        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "no answer through libvirt within the time allowed");
+        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNREACHABLE,
+                            "no answer through libvirt within the time allowed");
         return NULL;
     }
     if (call->reply == NULL) {
@@ -134,8 +135,8 @@ libvirt_confirm_running(gpointer self, GError **error)
         g_usleep(RUNNING_POLL_US);
     if (seen_running(self) || (virDomainResume(self) == 0 && seen_running(self)))
         return TRUE;
-    return vmm_libvirt_set_error(VMM_ERROR_LOST, "the guest runs, but libvirt takes it for paused; 'virsh resume' may help",
-                                 error);
+    return vmm_libvirt_set_error(VMM_ERROR_LOST,
+                                 "the guest runs, but libvirt takes it for paused; 'virsh resume' may help", error);
 }
 
 static void
@@ -153,5 +154,5 @@ static const VmmMonitorOps libvirt_ops = {
 VmmMonitor *
 vmm_libvirt_monitor_new(virDomainPtr domain)
 {
-    return vmm_monitor_new(&libvirt_ops, domain);
+    return vmm_monitor_new(&libvirt_ops, domain, VMM_MONITOR_TIMEOUT_US);
 }

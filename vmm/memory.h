@@ -16,7 +16,7 @@ typedef struct {
 
 typedef struct VmmHostMemory VmmHostMemory;
 
-/* Holds on to the process PID, so that another one that gets its number later is never read. Errors: LOST, UNREACHABLE. */
+/* Holds on to the process PID, so that another one that gets its number later is never taken for it. Errors: LOST. */
 VmmHostMemory *vmm_host_memory_new(pid_t pid, GError **error);
 void vmm_host_memory_free(VmmHostMemory *memory);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmmHostMemory, vmm_host_memory_free)

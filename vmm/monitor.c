@@ -7,15 +7,17 @@
 struct VmmMonitor {
     const VmmMonitorOps *ops;
     gpointer self;
+    gint64 timeout_us;
 };
 
 VmmMonitor *
-vmm_monitor_new(const VmmMonitorOps *ops, gpointer self)
+vmm_monitor_new(const VmmMonitorOps *ops, gpointer self, gint64 timeout_us)
 {
     VmmMonitor *monitor = g_new0(VmmMonitor, 1);
 
     monitor->ops = ops;
     monitor->self = self;
+    monitor->timeout_us = timeout_us;
     return monitor;
 }
 
@@ -50,7 +52,7 @@ vmm_monitor_execute(VmmMonitor *monitor, const char *command, JsonObject *argume
     if (arguments != NULL)
         json_object_set_object_member(request, "arguments", arguments);
 
-    reply = monitor->ops->exchange(monitor->self, request, VMM_MONITOR_TIMEOUT_US, error);
+    reply = monitor->ops->exchange(monitor->self, request, monitor->timeout_us, error);
     if (reply == NULL) {
         g_prefix_error(error, "QEMU's monitor, asked for '%s': ", command);
         return NULL;

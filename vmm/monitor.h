@@ -7,6 +7,7 @@
 
 #include <json-glib/json-glib.h>
 
+/* How long QEMU may take to answer; it does so from its main loop, which a slow disk can hold up. */
 #define VMM_MONITOR_TIMEOUT_US (10 * G_USEC_PER_SEC)
 
 typedef struct {
@@ -21,7 +22,7 @@ typedef struct {
 typedef struct VmmMonitor VmmMonitor;
 
 /* Takes SELF over: ops->close frees it. */
-VmmMonitor *vmm_monitor_new(const VmmMonitorOps *ops, gpointer self);
+VmmMonitor *vmm_monitor_new(const VmmMonitorOps *ops, gpointer self, gint64 timeout_us);
 void vmm_monitor_free(VmmMonitor *monitor);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmmMonitor, vmm_monitor_free)
 

@@ -164,10 +164,11 @@ static gboolean
 parse_segment(const char *text, const char *name, guint32 *selector, guint64 *base, GError **error)
 {
     const char *at = find_field(text, name);
-    guint64 selector_value, base_value;
+    guint64 selector_value, base_value, limit, flags;
 
     if (at == NULL || !take_hex(&at, &selector_value) || selector_value > G_MAXUINT16 || !take_literal(&at, " ")
-        || !take_hex(&at, &base_value) || !take_literal(&at, " "))
+        || !take_hex(&at, &base_value) || !take_literal(&at, " ") || !take_hex(&at, &limit)
+        || !take_literal(&at, " ") || !take_hex(&at, &flags) || !g_ascii_isspace(*at))
         return set_field_error(name, error);
     if (selector != NULL)
         *selector = selector_value;

@@ -132,8 +132,8 @@ resume_somehow(Qemu *qemu, GError **error)
     done = vmm_monitor_execute(qemu->monitor, "cont", NULL, cause == NULL ? &cause : NULL);
     if (done != NULL && vmm_monitor_run_state(qemu->monitor, &running, NULL, NULL) && running)
         return TRUE;
-    g_set_error(error, VMM_ERROR, VMM_ERROR_LOST, "the guest could not be resumed (%s); look at it, and let it run with "
-                "'cont' in QEMU's monitor or with virsh resume",
+    g_set_error(error, VMM_ERROR, VMM_ERROR_LOST, "the guest could not be resumed (%s); look at it, and let it run "
+                "with 'cont' in QEMU's monitor or with virsh resume",
                 cause != NULL ? cause->message : state != NULL ? state : "it stays paused");
     return FALSE;
 }

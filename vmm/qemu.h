@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A machine of QEMU, whichever way its monitor is reached: reads from the process's memory, pause and writes through its
- * gdb stub.
+ * A machine of QEMU, whichever way its monitor is reached: reads from the process's memory, pause and writes through
+ * its gdb stub.
  */
 #ifndef VMM_QEMU_H
 #define VMM_QEMU_H

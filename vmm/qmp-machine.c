@@ -51,7 +51,7 @@ vmm_qmp_open(const char *socket_path, const char *uri, VmmBackendInstance *insta
 
     if (fd < 0 || !vmm_socket_peer_pid(fd, &parts.pid, error))
         return FALSE;
-    parts.monitor = vmm_qmp_new(vmm_fd_steal(&fd), socket_path, VMM_QMP_GREETING_US, error);
+    parts.monitor = vmm_qmp_new(vmm_fd_steal(&fd), socket_path, VMM_QMP_GREETING_US, VMM_MONITOR_TIMEOUT_US, error);
     if (parts.monitor == NULL)
         return FALSE;
     parts.guard = vmm_guard_new(resume_by_qmp, GINT_TO_POINTER(kept_fd), kept_fd, error);

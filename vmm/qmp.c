@@ -127,8 +127,8 @@ wait_for_greeting(Qmp *qmp, const char *name, gint64 deadline, GError **error)
     if (greeting != NULL || g_error_matches(cause, VMM_ERROR, VMM_ERROR_PROTOCOL))
         g_set_error(error, VMM_ERROR, VMM_ERROR_PROTOCOL, "what listens on %s is not QEMU's QMP monitor", name);
     else if (qmp->received->len > 0)
-        g_set_error(error, VMM_ERROR, VMM_ERROR_PROTOCOL, "what listens on %s is not QEMU's QMP monitor: no line of JSON",
-                    name);
+        g_set_error(error, VMM_ERROR, VMM_ERROR_PROTOCOL,
+                    "what listens on %s is not QEMU's QMP monitor: no line of JSON", name);
     else if (g_error_matches(cause, VMM_ERROR, VMM_ERROR_LOST))
         g_set_error(error, VMM_ERROR, VMM_ERROR_LOST, "%s: %s", name, cause->message);
     else
@@ -139,10 +139,10 @@ wait_for_greeting(Qmp *qmp, const char *name, gint64 deadline, GError **error)
 }
 
 VmmMonitor *
-vmm_qmp_new(int fd, const char *name, gint64 greeting_us, GError **error)
+vmm_qmp_new(int fd, const char *name, gint64 greeting_us, gint64 answer_us, GError **error)
 {
     Qmp *qmp = g_new0(Qmp, 1);
-    g_autoptr(VmmMonitor) monitor = vmm_monitor_new(&qmp_ops, qmp);
+    g_autoptr(VmmMonitor) monitor = vmm_monitor_new(&qmp_ops, qmp, answer_us);
     g_autoptr(JsonNode) done = NULL;
 
     qmp->fd = fd;

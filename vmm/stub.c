@@ -98,8 +98,8 @@ check_unused(VmmStub *stub, GError **error)
 
         if (g_strcmp0(vmm_json_string(chardev, "label"), STUB_CHARDEV) != 0)
             continue;
-        g_set_error(error, VMM_ERROR, VMM_ERROR_BUSY, "somebody else uses the guest's gdb stub (%s); when they are done, "
-                    "or if nobody does any more, close it with 'gdbserver none' in QEMU's monitor",
+        g_set_error(error, VMM_ERROR, VMM_ERROR_BUSY, "somebody else uses the guest's gdb stub (%s); when they are "
+                    "done, or if nobody does any more, close it with 'gdbserver none' in QEMU's monitor",
                     place != NULL ? place : "place unknown");
         return FALSE;
     }

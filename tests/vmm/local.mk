@@ -1,0 +1,36 @@
+VMM_TESTS = \
+	tests/vmm/test-gdb \
+	tests/vmm/test-gdb-target \
+	tests/vmm/test-gdb-wire \
+	tests/vmm/test-guard \
+	tests/vmm/test-machine \
+	tests/vmm/test-memory \
+	tests/vmm/test-qemu \
+	tests/vmm/test-qemu-text \
+	tests/vmm/test-qmp
+
+VMM_TEST_LIBS = libvmm.a $(VMM_LIBS)
+
+check_PROGRAMS += $(VMM_TESTS)
+TESTS += $(VMM_TESTS)
+
+tests_vmm_test_gdb_SOURCES = tests/vmm/test-gdb.c tests/vmm/fake-stub.c tests/vmm/fake-stub.h \
+	tests/vmm/fake-peer.c tests/vmm/fake-peer.h
+tests_vmm_test_gdb_LDADD = $(VMM_TEST_LIBS)
+tests_vmm_test_gdb_target_SOURCES = tests/vmm/test-gdb-target.c
+tests_vmm_test_gdb_target_LDADD = $(VMM_TEST_LIBS)
+tests_vmm_test_gdb_wire_SOURCES = tests/vmm/test-gdb-wire.c
+tests_vmm_test_gdb_wire_LDADD = $(VMM_TEST_LIBS)
+tests_vmm_test_guard_SOURCES = tests/vmm/test-guard.c
+tests_vmm_test_guard_LDADD = $(VMM_TEST_LIBS)
+tests_vmm_test_machine_SOURCES = tests/vmm/test-machine.c
+tests_vmm_test_machine_LDADD = $(VMM_TEST_LIBS)
+tests_vmm_test_memory_SOURCES = tests/vmm/test-memory.c
+tests_vmm_test_memory_LDADD = $(VMM_TEST_LIBS)
+tests_vmm_test_qemu_SOURCES = tests/vmm/test-qemu.c tests/vmm/fake-stub.c tests/vmm/fake-stub.h \
+	tests/vmm/fake-peer.c tests/vmm/fake-peer.h
+tests_vmm_test_qemu_LDADD = $(VMM_TEST_LIBS)
+tests_vmm_test_qemu_text_SOURCES = tests/vmm/test-qemu-text.c
+tests_vmm_test_qemu_text_LDADD = $(VMM_TEST_LIBS)
+tests_vmm_test_qmp_SOURCES = tests/vmm/test-qmp.c tests/vmm/fake-peer.c tests/vmm/fake-peer.h
+tests_vmm_test_qmp_LDADD = $(VMM_TEST_LIBS)
