@@ -55,15 +55,15 @@ libpatcher_a_SOURCES += \
 virt_livepatch_SOURCES += patcher/cmd-create.c patcher/cmd-show.c
 
 # The text of the headers that stand in front of the kernel's, as a C string.
-KERNEL_HEADERS = patcher/kernel-headers/asm/bug.h patcher/kernel-headers/asm/jump_label.h
-KERNEL_HEADER_STRINGS = patcher/kernel-headers/bug.inc patcher/kernel-headers/jump_label.inc
+front_headers = patcher/kernel-headers/asm/bug.h patcher/kernel-headers/asm/jump_label.h
+front_header_strings = patcher/kernel-headers/bug.inc patcher/kernel-headers/jump_label.inc
 libpatcher_a_SOURCES += patcher/kernel-headers.c patcher/kernel-headers.h
-EXTRA_DIST += $(KERNEL_HEADERS)
-CLEANFILES += $(KERNEL_HEADER_STRINGS)
+EXTRA_DIST += $(front_headers)
+CLEANFILES += $(front_header_strings)
 patcher/kernel-headers/bug.inc: patcher/kernel-headers/asm/bug.h
 patcher/kernel-headers/jump_label.inc: patcher/kernel-headers/asm/jump_label.h
-$(KERNEL_HEADER_STRINGS):
+$(front_header_strings):
 	$(AM_V_GEN)$(MKDIR_P) patcher/kernel-headers && \
 	sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' \
 	  $(srcdir)/patcher/kernel-headers/asm/$$(basename $@ .inc).h > $@.tmp && mv $@.tmp $@
-patcher/kernel-headers.$(OBJEXT): $(KERNEL_HEADER_STRINGS)
+patcher/kernel-headers.$(OBJEXT): $(front_header_strings)
