@@ -346,28 +346,27 @@ measure(const IntroBtf *btf, guint32 id, IntroMember *member)
 
 /* PATH within the composite type, component by component; FALSE if it is not there or makes no sense. */
 static gboolean
-find_path(const IntroBtf *btf, BtfType composite, char **path, IntroMember *found)
+find_path(MemberSearch *search, BtfType composite, char **path, IntroMember *found)
 {
     guint64 offset_bits = 0;
-    MemberSearch search = { .btf = btf };
 
     for (guint i = 0; path[i] != NULL; i++) {
-        if (i > 0 && (!resolve(btf, search.type, &composite) || !is_composite(&composite)))
+        if (i > 0 && (!resolve(search->btf, search->type, &composite) || !is_composite(&composite)))
             return FALSE;
-        search.name = path[i];
-        if (*search.name == '\0' || !search_member(&search, &composite, offset_bits, 0))
+        search->name = path[i];
+        if (*search->name == '\0' || !search_member(search, &composite, offset_bits, 0))
             return FALSE;
-        if (search.offset_bits > (guint64) composite.size_or_type * 8 + offset_bits)
+        if (search->offset_bits > (guint64) composite.size_or_type * 8 + offset_bits)
             return FALSE;
-        offset_bits = search.offset_bits;
+        offset_bits = search->offset_bits;
     }
-    if (offset_bits > G_MAXUINT32 / 2)
+    if (offset_bits > G_MAXINT32)
         return FALSE;
     found->offset_bits = offset_bits;
-    if (!measure(btf, search.type, found))
+    if (!measure(search->btf, search->type, found))
         return FALSE;
-    if (search.field_bits != 0)
-        found->size_bits = search.field_bits;
+    if (search->field_bits != 0)
+        found->size_bits = search->field_bits;
     return TRUE;
 }
 
@@ -376,13 +375,14 @@ intro_btf_member(const IntroBtf *btf, const char *type, const char *member, Intr
 {
     const GArray *ids = composites_named(btf, type, error);
     g_auto(GStrv) path = g_strsplit(member, ".", 0);
+    MemberSearch search = { .btf = btf };
 
     if (ids == NULL)
         return FALSE;
     for (guint i = 0; i < ids->len; i++) {
         BtfType composite;
 
-        if (type_by_id(btf, g_array_index(ids, guint32, i), &composite) && find_path(btf, composite, path, found))
+        if (type_by_id(btf, g_array_index(ids, guint32, i), &composite) && find_path(&search, composite, path, found))
             return TRUE;
     }
     g_set_error(error, INTRO_ERROR, INTRO_ERROR_NOT_FOUND, "the kernel's %s has no member %s in its BTF", type, member);

@@ -24,3 +24,26 @@ TESTS += tests/introspect/test-modules
 tests_introspect_test_modules_SOURCES = tests/introspect/test-modules.c tests/introspect/btf-writer.c \
 	tests/introspect/btf-writer.h tests/fake-guest.c tests/fake-guest.h
 tests_introspect_test_modules_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+
+check_PROGRAMS += tests/introspect/test-btf
+TESTS += tests/introspect/test-btf
+tests_introspect_test_btf_SOURCES = tests/introspect/test-btf.c tests/introspect/btf-writer.c \
+	tests/introspect/btf-writer.h
+tests_introspect_test_btf_LDADD = libintrospect.a $(GLIB_LIBS)
+
+check_PROGRAMS += tests/introspect/test-orc
+TESTS += tests/introspect/test-orc
+tests_introspect_test_orc_SOURCES = tests/introspect/test-orc.c tests/introspect/btf-writer.c \
+	tests/introspect/btf-writer.h
+tests_introspect_test_orc_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+
+check_PROGRAMS += tests/introspect/test-unwind
+TESTS += tests/introspect/test-unwind
+tests_introspect_test_unwind_SOURCES = tests/introspect/test-unwind.c
+tests_introspect_test_unwind_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+
+check_PROGRAMS += tests/introspect/test-tasks
+TESTS += tests/introspect/test-tasks
+tests_introspect_test_tasks_SOURCES = tests/introspect/test-tasks.c tests/introspect/btf-writer.c \
+	tests/introspect/btf-writer.h tests/fake-guest.c tests/fake-guest.h
+tests_introspect_test_tasks_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)

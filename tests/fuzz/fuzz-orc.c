@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Unwinding: the input is 32 ORC entries, which are for the text in turn, then where to start, then two stacks.
+ */
+#include <string.h>
+
+#include "introspect/unwind.h"
+
+#define TEXT            0xffffffff81000000ULL
+#define TEXT_BYTES      0x10000
+#define STACK(n)        (0xffffc90000010000ULL + (n) * 0x10000ULL)
+#define STACK_BYTES     2048
+#define N_ENTRIES       32
+#define ENTRY_BYTES     6
+#define MAX_FRAMES      10000
+
+int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
+
+typedef struct {
+    guint8 entries[N_ENTRIES][ENTRY_BYTES];
+    struct {
+        guint64 ip, sp, bp, r10;
+    } start;
+    guint8 stacks[2][STACK_BYTES];
+} Input;
+
+static const IntroOrcLayout orc_layout = {
+    .size_bytes = ENTRY_BYTES, .sp_offset = { 0, 16, 1 }, .bp_offset = { 16, 16, 1 }, .sp_register = { 32, 4, 1 },
+    .bp_register = { 36, 4, 1 }, .type = { 40, 3, 1 }, .signal = { 43, 1, 1 },
+};
+
+static const IntroRegsLayout regs_layout = {
+    .size_bytes = 168, .r13 = 16, .bp = 32, .r10 = 56, .dx = 96, .di = 112, .ip = 128, .cs = 136, .sp = 152,
+};
+
+static gboolean
+read_stacks(gpointer self, GuestVa va, void *buffer, gsize length)
+{
+    const Input *input = self;
+
+    for (guint i = 0; i < 2; i++)
+        if (va >= STACK(i) && va - STACK(i) <= STACK_BYTES && length <= STACK_BYTES - (va - STACK(i))) {
+            memcpy(buffer, input->stacks[i] + (va - STACK(i)), length);
+            return TRUE;
+        }
+    return FALSE;
+}
+
+static gboolean
+is_text(gpointer self, GuestVa va)
+{
+    return va - TEXT < TEXT_BYTES;
+}
+
+static gboolean
+find_entry(gpointer self, GuestVa ip, IntroOrcEntry *entry)
+{
+    const Input *input = self;
+
+    if (!is_text(self, ip))
+        return FALSE;
+    *entry = intro_orc_decode(&orc_layout, input->entries[ip % N_ENTRIES]);
+    return TRUE;
+}
+
+static gboolean
+find_original(gpointer self, GuestVa return_va, GuestVa slot, GuestVa *original)
+{
+    *original = return_va;
+    return return_va != TEXT;
+}
+
+static const IntroUnwindOps ops = { read_stacks, find_entry, is_text, find_original };
+
+int
+LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
+{
+    static Input input;
+    const IntroStackArea areas[] = {
+        { .start = STACK(0), .end = STACK(0) + STACK_BYTES, .link = INTRO_STACK_LAST },
+        { .start = STACK(1), .end = STACK(1) + STACK_BYTES, .link = INTRO_STACK_SAVED_SP },
+        { .start = STACK(2), .end = STACK(2) + STACK_BYTES, .link = INTRO_STACK_SAVED_REGS },
+    };
+    g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(IntroStackArea));
+    g_autoptr(IntroStack) stack = NULL;
+    IntroUnwindStart start;
+
+    memset(&input, 0, sizeof input);
+    memcpy(&input, data, MIN(size, sizeof input));
+    start = (IntroUnwindStart) {
+        .ip = input.start.ip, .sp = input.start.sp, .bp = input.start.bp, .signal = input.start.r10 & 1,
+        .regs = { .is_present = input.start.r10 & 1, .is_full = TRUE, .r10 = input.start.r10 },
+    };
+    g_array_set_clear_func(list, (GDestroyNotify) intro_stack_area_clear);
+    g_array_append_vals(list, areas, G_N_ELEMENTS(areas));
+    stack = intro_unwind(&ops, &input, &regs_layout, list, &start);
+    if (stack->frames->len > MAX_FRAMES)
+        __builtin_trap();
+    return 0;
+}

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "introspect/unwind.h"
+
+#include <string.h>
+
+/* Text is from TEXT to TEXT_END; its functions are of 0x100 bytes each, and each has one ORC entry for all of it. */
+#define TEXT            0xffffffff81000000ULL
+#define TEXT_END        0xffffffff81010000ULL
+#define TASK_STACK      0xffffc90000010000ULL
+#define IRQ_STACK       0xffffc90000020000ULL
+#define STACK_BYTES     0x1000
+#define N_WORDS         (STACK_BYTES / 8)
+#define USER_CS         0x33
+#define KERNEL_CS       0x10
+#define HIDDEN          (TEXT + 0xff00)
+
+#define FUNCTION(n)     (TEXT + (n) * 0x100)
+#define INSIDE(n)       (FUNCTION(n) + 0x20)
+
+typedef struct {
+    guint64 stacks[2][N_WORDS];     /* the task's, and that of interrupts */
+    IntroOrcEntry entries[256];     /* UNDEFINED unless set */
+    GArray *areas;
+    IntroStack *stack;
+} Fixture;
+
+/* As struct pt_regs of x86-64. */
+static const IntroRegsLayout regs_layout = {
+    .size_bytes = 168, .r13 = 16, .bp = 32, .r10 = 56, .dx = 96, .di = 112, .ip = 128, .cs = 136, .sp = 152,
+};
+
+static gboolean
+read_stacks(gpointer self, GuestVa va, void *buffer, gsize length)
+{
+    Fixture *fixture = self;
+    static const GuestVa starts[] = { TASK_STACK, IRQ_STACK };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(starts); i++)
+        if (va >= starts[i] && va + length <= starts[i] + STACK_BYTES) {
+            memcpy(buffer, (guint8 *) fixture->stacks[i] + (va - starts[i]), length);
+            return TRUE;
+        }
+    return FALSE;
+}
+
+static gboolean
+is_text(gpointer self, GuestVa va)
+{
+    return va >= TEXT && va < TEXT_END;
+}
+
+static gboolean
+find_entry(gpointer self, GuestVa ip, IntroOrcEntry *entry)
+{
+    Fixture *fixture = self;
+
+    if (!is_text(self, ip))
+        return FALSE;
+    *entry = fixture->entries[(ip - TEXT) / 0x100];
+    return TRUE;
+}
+
+static gboolean
+find_original(gpointer self, GuestVa return_va, GuestVa slot, GuestVa *original)
+{
+    *original = return_va;
+    return return_va != HIDDEN;
+}
+
+static const IntroUnwindOps ops = { read_stacks, find_entry, is_text, find_original };
+
+static void
+fixture_set_up(Fixture *fixture, gconstpointer data)
+{
+    fixture->areas = g_array_new(FALSE, FALSE, sizeof(IntroStackArea));
+    g_array_set_clear_func(fixture->areas, (GDestroyNotify) intro_stack_area_clear);
+}
+
+static void
+fixture_tear_down(Fixture *fixture, gconstpointer data)
+{
+    g_clear_pointer(&fixture->stack, intro_stack_free);
+    g_array_unref(fixture->areas);
+}
+
+static void
+add_area(Fixture *fixture, GuestVa start, IntroStackLink link)
+{
+    const IntroStackArea area = { .start = start, .end = start + STACK_BYTES, .link = link };
+
+    g_array_append_val(fixture->areas, area);
+}
+
+static guint64 *
+task_word(Fixture *fixture, guint index)
+{
+    return &fixture->stacks[0][index];
+}
+
+static GuestVa
+task_va(guint index)
+{
+    return TASK_STACK + index * 8;
+}
+
+static void
+set_call(Fixture *fixture, guint function, gint16 sp_offset)
+{
+    fixture->entries[function] = (IntroOrcEntry) {
+        .type = INTRO_ORC_CALL, .sp_register = INTRO_ORC_REG_SP, .sp_offset = sp_offset,
+    };
+}
+
+static void
+set_regs(Fixture *fixture, guint function, IntroOrcType type, gint16 sp_offset)
+{
+    fixture->entries[function] = (IntroOrcEntry) {
+        .type = type, .sp_register = INTRO_ORC_REG_SP, .sp_offset = sp_offset, .signal = TRUE,
+    };
+}
+
+/* struct pt_regs at the word INDEX of the task's stack. */
+static void
+put_regs(Fixture *fixture, guint index, guint64 ip, guint64 cs, guint64 sp)
+{
+    *task_word(fixture, index + regs_layout.ip / 8) = ip;
+    *task_word(fixture, index + regs_layout.cs / 8) = cs;
+    *task_word(fixture, index + regs_layout.sp / 8) = sp;
+}
+
+/* Those of user mode, where they belong. */
+static guint
+put_user_regs(Fixture *fixture)
+{
+    guint index = N_WORDS - regs_layout.size_bytes / 8;
+
+    put_regs(fixture, index, 0x401000, USER_CS, 0x7fff0000);
+    return index;
+}
+
+/* Unwinds from a return address in function 1, with the stack pointer at word INDEX of the task's stack. */
+static void
+unwind_from(Fixture *fixture, guint index)
+{
+    const IntroUnwindStart start = { .ip = INSIDE(1), .sp = task_va(index) };
+
+    add_area(fixture, TASK_STACK, INTRO_STACK_LAST);
+    fixture->stack = intro_unwind(&ops, fixture, &regs_layout, fixture->areas, &start);
+}
+
+static void
+assert_frame(const Fixture *fixture, guint index, GuestVa pc, gboolean is_return, gboolean certain)
+{
+    const IntroFrame *frame = &g_array_index(fixture->stack->frames, IntroFrame, index);
+
+    g_assert_cmpuint(index, <, fixture->stack->frames->len);
+    g_assert_cmphex(frame->pc, ==, pc);
+    g_assert_cmpint(frame->is_return, ==, is_return);
+    g_assert_cmpint(frame->certain, ==, certain);
+}
+
+static void
+assert_n_frames(const Fixture *fixture, guint n, gboolean complete)
+{
+    g_assert_cmpuint(fixture->stack->frames->len, ==, n);
+    g_assert_cmpint(fixture->stack->complete, ==, complete);
+}
+
+static void
+test_to_user_mode(Fixture *fixture, gconstpointer data)
+{
+    guint regs = put_user_regs(fixture);
+
+    set_call(fixture, 1, 16);
+    set_call(fixture, 2, 24);
+    set_regs(fixture, 3, INTRO_ORC_REGS, 8);
+    *task_word(fixture, regs - 6) = INSIDE(9);
+    *task_word(fixture, regs - 5) = INSIDE(2);
+    *task_word(fixture, regs - 2) = INSIDE(3);
+    unwind_from(fixture, regs - 6);
+    assert_n_frames(fixture, 3, TRUE);
+    assert_frame(fixture, 0, INSIDE(1), TRUE, TRUE);
+    assert_frame(fixture, 1, INSIDE(2), TRUE, TRUE);
+    assert_frame(fixture, 2, INSIDE(3), TRUE, TRUE);
+}
+
+static void
+test_to_kernel_thread(Fixture *fixture, gconstpointer data)
+{
+    set_call(fixture, 1, 8);
+    fixture->entries[2].type = INTRO_ORC_END_OF_STACK;
+    *task_word(fixture, 100) = INSIDE(2);
+    *task_word(fixture, 101) = INSIDE(9);
+    unwind_from(fixture, 100);
+    assert_n_frames(fixture, 2, TRUE);
+}
+
+/* A call at the end of a function returns to the next one, which it is not from. */
+static void
+test_call_before_end(Fixture *fixture, gconstpointer data)
+{
+    set_call(fixture, 1, 8);
+    fixture->entries[2].type = INTRO_ORC_END_OF_STACK;
+    *task_word(fixture, 100) = FUNCTION(3);
+    unwind_from(fixture, 100);
+    assert_n_frames(fixture, 2, TRUE);
+    assert_frame(fixture, 1, FUNCTION(3), TRUE, TRUE);
+}
+
+static void
+test_frame_pointer(Fixture *fixture, gconstpointer data)
+{
+    const IntroUnwindStart start = { .ip = INSIDE(1), .sp = task_va(100), .bp = task_va(110) };
+    const IntroOrcEntry by_bp = {
+        .type = INTRO_ORC_CALL, .sp_register = INTRO_ORC_REG_BP, .sp_offset = 16,
+        .bp_register = INTRO_ORC_REG_PREV_SP, .bp_offset = -16,
+    };
+
+    fixture->entries[1] = fixture->entries[2] = by_bp;
+    fixture->entries[3].type = INTRO_ORC_END_OF_STACK;
+    *task_word(fixture, 110) = task_va(120);
+    *task_word(fixture, 111) = INSIDE(2);
+    *task_word(fixture, 121) = INSIDE(3);
+    add_area(fixture, TASK_STACK, INTRO_STACK_LAST);
+    fixture->stack = intro_unwind(&ops, fixture, &regs_layout, fixture->areas, &start);
+    assert_n_frames(fixture, 3, TRUE);
+    assert_frame(fixture, 2, INSIDE(3), TRUE, TRUE);
+}
+
+/* Where the entry says nothing, what is above the stack pointer counts, and what is below does not. */
+static void
+test_scan(Fixture *fixture, gconstpointer data)
+{
+    *task_word(fixture, 99) = INSIDE(8);
+    *task_word(fixture, 100) = INSIDE(5);
+    *task_word(fixture, 101) = 0xffff888000001000;
+    *task_word(fixture, N_WORDS - 1) = INSIDE(6);
+    unwind_from(fixture, 100);
+    assert_n_frames(fixture, 3, FALSE);
+    assert_frame(fixture, 0, INSIDE(1), TRUE, TRUE);
+    assert_frame(fixture, 1, INSIDE(5), TRUE, FALSE);
+    assert_frame(fixture, 2, INSIDE(6), TRUE, FALSE);
+}
+
+/* What looks like user mode's registers in the middle of a stack is not the end of it. */
+static void
+test_misplaced_user_regs(Fixture *fixture, gconstpointer data)
+{
+    set_regs(fixture, 1, INTRO_ORC_REGS, 0);
+    put_regs(fixture, 100, INSIDE(5), USER_CS, 0x7fff0000);
+    *task_word(fixture, 200) = INSIDE(6);
+    unwind_from(fixture, 100);
+    g_assert_false(fixture->stack->complete);
+    g_assert_cmphex(g_array_index(fixture->stack->frames, IntroFrame, fixture->stack->frames->len - 1).pc, ==,
+                    INSIDE(6));
+}
+
+static void
+test_through_exception(Fixture *fixture, gconstpointer data)
+{
+    guint regs = put_user_regs(fixture);
+
+    set_regs(fixture, 1, INTRO_ORC_REGS, 8);
+    put_regs(fixture, 101, FUNCTION(2), KERNEL_CS, task_va(200));
+    set_call(fixture, 2, 8);
+    *task_word(fixture, 200) = INSIDE(3);
+    set_regs(fixture, 3, INTRO_ORC_REGS, (regs - 201) * 8);
+    unwind_from(fixture, 100);
+    assert_n_frames(fixture, 3, TRUE);
+    assert_frame(fixture, 1, FUNCTION(2), FALSE, TRUE);
+    assert_frame(fixture, 2, INSIDE(3), TRUE, TRUE);
+}
+
+/* Entry code that an NMI hit between the two halves of saving registers finds R10 in the half saved before. */
+static void
+test_partial_regs(Fixture *fixture, gconstpointer data)
+{
+    set_regs(fixture, 1, INTRO_ORC_REGS, 0);
+    put_regs(fixture, 100, FUNCTION(2), KERNEL_CS, task_va(200));
+    *task_word(fixture, 100 + regs_layout.r10 / 8) = task_va(300);
+    set_regs(fixture, 2, INTRO_ORC_REGS_PARTIAL, 0);
+    *task_word(fixture, 200) = FUNCTION(3);
+    *task_word(fixture, 201) = KERNEL_CS;
+    *task_word(fixture, 203) = task_va(250);
+    fixture->entries[3] = (IntroOrcEntry) { .type = INTRO_ORC_CALL, .sp_register = INTRO_ORC_REG_R10 };
+    *task_word(fixture, 299) = INSIDE(4);
+    fixture->entries[4].type = INTRO_ORC_END_OF_STACK;
+    unwind_from(fixture, 100);
+    assert_n_frames(fixture, 4, TRUE);
+    assert_frame(fixture, 3, INSIDE(4), TRUE, TRUE);
+}
+
+static void
+start_on_interrupt_stack(Fixture *fixture, gint16 sp_offset)
+{
+    const IntroUnwindStart start = { .ip = INSIDE(1), .sp = IRQ_STACK + STACK_BYTES - 16 };
+
+    set_call(fixture, 1, 8);
+    fixture->stacks[1][N_WORDS - 2] = INSIDE(2);
+    fixture->stacks[1][N_WORDS - 1] = task_va(100);
+    fixture->entries[2] = (IntroOrcEntry) {
+        .type = INTRO_ORC_CALL, .sp_register = INTRO_ORC_REG_SP_INDIRECT, .sp_offset = sp_offset,
+    };
+    *task_word(fixture, 100) = INSIDE(3);
+    add_area(fixture, TASK_STACK, INTRO_STACK_LAST);
+    add_area(fixture, IRQ_STACK, INTRO_STACK_SAVED_SP);
+    fixture->stack = intro_unwind(&ops, fixture, &regs_layout, fixture->areas, &start);
+}
+
+static void
+test_off_interrupt_stack(Fixture *fixture, gconstpointer data)
+{
+    fixture->entries[3].type = INTRO_ORC_END_OF_STACK;
+    start_on_interrupt_stack(fixture, 8);
+    assert_n_frames(fixture, 3, TRUE);
+    assert_frame(fixture, 2, INSIDE(3), TRUE, TRUE);
+}
+
+/* The scan follows from one stack to the one before it, at the place where that was left. */
+static void
+test_scan_through_stacks(Fixture *fixture, gconstpointer data)
+{
+    *task_word(fixture, 99) = INSIDE(9);
+    start_on_interrupt_stack(fixture, 0x7ff0);
+    assert_n_frames(fixture, 3, FALSE);
+    assert_frame(fixture, 1, INSIDE(2), TRUE, TRUE);
+    assert_frame(fixture, 2, INSIDE(3), TRUE, FALSE);
+}
+
+static void
+test_entry_stack(Fixture *fixture, gconstpointer data)
+{
+    const IntroUnwindStart start = { .ip = INSIDE(1), .sp = IRQ_STACK + STACK_BYTES - 16, .signal = TRUE };
+
+    fixture->stacks[1][N_WORDS - 1] = INSIDE(2);
+    *task_word(fixture, 100) = INSIDE(3);
+    add_area(fixture, TASK_STACK, INTRO_STACK_LAST);
+    add_area(fixture, IRQ_STACK, INTRO_STACK_FROM_USER);
+    fixture->stack = intro_unwind(&ops, fixture, &regs_layout, fixture->areas, &start);
+    assert_n_frames(fixture, 2, FALSE);
+    assert_frame(fixture, 0, INSIDE(1), FALSE, TRUE);
+    assert_frame(fixture, 1, INSIDE(2), TRUE, FALSE);
+}
+
+/* Frames that lead back to themselves end, and so does going to and fro between two stacks. */
+static void
+test_no_progress(Fixture *fixture, gconstpointer data)
+{
+    fixture->entries[1] = (IntroOrcEntry) {
+        .type = INTRO_ORC_CALL, .sp_register = INTRO_ORC_REG_SP_INDIRECT, .sp_offset = 0,
+    };
+    *task_word(fixture, 100) = task_va(100);
+    *task_word(fixture, 99) = INSIDE(1);
+    unwind_from(fixture, 100);
+    assert_n_frames(fixture, 1, FALSE);
+}
+
+static void
+test_two_stacks_in_turn(Fixture *fixture, gconstpointer data)
+{
+    const GuestVa irq_top = IRQ_STACK + STACK_BYTES - 8;
+
+    fixture->entries[1] = (IntroOrcEntry) {
+        .type = INTRO_ORC_CALL, .sp_register = INTRO_ORC_REG_SP_INDIRECT, .sp_offset = 0,
+    };
+    *task_word(fixture, 100) = irq_top;
+    *task_word(fixture, 99) = INSIDE(1);
+    fixture->stacks[1][N_WORDS - 1] = task_va(100);
+    fixture->stacks[1][N_WORDS - 2] = INSIDE(1);
+    add_area(fixture, TASK_STACK, INTRO_STACK_LAST);
+    add_area(fixture, IRQ_STACK, INTRO_STACK_SAVED_SP);
+    fixture->stack = intro_unwind(&ops, fixture, &regs_layout, fixture->areas,
+                                  &(IntroUnwindStart) { .ip = INSIDE(1), .sp = task_va(100) });
+    g_assert_false(fixture->stack->complete);
+    g_assert_cmpuint(fixture->stack->frames->len, <, 10);
+}
+
+/* A return address that a tracer keeps elsewhere is reported for what it is, and nothing behind it is certain. */
+static void
+test_hidden_return(Fixture *fixture, gconstpointer data)
+{
+    set_call(fixture, 1, 8);
+    set_call(fixture, 255, 8);
+    *task_word(fixture, 100) = HIDDEN;
+    *task_word(fixture, 101) = INSIDE(2);
+    unwind_from(fixture, 100);
+    assert_n_frames(fixture, 3, FALSE);
+    assert_frame(fixture, 1, HIDDEN, TRUE, TRUE);
+    assert_frame(fixture, 2, INSIDE(2), TRUE, FALSE);
+}
+
+static void
+test_call_of_null(Fixture *fixture, gconstpointer data)
+{
+    const IntroUnwindStart start = { .ip = 0, .sp = task_va(100), .signal = TRUE };
+
+    *task_word(fixture, 100) = INSIDE(2);
+    fixture->entries[2].type = INTRO_ORC_END_OF_STACK;
+    add_area(fixture, TASK_STACK, INTRO_STACK_LAST);
+    fixture->stack = intro_unwind(&ops, fixture, &regs_layout, fixture->areas, &start);
+    assert_n_frames(fixture, 1, TRUE);
+    assert_frame(fixture, 0, INSIDE(2), TRUE, TRUE);
+}
+
+/* A stack pointer that is on no stack: then any of them may be in use. */
+static void
+test_lost(Fixture *fixture, gconstpointer data)
+{
+    const IntroUnwindStart start = { .ip = INSIDE(1), .sp = 0x1000, .signal = TRUE };
+
+    *task_word(fixture, 0) = INSIDE(2);
+    fixture->stacks[1][10] = INSIDE(3);
+    set_call(fixture, 1, 8);
+    add_area(fixture, TASK_STACK, INTRO_STACK_LAST);
+    add_area(fixture, IRQ_STACK, INTRO_STACK_SAVED_SP);
+    fixture->stack = intro_unwind(&ops, fixture, &regs_layout, fixture->areas, &start);
+    assert_n_frames(fixture, 3, FALSE);
+    assert_frame(fixture, 1, INSIDE(2), TRUE, FALSE);
+    assert_frame(fixture, 2, INSIDE(3), TRUE, FALSE);
+}
+
+int
+main(int argc, char **argv)
+{
+    static const struct {
+        const char *path;
+        void (*run)(Fixture *fixture, gconstpointer data);
+    } tests[] = {
+        { "/unwind/to-user-mode", test_to_user_mode },
+        { "/unwind/to-kernel-thread", test_to_kernel_thread },
+        { "/unwind/call-before-end", test_call_before_end },
+        { "/unwind/frame-pointer", test_frame_pointer },
+        { "/unwind/scan", test_scan },
+        { "/unwind/misplaced-user-regs", test_misplaced_user_regs },
+        { "/unwind/through-exception", test_through_exception },
+        { "/unwind/partial-regs", test_partial_regs },
+        { "/unwind/off-interrupt-stack", test_off_interrupt_stack },
+        { "/unwind/scan-through-stacks", test_scan_through_stacks },
+        { "/unwind/entry-stack", test_entry_stack },
+        { "/unwind/no-progress", test_no_progress },
+        { "/unwind/two-stacks-in-turn", test_two_stacks_in_turn },
+        { "/unwind/hidden-return", test_hidden_return },
+        { "/unwind/call-of-null", test_call_of_null },
+        { "/unwind/lost", test_lost },
+    };
+
+    g_test_init(&argc, &argv, NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(tests); i++)
+        g_test_add(tests[i].path, Fixture, NULL, fixture_set_up, tests[i].run, fixture_tear_down);
+    return g_test_run();
+}
