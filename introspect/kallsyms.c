@@ -7,7 +7,9 @@
 
 #define N_TOKENS 256
 #define TOKEN_INDEX_BYTES (N_TOKENS * 2)
-#define TABLE_ALIGNMENT 8
+/* Tables begin at multiples of 4 or, until Linux 7.1, of 8; with zeros before them. */
+#define MIN_ALIGNMENT 4
+#define MAX_ALIGNMENT 8
 /* Most tokens are shorter, and are copied at one stroke, with what lies behind them. */
 #define SHORT_TOKEN_BYTES 16
 #define NAMES_PER_MARKER 256
@@ -19,7 +21,8 @@
 #define MAX_SYMBOLS (1U << 20)
 #define MAX_NAMES_BYTES (64U << 20)
 #define MAX_TOKEN_BYTES 1024
-#define MAX_ATTEMPTS 32
+#define MAX_MARKER_TABLES 32
+#define MAX_PACKED_BYTES (64U << 20)
 #define MAX_IMAGE_BYTES (1ULL << 30)
 
 typedef enum {
@@ -32,7 +35,8 @@ typedef enum {
 /* All positions are bytes from the start of the part. */
 typedef struct {
     const IntroImagePart *part;
-    guint attempts;             /* at finding the names */
+    guint marker_tables;        /* looked at so far */
+    gsize packed_bytes;         /* the same, of names */
     gsize token_table, token_index;
     const char *tokens[N_TOKENS];
     guint16 token_bytes[N_TOKENS];
@@ -55,10 +59,11 @@ cursor_at(const Tables *tables, gsize position)
     return cursor;
 }
 
-static gsize
-align_table(gsize position)
+/* TRUE if a table may begin at START when what is before it ends at END. */
+static gboolean
+follows(gsize start, gsize end)
 {
-    return (position + TABLE_ALIGNMENT - 1) & ~(gsize) (TABLE_ALIGNMENT - 1);
+    return start >= end && start - end < MAX_ALIGNMENT && start % MIN_ALIGNMENT == 0;
 }
 
 /* ---- The tokens that names are packed with ---- */
@@ -96,7 +101,7 @@ read_token_table(Tables *tables, const guint16 *index)
 
         if (!intro_cursor_seek(&cursor, tables->token_table + index[i])
             || !intro_cursor_string(&cursor, &tables->tokens[i]) || !is_printable(tables->tokens[i])
-            || (is_last ? align_table(cursor.position) : cursor.position) != end)
+            || (is_last ? !follows(end, cursor.position) : cursor.position != end))
             return FALSE;
         tables->token_bytes[i] = (guint16) strlen(tables->tokens[i]);
         memcpy(tables->short_tokens[i], tables->tokens[i], MIN(tables->token_bytes[i], SHORT_TOKEN_BYTES));
@@ -112,7 +117,7 @@ find_token_table(Tables *tables, const guint16 *index)
 
     for (gsize last = 1; last <= MAX_TOKEN_BYTES && before_last + last <= tables->token_index; last++) {
         tables->token_table = tables->token_index - before_last - last;
-        if (tables->token_table % TABLE_ALIGNMENT == 0 && read_token_table(tables, index))
+        if (tables->token_table % MIN_ALIGNMENT == 0 && read_token_table(tables, index))
             return TRUE;
     }
     return FALSE;
@@ -158,15 +163,16 @@ check_names(Tables *tables)
             && (!intro_cursor_u32(&markers, &marker) || marker != names.position - tables->names))
             return FALSE;
         if (!read_packed_length(&names, &length) || !intro_cursor_bytes(&names, length, &packed)
-            || names.position > tables->markers)
+            || names.position > tables->markers || tables->packed_bytes > MAX_PACKED_BYTES)
             return FALSE;
+        tables->packed_bytes += length;
         /* The first letter is the type. */
         unpacked = unpacked_length(tables, packed, length);
         tables->unpacked_bytes += unpacked;
         if (unpacked == 0 || tables->unpacked_bytes > MAX_NAMES_BYTES)
             return FALSE;
     }
-    return align_table(names.position) == tables->markers && markers.position <= tables->token_table;
+    return follows(tables->markers, names.position) && markers.position <= tables->token_table;
 }
 
 /* How many numbers from POSITION on could be markers. */
@@ -187,28 +193,30 @@ count_markers(const Tables *tables, gsize position)
     return count;
 }
 
+/* TRUE if what lies at TABLES->number can be the number of symbols. */
+static gboolean
+read_number(Tables *tables, guint32 max_markers)
+{
+    IntroCursor cursor = cursor_at(tables, tables->number);
+    guint32 padding = 0;
+
+    if (!intro_cursor_u32(&cursor, &tables->n_symbols)
+        || (cursor.position < tables->names && !intro_cursor_u32(&cursor, &padding)))
+        return FALSE;
+    return padding == 0 && tables->n_symbols > NAMES_PER_MARKER && tables->n_symbols <= MAX_SYMBOLS
+           && (tables->n_symbols - 1) / NAMES_PER_MARKER < max_markers;
+}
+
 /* Looks for the number of symbols, and behind it the names, before the markers. */
 static gboolean
 find_names(Tables *tables, guint32 max_markers)
 {
-    gsize names = tables->markers;
-
-    while (names >= 2 * TABLE_ALIGNMENT && tables->attempts < MAX_ATTEMPTS) {
-        IntroCursor cursor;
-        guint32 n, padding;
-
-        names -= TABLE_ALIGNMENT;
-        cursor = cursor_at(tables, names - TABLE_ALIGNMENT);
-        if (!intro_cursor_u32(&cursor, &n) || !intro_cursor_u32(&cursor, &padding) || padding != 0
-            || n <= NAMES_PER_MARKER || n > MAX_SYMBOLS || (n - 1) / NAMES_PER_MARKER >= max_markers)
-            continue;
-        tables->number = names - TABLE_ALIGNMENT;
-        tables->names = names;
-        tables->n_symbols = n;
-        tables->attempts++;
-        if (check_names(tables))
-            return TRUE;
-    }
+    for (tables->names = tables->markers; tables->names >= MAX_ALIGNMENT; tables->names -= MIN_ALIGNMENT)
+        for (gsize distance = MIN_ALIGNMENT; distance <= MAX_ALIGNMENT; distance += MIN_ALIGNMENT) {
+            tables->number = tables->names - distance;
+            if (read_number(tables, max_markers) && check_names(tables))
+                return TRUE;
+        }
     return FALSE;
 }
 
@@ -218,15 +226,15 @@ find_markers_and_names(Tables *tables)
 {
     gsize position = tables->token_table;
 
-    while (position >= TABLE_ALIGNMENT && tables->attempts < MAX_ATTEMPTS) {
+    while (position >= MIN_ALIGNMENT && tables->marker_tables < MAX_MARKER_TABLES) {
         guint32 n_markers;
 
-        position -= TABLE_ALIGNMENT;
+        position -= MIN_ALIGNMENT;
         n_markers = count_markers(tables, position);
         if (n_markers < 2)
             continue;
         tables->markers = position;
-        tables->attempts++;
+        tables->marker_tables++;
         if (find_names(tables, n_markers))
             return TRUE;
     }
@@ -297,13 +305,14 @@ try_addresses(Tables *tables, gsize offsets, gsize base_position)
 static gboolean
 find_addresses(Tables *tables)
 {
-    gsize offsets_bytes = align_table((gsize) tables->n_symbols * sizeof(guint32));
+    gsize bytes = (gsize) tables->n_symbols * sizeof(guint32);
+    gsize aligned_bytes = (bytes + MAX_ALIGNMENT - 1) & ~(gsize) (MAX_ALIGNMENT - 1);
     gsize behind_tokens = tables->token_index + TOKEN_INDEX_BYTES;
 
-    if (try_addresses(tables, behind_tokens, behind_tokens + offsets_bytes))
+    if (try_addresses(tables, behind_tokens, behind_tokens + aligned_bytes))
         return TRUE;
-    return tables->number >= offsets_bytes + sizeof(guint64)
-           && try_addresses(tables, tables->number - sizeof(guint64) - offsets_bytes,
+    return tables->number >= aligned_bytes + sizeof(guint64)
+           && try_addresses(tables, tables->number - sizeof(guint64) - aligned_bytes,
                             tables->number - sizeof(guint64));
 }
 
@@ -369,7 +378,7 @@ intro_kallsyms_find(const IntroImagePart *part, GError **error)
 {
     Tables tables = { .part = part };
 
-    for (gsize position = 0; position + TOKEN_INDEX_BYTES <= part->length; position += TABLE_ALIGNMENT) {
+    for (gsize position = 0; position + TOKEN_INDEX_BYTES <= part->length; position += MIN_ALIGNMENT) {
         guint16 index[N_TOKENS];
 
         tables.token_index = position;

@@ -18,7 +18,8 @@ static GByteArray *
 make_tables(guint form)
 {
     WriterEncoding encoding = (WriterEncoding) (form % WRITER_N_ENCODINGS);
-    WriterOrder order = encoding == WRITER_FROM_PLACE ? WRITER_OFFSETS_LAST : (WriterOrder) (form / WRITER_N_ENCODINGS);
+    WriterOrder order = encoding == WRITER_FROM_PLACE ? WRITER_OFFSETS_LAST_PACKED
+        : (WriterOrder) (form / WRITER_N_ENCODINGS);
     WriterSymbol symbols[N_SYMBOLS];
 
     for (guint i = 0; i < N_SYMBOLS; i++) {

@@ -21,7 +21,8 @@ align(Writer *writer)
 {
     static const guint8 zeros[8];
 
-    g_byte_array_append(writer->bytes, zeros, -writer->bytes->len % 8);
+    g_byte_array_append(writer->bytes, zeros,
+                        -writer->bytes->len % (writer->order == WRITER_OFFSETS_LAST_PACKED ? 4 : 8));
 }
 
 static void
@@ -112,9 +113,10 @@ put_offsets(Writer *writer)
     writer->positions.offsets = writer->bytes->len;
     for (guint32 i = 0; i < writer->n_symbols; i++)
         put_u32(writer, encode(writer, &writer->symbols[i]));
+    if (writer->encoding == WRITER_FROM_PLACE)
+        return;
     align(writer);
-    if (writer->encoding != WRITER_FROM_PLACE)
-        put_u64(writer, writer->base);
+    put_u64(writer, writer->base);
 }
 
 static void
@@ -190,13 +192,13 @@ kallsyms_write(const WriterSymbol *symbols, guint32 n_symbols, WriterOrder order
     make_tokens(&writer);
     for (gsize i = 0; i < before; i++)
         g_byte_array_append(writer.bytes, (const guint8[]) { (guint8) (i * 31 + i / 7) }, 1);
-    if (order != WRITER_OFFSETS_LAST)
+    if (order < WRITER_OFFSETS_LAST)
         put_offsets(&writer);
     put_names(&writer);
     if (order == WRITER_OFFSETS_FIRST_SEQS)
         put_order_of_names(&writer);
     put_tokens(&writer);
-    if (order == WRITER_OFFSETS_LAST) {
+    if (order >= WRITER_OFFSETS_LAST) {
         put_offsets(&writer);
         put_order_of_names(&writer);
     }

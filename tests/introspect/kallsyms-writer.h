@@ -11,6 +11,7 @@ typedef enum {
     WRITER_OFFSETS_FIRST,           /* until Linux 6.3 */
     WRITER_OFFSETS_FIRST_SEQS,      /* the same with the order of names */
     WRITER_OFFSETS_LAST,            /* since Linux 6.4 */
+    WRITER_OFFSETS_LAST_PACKED,     /* the same with tables at multiples of 4 instead of 8, as in 7.2 */
     WRITER_N_ORDERS
 } WriterOrder;
 
