@@ -53,14 +53,6 @@ find_changes(Job *job, GError **error)
     job->diff = job->new_elf ? patch_diff_new(job->old_elf, job->new_elf, job->file, error) : NULL;
     if (!job->diff)
         return FALSE;
-    if (!job->diff->changed->len && job->diff->boot_only->len) {
-        guint32 item = g_array_index(job->diff->boot_only, guint32, 0);
-
-        g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
-                    "the patch changes only code that runs at boot (%s); a running kernel has no use for it",
-                    patch_elf_item(job->new_elf, item)->name);
-        return FALSE;
-    }
     for (guint i = 0; i < job->diff->changed->len; i++)
         g_hash_table_add(job->replaced,
                          g_strdup(patch_elf_item(job->new_elf, g_array_index(job->diff->changed, guint32, i))->name));
@@ -94,58 +86,91 @@ is_clone(const char *name)
     return strchr(name, '.') != NULL;
 }
 
-/* Adds the functions of the old object that refer to the function ITEM; returns whether any was not there. */
+/* Whether the function NAME is not replaced itself, but all who call it are: because it does not begin with a place to patch
+ * (as static inline functions do not), or because there is no telling that it takes the same arguments as before: clones
+ * are specialised anew where headers of our own change what the compiler sees. */
 static gboolean
-replace_callers(Job *job, guint32 item)
+is_carried(const Job *job, const char *name)
 {
-    gboolean found = FALSE;
+    gint32 item = patch_old_code_find(job->old, name);
 
-    for (guint32 i = 1; i < job->old_elf->sections->len; i++) {
-        const PatchElfSection *section = patch_elf_section(job->old_elf, i);
-
-        for (guint j = 0; patch_elf_is_code(section) && j < section->relocs->len; j++) {
-            const PatchReloc *reloc = &g_array_index(section->relocs, PatchReloc, j);
-            PatchPlace place = patch_elf_place(job->old_elf, reloc);
-            gint32 caller = patch_elf_item_at(job->old_elf, i, reloc->offset);
-
-            if (place.kind != PATCH_PLACE_ITEM || place.index != item || caller < 0 || caller == (gint32) item)
-                continue;
-            found = g_hash_table_add(job->replaced, patch_whole_name(patch_elf_item(job->old_elf, caller)->name)) || found;
-        }
-    }
-    return found;
+    return (job->code_elf && is_clone(name)) || (item >= 0 && !patch_old_code_has_entry(job->old, item));
 }
 
-/* Clones of one name need not take the same arguments in two builds, so with headers of our own none is replaced: all who
- * call it are. */
-static void
-replace_callers_of_clones(Job *job)
+static gboolean G_GNUC_PRINTF(2, 3)
+refuse(GError **error, const char *format, ...)
 {
-    gboolean again;
+    va_list arguments;
+    g_autofree char *text = NULL;
+
+    va_start(arguments, format);
+    text = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT, "%s", text);
+    return FALSE;
+}
+
+/* Adds who calls ITEM of the old object, as seen in the relocations of SECTION, to the functions to replace. */
+static gboolean
+replace_callers_in(Job *job, guint32 item, guint32 index, GError **error)
+{
+    const PatchElfSection *section = patch_elf_section(job->old_elf, index);
+    const PatchElfItem *it = patch_elf_item(job->old_elf, item);
+
+    for (guint i = 0; i < section->relocs->len; i++) {
+        const PatchReloc *reloc = &g_array_index(section->relocs, PatchReloc, i);
+        PatchPlace place = patch_elf_place(job->old_elf, reloc);
+        gint32 caller = patch_elf_item_at(job->old_elf, index, reloc->offset);
+
+        if (place.kind != PATCH_PLACE_ITEM || place.index != item || caller == (gint32) item || caller < 0)
+            continue;
+        if (!reloc->is_branch)
+            return refuse(error, "the patch changes %s, which cannot be replaced: it does not begin with a place to patch, "
+                          "and a pointer to it is kept in %s", it->name, patch_elf_item(job->old_elf, caller)->name);
+        g_hash_table_add(job->replaced, patch_whole_name(patch_elf_item(job->old_elf, caller)->name));
+    }
+    return TRUE;
+}
+
+static gboolean
+replace_callers(Job *job, const char *name, GError **error)
+{
+    gint32 item = patch_elf_find_item(job->old_elf, name);
+    const PatchElfItem *it = item >= 0 ? patch_elf_item(job->old_elf, item) : NULL;
+
+    if (!it || patch_elf_symbol(job->old_elf, it->symbol)->is_global)
+        return refuse(error, "the patch changes %s, which cannot be replaced: the kernel keeps it from being traced, so it "
+                      "does not begin with a place to patch", name);
+    for (guint32 i = 1; i < job->old_elf->sections->len; i++)
+        if (!patch_tables_own(patch_elf_section(job->old_elf, i)->name) && !replace_callers_in(job, item, i, error))
+            return FALSE;
+    return TRUE;
+}
+
+static gboolean
+replace_callers_of_carried(Job *job, GError **error)
+{
+    guint before;
 
     do {
-        g_autofree gpointer *names = g_hash_table_get_keys_as_array(job->replaced, NULL);
+        g_autofree gpointer *names = g_hash_table_get_keys_as_array(job->replaced, &before);
 
-        again = FALSE;
-        for (guint i = 0; names[i]; i++) {
-            gint32 item = is_clone(names[i]) ? patch_elf_find_item(job->old_elf, names[i]) : -1;
-
-            again = (item >= 0 && replace_callers(job, item)) || again;
-        }
-    } while (again);
+        for (guint i = 0; i < before; i++)
+            if (is_carried(job, names[i]) && !replace_callers(job, names[i], error))
+                return FALSE;
+    } while (g_hash_table_size(job->replaced) != before);
+    return TRUE;
 }
 
 static gboolean
 build_code(Job *job, GError **error)
 {
     job->code_diff = job->diff;
-    if (!needs_own_headers(job))
-        return TRUE;
-    job->code_elf = build_and_read(job, PATCH_BUILD_NEW_CODE, error);
-    job->code_diff = job->code_elf ? patch_diff_new(job->old_elf, job->code_elf, job->file, error) : NULL;
-    if (job->code_diff)
-        replace_callers_of_clones(job);
-    return job->code_diff != NULL;
+    if (needs_own_headers(job)) {
+        job->code_elf = build_and_read(job, PATCH_BUILD_NEW_CODE, error);
+        job->code_diff = job->code_elf ? patch_diff_new(job->old_elf, job->code_elf, job->file, error) : NULL;
+    }
+    return job->code_diff && replace_callers_of_carried(job, error);
 }
 
 static PatchReason
@@ -173,19 +198,6 @@ add_part(Job *job, const char *function, PatchReplacement *replacement, GError *
     return TRUE;
 }
 
-static gboolean G_GNUC_PRINTF(2, 3)
-refuse(GError **error, const char *format, ...)
-{
-    va_list arguments;
-    g_autofree char *text = NULL;
-
-    va_start(arguments, format);
-    text = g_strdup_vprintf(format, arguments);
-    va_end(arguments);
-    g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT, "%s", text);
-    return FALSE;
-}
-
 /* Item NEW_ITEM of the code's object takes over from its pair. */
 static gboolean
 add_replacement(Job *job, guint32 new_item, GError **error)
@@ -201,9 +213,6 @@ add_replacement(Job *job, guint32 new_item, GError **error)
     if (old_item < 0)
         return refuse(error, "the patch changes %s, and the running kernel's object has no such function, or several",
                       old_name);
-    if (!patch_old_code_has_entry(job->old, old_item))
-        return refuse(error, "the patch changes %s, which cannot be replaced: the kernel keeps it from being traced, so it "
-                      "does not begin with a place to patch", old_name);
     if (!patch_old_code_function(job->old, old_item, &index, error) ||
         !patch_new_code_add(job->code, new_item, &piece, error))
         return FALSE;
@@ -228,7 +237,7 @@ add_replacements(Job *job, GError **error)
     for (guint i = 0; i < n; i++) {
         gint32 item = patch_elf_find_item(elf, names[i]);
 
-        if (job->code_elf && is_clone(names[i]))
+        if (is_carried(job, names[i]))
             continue;
         if (item < 0)
             return refuse(error, "the patch changes %s, of which the patched source has none, or several",
@@ -239,8 +248,15 @@ add_replacements(Job *job, GError **error)
     return patch_old_code_add_witnesses(job->old, error);
 }
 
+static void
+note_boot_only(const Job *job, char **boot_only)
+{
+    if (!*boot_only && job->diff->boot_only->len)
+        *boot_only = g_strdup(patch_elf_item(job->new_elf, g_array_index(job->diff->boot_only, guint32, 0))->name);
+}
+
 PatchObject *
-patch_compose_object(PatchBuild *build, const PatchFile *file, GError **error)
+patch_compose_object(PatchBuild *build, const PatchFile *file, char **boot_only, GError **error)
 {
     g_autofree char *path = g_build_filename(patch_build_overlay(build), file->path, NULL);
     g_auto(Job) job = { .build = build, .file = file, .object = patch_object_new() };
@@ -248,12 +264,14 @@ patch_compose_object(PatchBuild *build, const PatchFile *file, GError **error)
     job.replaced = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     job.object->path = g_strdup_printf("%.*s.o", (int) (strlen(file->path) - 2), file->path);
     job.object->module = g_strdup("");
-    if (!g_file_get_contents(path, &job.text, NULL, error) || !find_changes(&job, error) ||
-        g_hash_table_size(job.replaced) == 0 || !build_code(&job, error))
+    if (!g_file_get_contents(path, &job.text, NULL, error) || !find_changes(&job, error))
+        return NULL;
+    note_boot_only(&job, boot_only);
+    if (g_hash_table_size(job.replaced) == 0)
         return NULL;
     job.running = build_and_read(&job, PATCH_BUILD_RUNNING, error);
     job.old = job.running ? patch_old_code_new(job.object, job.running, error) : NULL;
-    if (!job.old)
+    if (!job.old || !build_code(&job, error))
         return NULL;
     job.code = patch_new_code_new(job.object, job.code_diff, job.old, job.replaced);
     return add_replacements(&job, error) ? g_steal_pointer(&job.object) : NULL;

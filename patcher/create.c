@@ -32,6 +32,8 @@ check_file(PatchBuild *build, const PatchFile *file, GError **error)
 static gboolean
 create_objects(PatchUpdate *update, PatchBuild *build, PatchFiles *files, GError **error)
 {
+    g_autofree char *boot_only = NULL;
+
     for (guint i = 0; i < files->files->len; i++) {
         const PatchFile *file = files->files->pdata[i];
         g_autoptr(GError) cause = NULL;
@@ -40,7 +42,7 @@ create_objects(PatchUpdate *update, PatchBuild *build, PatchFiles *files, GError
 
         if (!running || !check_file(build, file, error))
             return FALSE;
-        object = patch_compose_object(build, file, &cause);
+        object = patch_compose_object(build, file, &boot_only, &cause);
         if (cause) {
             g_propagate_prefixed_error(error, g_steal_pointer(&cause), "%s: ", file->path);
             return FALSE;
@@ -50,8 +52,12 @@ create_objects(PatchUpdate *update, PatchBuild *build, PatchFiles *files, GError
     }
     if (update->objects->len)
         return TRUE;
-    g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
-                "with this config and compiler the patch changes no code: there is nothing to update");
+    if (boot_only)
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
+                    "the patch changes only code that runs at boot (%s); a running kernel has no use for it", boot_only);
+    else
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
+                    "with this config and compiler the patch changes no code: there is nothing to update");
     return FALSE;
 }
 

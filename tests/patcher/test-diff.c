@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Pairs of small C sources, compiled as the kernel is and compared.
+ */
+#include "config.h"
+
+#include <glib/gstdio.h>
+
+#include "patcher/diff.h"
+#include "patcher/error.h"
+#include "patcher/run.h"
+
+static char *folder;
+
+static PatchElf *
+compile(const char *name, const char *source)
+{
+    g_autofree char *c_file = g_strdup_printf("%s/%s.c", folder, name);
+    g_autofree char *object = g_strdup_printf("%s/%s.o", folder, name);
+    const char *argv[] = {
+        "gcc", "-O2", "-ffunction-sections", "-fdata-sections", "-mcmodel=kernel", "-fno-pie", "-mno-red-zone",
+        "-ffreestanding", "-fno-asynchronous-unwind-tables", "-fcf-protection=none", "-c", "-o", object, c_file, NULL,
+    };
+    g_autoptr(GError) error = NULL;
+    PatchElf *elf;
+
+    g_assert_true(g_file_set_contents(c_file, source, -1, &error));
+    g_assert_true(patch_run(NULL, argv, NULL, &error));
+    elf = patch_elf_read(object, &error);
+    g_assert_no_error(error);
+    g_unlink(c_file);
+    g_unlink(object);
+    return elf;
+}
+
+static int
+compare_names(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+/* The names of the functions that differ, in order of the alphabet, with a space behind each; or "refused: " and why. */
+static char *
+changes(const char *old_source, const char *new_source, const PatchFile *file)
+{
+    g_autoptr(PatchElf) old_elf = compile("old", old_source);
+    g_autoptr(PatchElf) new_elf = compile("new", new_source);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PatchDiff) diff = patch_diff_new(old_elf, new_elf, file, &error);
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    GString *text = g_string_new(NULL);
+
+    if (!diff) {
+        g_assert_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT);
+        g_string_printf(text, "refused: %s", error->message);
+        return g_string_free(text, FALSE);
+    }
+    for (guint i = 0; i < diff->changed->len; i++)
+        g_ptr_array_add(names, patch_elf_item(new_elf, g_array_index(diff->changed, guint32, i))->name);
+    g_ptr_array_sort(names, compare_names);
+    for (guint i = 0; i < names->len; i++)
+        g_string_append_printf(text, "%s ", (const char *) names->pdata[i]);
+    return g_string_free(text, FALSE);
+}
+
+static void
+assert_changes(const char *old_source, const char *new_source, const char *expected)
+{
+    g_autofree char *found = changes(old_source, new_source, NULL);
+
+    g_assert_cmpstr(found, ==, expected);
+}
+
+static void
+assert_refused(const char *old_source, const char *new_source, const char *part)
+{
+    g_autofree char *found = changes(old_source, new_source, NULL);
+
+    g_assert_true(g_str_has_prefix(found, "refused: "));
+    g_assert_nonnull(strstr(found, part));
+}
+
+#define COMMON "int print(const char *, ...); void use(void *); extern int other;\n"
+
+static void
+test_nothing(void)
+{
+    assert_changes(COMMON "int f(int x) { return print(\"a %d\", x); }",
+                   COMMON "\n\n/* moved */ int f(int y) { return print(\"a %d\", y); }", "");
+}
+
+static void
+test_string(void)
+{
+    assert_changes(COMMON "int f(int x) { return print(\"a %d\", x); } int g(void) { return print(\"b\"); }",
+                   COMMON "int f(int x) { return print(\"A %d\", x); } int g(void) { return print(\"b\"); }", "f ");
+}
+
+static void
+test_call(void)
+{
+    assert_changes(COMMON "int a(int); int b(int); int f(int x) { return a(x) + 1; }",
+                   COMMON "int a(int); int b(int); int f(int x) { return b(x) + 1; }", "f ");
+}
+
+static void
+test_new_static_function(void)
+{
+    assert_changes(COMMON "int f(int x) { return other + x; } int g(int x) { return other - x; }",
+                   COMMON "static __attribute__((noinline)) int h(int x) { other++; return x; }\n"
+                   "int f(int x) { return other + h(x); } int g(int x) { return other - x; }", "f ");
+}
+
+static void
+test_inlined(void)
+{
+    const char *format = COMMON "static inline int h(int x) { return x %s 3; }\n"
+        "int f(int x) { return other + h(x); } int g(int x) { return other - h(x); } int k(int x) { return x; }";
+    g_autofree char *old_source = g_strdup_printf(format, "*"), *new_source = g_strdup_printf(format, "^");
+
+    assert_changes(old_source, new_source, "f g ");
+}
+
+/* One more static variable before the others renumbers them, and changes nothing else. */
+static void
+test_renumbered_static(void)
+{
+    const char *format = COMMON "int f(void) { %s return other; }\n"
+        "int g(void) { static int count; return ++count; } int h(void) { static int count; return count -= 2; }";
+    g_autofree char *old_source = g_strdup_printf(format, "");
+    g_autofree char *new_source = g_strdup_printf(format, "{ static int count; use(&count); }");
+
+    assert_changes(old_source, new_source, "f ");
+}
+
+/* The two variables of one name are not mixed up: who uses them decides. */
+static void
+test_paired_statics(void)
+{
+    g_autoptr(PatchElf) old_elf = compile("old", "int g(void) { static int n; return ++n; }"
+                                          "int h(void) { static int n; return n -= 2; }");
+    g_autoptr(PatchElf) new_elf = compile("new", "int f(void) { static int n; return n ^= 1; }"
+                                          "int h(void) { static int n; return n -= 2; }"
+                                          "int g(void) { static int n; return ++n; }");
+    g_autoptr(PatchPairing) pairing = patch_pairing_new(old_elf, new_elf);
+    guint n_paired = 0, n_new = 0;
+
+    for (guint32 i = 0; i < new_elf->items->len; i++) {
+        const PatchElfItem *item = patch_elf_item(new_elf, i);
+
+        if (item->symbol < 0 || !g_str_has_prefix(item->name, "n."))
+            continue;
+        n_paired += pairing->old_of_new[i] >= 0;
+        n_new += pairing->old_of_new[i] < 0;
+    }
+    g_assert_cmpuint(n_paired, ==, 2);
+    g_assert_cmpuint(n_new, ==, 1);
+}
+
+static void
+test_data(void)
+{
+    assert_refused("int limit = 3; int f(void) { return limit; }", "int limit = 4; int f(void) { return limit; }",
+                   "initial value of limit");
+    assert_refused("int table[4] = { 1 }; int f(int i) { return table[i]; }",
+                   "int table[5] = { 1 }; int f(int i) { return table[i]; }", "size of table");
+    assert_refused("int a(void); int b(void); int (*const ops[])(void) = { a };",
+                   "int a(void); int b(void); int (*const ops[])(void) = { b };", "initial value of ops");
+}
+
+/* Constants that only functions of the file use: those functions take the new ones along. */
+static void
+test_private_constants(void)
+{
+    const char *format = "static const int table[] = { 3, 1, 4, 1, %s, 9, 2, 6 };\n"
+        "int f(int i) { return table[i]; } int g(int i) { return i; }";
+    g_autofree char *old_source = g_strdup_printf(format, "5"), *new_source = g_strdup_printf(format, "6");
+
+    assert_changes(old_source, new_source, "f ");
+}
+
+#define PATCH_ONE_LINE_MORE "--- a/x.c\n+++ b/x.c\n@@ -1 +1,3 @@\n-int f(int x) { return x; }\n" \
+    "+int f(int x) {\n+return x + 1;\n+}\n"
+
+static void
+test_lines(void)
+{
+    static const char old_source[] = "int f(int x) { return x; }\n"
+        "int report(int); int take(int);\n" "int g(void) { return report(__LINE__); }\n" "int h(void) { return take(3); }\n";
+    static const char wrong_source[] = "int f(int x) {\nreturn x + 1;\n}\n"
+        "int report(int); int take(int);\n" "int g(void) { return report(__LINE__); }\n" "int h(void) { return take(4); }\n";
+    g_autoptr(PatchFiles) files = patch_files_parse(PATCH_ONE_LINE_MORE, NULL);
+    PatchFile *file = files->files->pdata[0];
+    g_autofree char *new_source = patch_file_apply(file, old_source, NULL);
+    g_autofree char *with_lines = changes(old_source, new_source, file);
+    g_autofree char *without_lines = changes(old_source, new_source, NULL);
+    g_autofree char *other_number = changes(old_source, wrong_source, file);
+
+    g_assert_cmpstr(with_lines, ==, "f ");
+    g_assert_cmpstr(without_lines, ==, "f g ");
+    g_assert_cmpstr(other_number, ==, "f h ");
+}
+
+static void
+test_boot(void)
+{
+    const char *format = "__attribute__((section(\".init.text\"))) int f(int x) { return x + %d; }";
+    g_autofree char *old_source = g_strdup_printf(format, 1), *new_source = g_strdup_printf(format, 2);
+
+    assert_changes(old_source, new_source, "");
+    assert_refused("int x;", "int x; __attribute__((section(\"__param\"), used)) static int entry = 3;", "__param");
+}
+
+static void
+test_no_object(void)
+{
+    g_autofree char *path = g_build_filename(folder, "text.o", NULL);
+    g_autoptr(GError) error = NULL;
+
+    g_file_set_contents(path, "not an object", -1, NULL);
+    g_assert_null(patch_elf_read(path, &error));
+    g_assert_error(error, PATCH_ERROR, PATCH_ERROR_FAILED);
+    g_unlink(path);
+}
+
+int
+main(int argc, char **argv)
+{
+    int status;
+
+    g_test_init(&argc, &argv, NULL);
+    folder = g_dir_make_tmp("diff-XXXXXX", NULL);
+    g_test_add_func("/diff/nothing", test_nothing);
+    g_test_add_func("/diff/string", test_string);
+    g_test_add_func("/diff/call", test_call);
+    g_test_add_func("/diff/new-static-function", test_new_static_function);
+    g_test_add_func("/diff/inlined", test_inlined);
+    g_test_add_func("/diff/renumbered-static", test_renumbered_static);
+    g_test_add_func("/diff/paired-statics", test_paired_statics);
+    g_test_add_func("/diff/data", test_data);
+    g_test_add_func("/diff/private-constants", test_private_constants);
+    g_test_add_func("/diff/lines", test_lines);
+    g_test_add_func("/diff/boot", test_boot);
+    g_test_add_func("/diff/no-object", test_no_object);
+    status = g_test_run();
+    g_rmdir(folder);
+    g_free(folder);
+    return status;
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Reading patches, configs, saved commands and C sources.
+ */
+#include "config.h"
+
+#include "patcher/csource.h"
+#include "patcher/error.h"
+#include "patcher/kconfig.h"
+#include "patcher/patchfile.h"
+#include "patcher/savedcmd.h"
+
+#define HEADER "--- a/fs/x.c\t2026-01-01\n+++ b/fs/x.c\n"
+#define HUNK HEADER "@@ -2,3 +2,4 @@ int x;\n b\n-c\n+C\n+c2\n d\n"
+
+static PatchFile *
+only_file(PatchFiles *files)
+{
+    g_assert_nonnull(files);
+    g_assert_cmpuint(files->files->len, ==, 1);
+    return files->files->pdata[0];
+}
+
+static void
+assert_applies(const char *patch, const char *text, const char *expected)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PatchFiles) files = patch_files_parse(patch, &error);
+    g_autofree char *result = NULL;
+
+    g_assert_no_error(error);
+    result = patch_file_apply(only_file(files), text, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(result, ==, expected);
+}
+
+static void
+test_apply(void)
+{
+    assert_applies(HUNK, "a\nb\nc\nd\ne\n", "a\nb\nC\nc2\nd\ne\n");
+    assert_applies("Subject: x\n\ndiff --git a/fs/x.c b/fs/x.c\nindex 1..2 100644\n" HUNK "-- \n2.39\n",
+                   "0\n0\na\nb\nc\nd\n", "0\n0\na\nb\nC\nc2\nd\n");
+    assert_applies(HEADER "@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b \n\\ No newline at end of file\n", "a", "b ");
+    assert_applies(HEADER "@@ -1,0 +2 @@\n+b\n", "a\nc\n", "a\nb\nc\n");
+}
+
+static void
+test_does_not_apply(void)
+{
+    g_autoptr(PatchFiles) files = patch_files_parse(HUNK, NULL);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(patch_file_apply(only_file(files), "a\nb\nx\nd\n", &error));
+    g_assert_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT);
+}
+
+static void
+test_lines(void)
+{
+    g_autoptr(PatchFiles) files = patch_files_parse(HUNK, NULL);
+    PatchFile *file = only_file(files);
+    g_autofree char *result = patch_file_apply(file, "0\na\nb\nc\nd\ne\n", NULL);
+
+    g_assert_cmpstr(result, ==, "0\na\nb\nC\nc2\nd\ne\n");
+    g_assert_cmpuint(patch_file_map_line(file, 3), ==, 3);
+    g_assert_cmpuint(patch_file_map_line(file, 4), ==, 0);
+    g_assert_cmpuint(patch_file_map_line(file, 5), ==, 6);
+    g_assert_true(patch_file_touches(file, 4, 4));
+    g_assert_true(patch_file_touches(file, 5, 9));
+    g_assert_false(patch_file_touches(file, 1, 3));
+    g_assert_false(patch_file_touches(file, 6, 7));
+}
+
+static void
+test_refused_patches(void)
+{
+    static const char *const patches[] = {
+        "", "no patch\n", HEADER, HEADER "@@ -2,3 +2,4 @@\n b\n", HEADER "@@ -x +1 @@\n+a\n",
+        HEADER "@@ -1,1 +1,1 @@\n-a\n-b\n+c\n", HUNK HUNK,
+        "--- /dev/null\n+++ b/fs/x.c\n@@ -0,0 +1 @@\n+a\n", "--- a/fs/x.c\n+++ /dev/null\n@@ -1 +0,0 @@\n-a\n",
+        "--- a/../x.c\n+++ b/../x.c\n@@ -1 +1 @@\n-a\n+b\n", "--- /etc/passwd\n+++ /etc/passwd\n@@ -1 +1 @@\n-a\n+b\n",
+        "--- a/fs/./x.c\n+++ b/fs/./x.c\n@@ -1 +1 @@\n-a\n+b\n", "--- a//x.c\n+++ b//x.c\n@@ -1 +1 @@\n-a\n+b\n",
+        "--- x.c\n+++ x.c\n@@ -1 +1 @@\n-a\n+b\n", "--- a/x.c\n+++ b/y.c\n@@ -1 +1 @@\n-a\n+b\n",
+        "diff --git a/x b/y\nrename from x\nrename to y\n" HUNK, "GIT binary patch\n" HUNK,
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(patches); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(PatchFiles) files = patch_files_parse(patches[i], &error);
+
+        g_test_message("patch %zu", i);
+        g_assert_null(files);
+        g_assert_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT);
+    }
+}
+
+static void
+test_kconfig(void)
+{
+    g_autofree char *text = patch_kconfig_get("CONFIG_A=y\nCONFIG_B=\"x y\"\n# CONFIG_C is not set\n", "CONFIG_B");
+    g_autofree char *none = patch_kconfig_get("CONFIG_A=y\n# CONFIG_C is not set\n", "CONFIG_C");
+    g_autofree char *prepared = patch_kconfig_prepare("CONFIG_A=y\n");
+    g_autofree char *kept = patch_kconfig_prepare("CONFIG_GCC_PLUGINS=y\n");
+    g_autoptr(GError) error = NULL;
+
+    g_assert_cmpstr(text, ==, "x y");
+    g_assert_null(none);
+    g_assert_nonnull(strstr(prepared, "# CONFIG_GCC_PLUGINS is not set"));
+    g_assert_cmpstr(kept, ==, "CONFIG_GCC_PLUGINS=y\n");
+    g_assert_true(patch_kconfig_check("CONFIG_A=y\nCONFIG_CC_VERSION_TEXT=\"1\"\n# CONFIG_X is not set\n",
+                                      "CONFIG_A=y\nCONFIG_NEW=y\nCONFIG_CC_VERSION_TEXT=\"2\"\n", &error));
+    g_assert_no_error(error);
+    g_assert_false(patch_kconfig_check("CONFIG_DEBUG_INFO_BTF=y\n", "# CONFIG_DEBUG_INFO_BTF is not set\n", &error));
+    g_assert_error(error, PATCH_ERROR, PATCH_ERROR_FAILED);
+    g_assert_nonnull(strstr(error->message, "CONFIG_DEBUG_INFO_BTF"));
+    g_assert_nonnull(strstr(error->message, "pahole"));
+}
+
+#define SAVED "savedcmd_fs/x.o := gcc -Wp,-MMD,fs/.x.o.d -I/src/include -I/srcs/include -DNAME='\"a;b\"' -DP=$(pound) " \
+    "-c -o fs/x.o /src/fs/x.c   ; ./tools/objtool/objtool --orc fs/x.o\n\nsource_fs/x.o := /src/fs/x.c\n"
+
+static void
+test_saved_commands(void)
+{
+    static const char *const options[] = { "-g0", NULL };
+    PatchCmdChange change = {
+        .output = "/out/x.o", .options = options, .include = "/own", .source = "/src", .overlay = "/over",
+    };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PatchSavedCmd) saved = patch_saved_cmd_parse(SAVED, &error);
+    g_auto(GStrv) compiler = NULL, objtool = NULL;
+    g_autofree char *first = NULL, *second = NULL;
+
+    g_assert_no_error(error);
+    g_assert_cmpuint(saved->commands->len, ==, 2);
+    compiler = patch_saved_cmd_argv(saved, 0, &change);
+    objtool = patch_saved_cmd_argv(saved, 1, &change);
+    first = g_strjoinv("|", compiler);
+    second = g_strjoinv("|", objtool);
+    g_assert_cmpstr(first, ==, "gcc|-I/own|-Wp,-MMD,/out/x.o.d|-I/over/include|-I/srcs/include|-DNAME=\"a;b\"|-DP=#|-g0|"
+                    "-c|-o|/out/x.o|/over/fs/x.c");
+    g_assert_cmpstr(second, ==, "./tools/objtool/objtool|--orc|/out/x.o");
+    g_assert_false(patch_saved_cmd_is_module(saved));
+}
+
+static void
+test_refused_commands(void)
+{
+    static const char *const texts[] = {
+        "", "cmd_x.o := \n", "cmd_x.o := gcc -c -o x.o x.S\n", "cmd_x.o := gcc -c -o x.o x.c; rm -rf x.o\n",
+        "cmd_x.o := gcc 'x\n", "cmd_x.o := gcc x.c -c -o\n",
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(texts); i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(PatchSavedCmd) saved = patch_saved_cmd_parse(texts[i], &error);
+
+        g_assert_null(saved);
+        g_assert_error(error, PATCH_ERROR, PATCH_ERROR_FAILED);
+    }
+}
+
+static void
+test_functions_in_source(void)
+{
+    static const char text[] = "int f(int);\n\nstatic int\nf(int x)\n{\n\treturn g(x);\n}\n\n"
+        "int g(int a,\n      int b)\n{\n}\nSYSCALL_DEFINE1(pipe, int, x)\n{\n\treturn 0;\n}\n";
+    guint first, last;
+
+    g_assert_true(patch_csource_find(text, "f", &first, &last));
+    g_assert_cmpuint(first, ==, 4);
+    g_assert_cmpuint(last, ==, 7);
+    g_assert_true(patch_csource_find(text, "g.constprop.0", &first, &last));
+    g_assert_cmpuint(first, ==, 9);
+    g_assert_cmpuint(last, ==, 12);
+    g_assert_true(patch_csource_find(text, "__do_sys_pipe", &first, &last));
+    g_assert_cmpuint(first, ==, 13);
+    g_assert_false(patch_csource_find(text, "h", &first, &last));
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/source/apply", test_apply);
+    g_test_add_func("/source/does-not-apply", test_does_not_apply);
+    g_test_add_func("/source/lines", test_lines);
+    g_test_add_func("/source/refused-patches", test_refused_patches);
+    g_test_add_func("/source/kconfig", test_kconfig);
+    g_test_add_func("/source/saved-commands", test_saved_commands);
+    g_test_add_func("/source/refused-commands", test_refused_commands);
+    g_test_add_func("/source/functions-in-source", test_functions_in_source);
+    return g_test_run();
+}
