@@ -47,3 +47,8 @@ TESTS += tests/introspect/test-tasks
 tests_introspect_test_tasks_SOURCES = tests/introspect/test-tasks.c tests/introspect/btf-writer.c \
 	tests/introspect/btf-writer.h tests/fake-guest.c tests/fake-guest.h
 tests_introspect_test_tasks_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+
+check_PROGRAMS += tests/introspect/test-locate
+TESTS += tests/introspect/test-locate
+tests_introspect_test_locate_SOURCES = tests/introspect/test-locate.c tests/fake-guest.c tests/fake-guest.h
+tests_introspect_test_locate_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
