@@ -75,7 +75,8 @@ gboolean vmm_read_extents(const VmmReader *reader, const VmmExtent *extents, gsi
 
 guint vmm_reader_n_vcpus(const VmmReader *reader);
 
-/* A look at one vCPU's registers without pausing the guest: true for some moment during the call. */
+/* A look at one vCPU's registers without pausing the guest: true for some moment during the call. A QEMU does not tell
+ * kernel_gs_base this way; it is 0 then. */
 gboolean vmm_reader_peek_vcpu(const VmmReader *reader, guint index, VmmVcpu *vcpu, GError **error);
 
 /*

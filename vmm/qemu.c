@@ -118,6 +118,13 @@ open_stub(Qemu *qemu, GError **error)
     return FALSE;
 }
 
+static void
+abandon_stub(Qemu *qemu)
+{
+    g_clear_pointer(&qemu->stub, vmm_stub_free);
+    vmm_guard_disarm(qemu->guard);
+}
+
 /* Detaching resumes the guest. If that does not work, the monitor is told to. */
 static gboolean
 resume_somehow(Qemu *qemu, GError **error)
@@ -183,6 +190,11 @@ qemu_pause(gpointer self, GArray *vcpus, GError **error)
 
     if (!check_running(qemu, error) || !check_not_migrating(qemu, error) || !open_stub(qemu, error))
         return FALSE;
+    /* Once more: a guest that somebody else has stopped meanwhile would be resumed with our detaching. */
+    if (!check_running(qemu, error)) {
+        abandon_stub(qemu);
+        return FALSE;
+    }
     if (stop_and_look(qemu, vcpus, error))
         return TRUE;
     if (!qemu_resume(qemu, NULL, &also))

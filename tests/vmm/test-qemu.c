@@ -17,7 +17,7 @@ typedef struct {
     const char *state;              /* run state when no gdb client is connected */
     const char *migration;          /* or NULL */
     const char *target;
-    gboolean has_foreign_stub, refuses_stub, refuses_cont, memory_in_pieces;
+    gboolean has_foreign_stub, is_stopped_late, refuses_stub, refuses_cont, memory_in_pieces;
     FakeStub stub;
 
     guint8 *ram;
@@ -65,6 +65,8 @@ open_stub(FakeQemu *qemu, const char *line)
     qemu->stub.detached = FALSE;
     qemu->stub_thread = g_thread_new("stub", serve_stub, qemu);
     qemu->n_stubs_opened++;
+    if (qemu->is_stopped_late)
+        qemu->state = "paused";
     return g_strdup("Waiting for gdb connection on device '...'\r\n");
 }
 
@@ -326,6 +328,16 @@ test_busy(Fixture *fixture, gconstpointer data)
 }
 
 static void
+test_stopped_late(Fixture *fixture, gconstpointer data)
+{
+    fixture->qemu->is_stopped_late = TRUE;
+    assert_pause_fails(fixture, VMM_ERROR_BUSY);
+    g_assert_cmpuint(fixture->qemu->n_stubs_opened, ==, 1);
+    g_assert_false(g_atomic_int_get(&fixture->qemu->was_connected));
+    g_assert_false(fixture->qemu->was_continued);
+}
+
+static void
 test_stub_is_refused(Fixture *fixture, gconstpointer data)
 {
     fixture->qemu->refuses_stub = TRUE;
@@ -394,6 +406,7 @@ main(int argc, char **argv)
     ADD("pause", test_pause);
     ADD("private-directory", test_private_directory);
     ADD("busy", test_busy);
+    ADD("stopped-late", test_stopped_late);
     ADD("stub-is-refused", test_stub_is_refused);
     ADD("stub-misbehaves", test_stub_misbehaves);
     ADD("detach-is-refused", test_detach_is_refused);
