@@ -38,12 +38,21 @@ compare_unpaired(PatchDiff *diff, guint32 old_item, guint32 new_item)
     const PatchElf *old_elf = diff->pairing->old_elf, *new_elf = diff->pairing->new_elf;
     const PatchElfItem *old_it = patch_elf_item(old_elf, old_item), *new_it = patch_elf_item(new_elf, new_item);
 
+    if (!old_it->size && !new_it->size)
+        return TRUE;
     if (is_writable(old_elf, old_it->section) || is_writable(new_elf, new_it->section))
         return old_it->symbol < 0 && new_it->symbol < 0 && g_str_equal(old_it->name, new_it->name) &&
                old_it->size == new_it->size;
     if (old_it->is_function || new_it->is_function)
         return FALSE;
     return patch_compare_items(diff, old_item, new_item);
+}
+
+static gboolean
+is_boot_jump(const PatchElf *elf, const PatchPlace *place)
+{
+    return place->kind == PATCH_PLACE_ITEM &&
+           g_str_equal(patch_elf_section(elf, patch_elf_item(elf, place->index)->section)->name, ".altinstr_aux");
 }
 
 gboolean
@@ -56,6 +65,10 @@ patch_compare_places(PatchDiff *diff, const PatchPlace *old_place, const PatchPl
         return FALSE;
     if (old_place->kind == PATCH_PLACE_LITERAL)
         return compare_literals(diff, old_place, new_place);
+    /* The tests of static_cpu_has() before alternatives are applied, of the whole file in one piece. The alternatives say
+     * the same, and are compared. */
+    if (is_boot_jump(pairing->old_elf, old_place) && is_boot_jump(pairing->new_elf, new_place))
+        return TRUE;
     if (old_place->offset != new_place->offset)
         return FALSE;
     if (old_place->kind == PATCH_PLACE_EXTERN)

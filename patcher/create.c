@@ -50,6 +50,9 @@ create_objects(PatchUpdate *update, PatchBuild *build, PatchFiles *files, GError
         if (object)
             g_ptr_array_add(update->objects, object);
     }
+    if (update->objects->len && boot_only)
+        g_printerr("virt-livepatch: warning: the patch also changes code that runs at boot only (%s); that part of it takes "
+                   "no effect in a running kernel\n", boot_only);
     if (update->objects->len)
         return TRUE;
     if (boot_only)

@@ -103,7 +103,10 @@ piece_index(PatchNewCode *code, guint32 number, guint32 *index, GError **error)
                       section->name);
     if (item->is_function)
         alignment = MAX(alignment, 16);
-    patch_object_add_piece(code->object, item->name, kind, alignment, item->size);
+    /* Only the address of a variable without size is ever used. */
+    if (!item->size)
+        kind = PATCH_PIECE_BSS;
+    patch_object_add_piece(code->object, item->name, kind, alignment, MAX(item->size, 1));
     *index = code->object->pieces->len - 1;
     g_hash_table_insert(code->pieces, GUINT_TO_POINTER(number), GUINT_TO_POINTER(*index + 1));
     g_array_append_val(code->queue, number);
@@ -190,9 +193,9 @@ resolve_item(PatchNewCode *code, const PatchReloc *reloc, const PatchPlace *plac
     if (patch_is_boot_section(section->name))
         return refuse(code, error, "refers to %s in %s, which is gone once the kernel has booted", item->name,
                       section->name);
-    if (code->diff->pairing->old_of_new[place->index] >= 0)
+    if (item->size && code->diff->pairing->old_of_new[place->index] >= 0)
         return resolve_paired(code, place->index, reloc, place, fixup, error);
-    if (section->flags & SHF_WRITE &&
+    if (item->size && section->flags & SHF_WRITE &&
         (item->symbol < 0 || patch_pairing_is_ambiguous(code->diff->pairing, item->name)))
         return refuse(code, error, "refers to %s in %s, and it cannot be told which of the running kernel's it is",
                       item->name, section->name);

@@ -69,6 +69,20 @@ add_section_items(PatchElf *elf, guint32 section, GPtrArray *symbols, GHashTable
         add_item(elf, section, end, size - end, NULL, -1);
 }
 
+/* A variable without size (a lock_class_key where locks are not checked) in a section of its own. */
+static void
+add_empty_item(PatchElf *elf, guint32 section)
+{
+    for (guint32 i = 0; i < elf->symbols->len; i++) {
+        const PatchElfSymbol *symbol = patch_elf_symbol(elf, i);
+
+        if (symbol->section == (gint32) section && !symbol->is_section) {
+            add_item(elf, section, 0, 0, symbol, i);
+            return;
+        }
+    }
+}
+
 static void
 index_names(PatchElf *elf)
 {
@@ -98,8 +112,12 @@ add_items(PatchElf *elf)
     for (guint32 i = 1; i < elf->sections->len; i++) {
         const PatchElfSection *section = patch_elf_section(elf, i);
 
-        if (section->flags & SHF_ALLOC && section->size && !patch_elf_is_mergeable(section))
+        if (!(section->flags & SHF_ALLOC) || patch_elf_is_mergeable(section))
+            continue;
+        if (section->size)
             add_section_items(elf, i, symbols, indices);
+        else
+            add_empty_item(elf, i);
     }
     index_names(elf);
 }
