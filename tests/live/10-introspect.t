@@ -3,9 +3,16 @@
 # What the tool says of a running guest's kernel, against what the guest itself says.
 . "$(dirname "$0")/lib.sh"
 
+# stacks_of_guest: every task's stack as the guest tells it, headed by its number and how often it has been switched out.
+stacks_of_guest() {
+    in_guest 'for task in /proc/[0-9]*/task/[0-9]*; do
+        echo "== ${task##*/} $(sed -n "s/.*ctxt_switches:\t//p" $task/status | tr "\n" " ")"; cat $task/stack
+    done 2> /dev/null; true'
+}
+
 # one_line_each FILE: each task's stack as one line, so that they can be compared as sets.
 one_line_each() {
-    awk '/^== / { if (line) print line; line = $2; next } { line = line " | " $0 } END { print line }' "$1" | sort
+    awk '/^== / { if (line) print line; line = substr($0, 4); next } { line = line "| " $0 } END { print line }' "$1" | sort
 }
 
 guest_start
@@ -30,12 +37,13 @@ ok "all symbols, of vmlinux and of modules, equal /proc/kallsyms" diff "$work/gu
 vlp_exits 0 "symbols with a pattern" symbols "$qmp" 'uptime_proc_*'
 is "$out" "$(in_guest "grep ' uptime_proc_' /proc/kallsyms" | sort)" "lists what matches"
 
-# A task that came, went or ran between the two looks is not in both of the guest's own.
-in_guest 'for p in /proc/[0-9]*/task/[0-9]*; do echo "== ${p##*/}"; cat $p/stack; done 2> /dev/null; true' > "$work/before"
+# A task that came, went or ran between the two looks of the guest itself differs in them, and is not compared.
+stacks_of_guest > "$work/before"
 vlp_exits 0 "stack" stack "$qmp"
-in_guest 'for p in /proc/[0-9]*/task/[0-9]*; do echo "== ${p##*/}"; cat $p/stack; done 2> /dev/null; true' > "$work/after"
-sed '/^vCPU/,$d; s/^task \([0-9]*\) .*/== \1/' "$work/out" > "$work/tool"
-comm -12 <(one_line_each "$work/before") <(one_line_each "$work/after") | grep ' | ' > "$work/settled"
+stacks_of_guest > "$work/after"
+sed '/^vCPU/,$d; s/^task \([0-9]*\) .*/== \1 /' "$work/out" > "$work/tool"
+comm -12 <(one_line_each "$work/before") <(one_line_each "$work/after") | sed 's/^\([0-9]* \)[0-9 ]*|/\1|/' |
+    grep '| ' | sort > "$work/settled"
 is "$(comm -23 "$work/settled" <(one_line_each "$work/tool"))" "" "the stacks of sleeping tasks equal /proc/PID/stack"
 ok "and there are many" test "$(wc -l < "$work/settled")" -gt 30
 is "$(grep -c '^vCPU' "$work/out")" 2 "and each vCPU has one"

@@ -40,7 +40,7 @@ vlp_exits 1 "a socket that is not there" inspect "qmp:$work/none.sock"
 socat "UNIX-LISTEN:$work/dead.sock" /dev/null &
 until [ -S "$work/dead.sock" ]; do :; done
 vlp_exits 1 "a socket that says nothing" inspect "qmp:$work/dead.sock"
-vlp_exits 1 "a libvirt domain that is not there" -c test:///default inspect nobody
+vlp_exits 4 "a libvirt connection to something else than QEMU" -c test:///default inspect test
 
 qmp_do stop
 vlp_exits 3 "a guest that somebody else has paused" apply "$qmp" "$work/uptime.vlp"

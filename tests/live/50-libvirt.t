@@ -22,6 +22,8 @@ vlp_exits 0 "verify" verify "$uuid"
 vlp_exits 0 "undo" undo "$domain" "$(< "$work/uptime.id")"
 unlike "$(in_guest cat /proc/uptime)" CPUs "the guest runs the old code"
 is "$(virsh domstate "$domain" | head -n 1)" running "libvirt sees the domain running"
+vlp_exits 1 "a domain that does not exist" inspect vlp-nobody
+like "$err" "vlp-nobody" "is named"
 virsh -q suspend "$domain"
 vlp_exits 3 "a domain that somebody has suspended" apply "$domain" "$work/uptime.vlp"
 is "$(virsh domstate "$domain" | head -n 1)" paused "stays suspended"
