@@ -81,8 +81,8 @@ skip_code(const Search *search, GuestVa *start, GuestVa end, GError **error)
     guint64 low = 0, high;
     GuestVa table, table_end, ip;
 
-    if (!address_of(search, "__start_orc_unwind_ip", &table) || !address_of(search, "__stop_orc_unwind_ip", &table_end)
-        || table_end <= table) {
+    if (!address_of(search, "__start_orc_unwind_ip", &table)
+        || !address_of(search, "__stop_orc_unwind_ip", &table_end) || table_end <= table) {
         /* Without unwind data, all that is known is that no function comes near to this length. */
         *start += MIN_HOLE_BYTES;
         return TRUE;

@@ -14,6 +14,7 @@ static WriterSymbol *
 make_symbols(gboolean per_cpu)
 {
     WriterSymbol *symbols = g_new0(WriterSymbol, N_SYMBOLS);
+    g_autofree char *long_name = g_strnfill(200, 'd');
 
     for (guint i = 0; i < N_SYMBOLS; i++) {
         g_autofree char *name = g_strdup_printf(i % 3 == 0 ? "symbol_%u" : "a_token_of_more_than_sixteen_letters%u", i);
@@ -22,8 +23,7 @@ make_symbols(gboolean per_cpu)
         symbols[i].type = i % 5 == 0 ? 'd' : 'T';
         symbols[i].name = g_intern_string(i % 100 == 7 ? "twin" : name);
     }
-    symbols[600].name = g_intern_string("long_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd"
-                                        "_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd_dd");
+    symbols[600].name = g_intern_string(long_name);
     symbols[700].name = "";
     return symbols;
 }
