@@ -16,9 +16,10 @@ typedef struct {
     char machine[64];           /* which one it is, for a rescue that has to look for it; may be "" */
     char socket_path[108];      /* of the gdb stub; "" if there is none */
     gboolean owns_directory;    /* the socket's directory was made for it alone */
+    gboolean may_be_paused;     /* by us; if not, only the stub is to be closed */
 } VmmGuardOrder;
 
-/* Runs in the guard's process and resumes the guest. The socket, and the directory, are removed afterwards. */
+/* Runs in the guard's process, closes the stub and resumes the guest. The socket, and the directory, are removed afterwards. */
 typedef void (*VmmGuardRescue)(gpointer data, const VmmGuardOrder *order);
 
 typedef struct VmmGuard VmmGuard;
@@ -31,7 +32,7 @@ VmmGuard *vmm_guard_new(VmmGuardRescue rescue, gpointer data, int kept_fd, GErro
 void vmm_guard_free(VmmGuard *guard);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmmGuard, vmm_guard_free)
 
-/* Before the pause. Errors: LOST (the guard has been killed). */
+/* Before what ORDER tells of is done; a later order replaces it. Errors: LOST (the guard has been killed). */
 gboolean vmm_guard_arm(VmmGuard *guard, const VmmGuardOrder *order, GError **error);
 
 /* When the guest runs again. */

@@ -210,7 +210,7 @@ find_pid(VmmMonitor *monitor, const char *directory, pid_t *pid, GError **error)
 }
 
 static gboolean
-rescue_domain(virDomainPtr domain)
+rescue_domain(virDomainPtr domain, gboolean may_be_paused)
 {
     static const char *const requests[] = {
         /* The stub goes first: a connection that it has not seen yet would stop the guest again. */
@@ -219,7 +219,7 @@ rescue_domain(virDomainPtr domain)
     };
     gboolean done = TRUE;
 
-    for (gsize i = 0; i < G_N_ELEMENTS(requests); i++) {
+    for (gsize i = 0; i < (may_be_paused ? 2 : 1); i++) {
         char *reply = NULL;
 
         done = virDomainQemuMonitorCommand(domain, requests[i], &reply, 0) == 0 && done;
@@ -241,7 +241,7 @@ resume_by_libvirt(gpointer data, const VmmGuardOrder *order)
 
         if (connection != NULL)
             domain = virDomainLookupByUUIDString(connection, order->machine);
-        if (domain != NULL && rescue_domain(domain))
+        if (domain != NULL && rescue_domain(domain, order->may_be_paused))
             return;
         g_usleep(RESCUE_INTERVAL_US);
     }

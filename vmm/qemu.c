@@ -100,22 +100,13 @@ check_running(Qemu *qemu, GError **error)
 }
 
 static gboolean
-open_stub(Qemu *qemu, GError **error)
+arm_guard(Qemu *qemu, gboolean may_be_paused, GError **error)
 {
-    VmmGuardOrder order = { 0 };
-    uid_t owner;
+    VmmGuardOrder order = { .may_be_paused = may_be_paused };
 
-    if (!vmm_host_memory_owner(qemu->memory, &owner, error))
-        return FALSE;
-    qemu->stub = vmm_stub_new(qemu->monitor, qemu->stub_directory, owner, error);
-    if (qemu->stub == NULL)
-        return FALSE;
-    vmm_stub_describe(qemu->stub, &order);
     g_strlcpy(order.machine, qemu->identity != NULL ? qemu->identity : "", sizeof order.machine);
-    if (vmm_stub_open(qemu->stub, error) && vmm_guard_arm(qemu->guard, &order, error))
-        return TRUE;
-    g_clear_pointer(&qemu->stub, vmm_stub_free);
-    return FALSE;
+    vmm_stub_describe(qemu->stub, &order);
+    return vmm_guard_arm(qemu->guard, &order, error);
 }
 
 static void
@@ -123,6 +114,25 @@ abandon_stub(Qemu *qemu)
 {
     g_clear_pointer(&qemu->stub, vmm_stub_free);
     vmm_guard_disarm(qemu->guard);
+}
+
+/* Everything short of stopping the guest. It is looked at once more at the end: if somebody else has stopped it
+ * meanwhile, our detaching would resume it. */
+static gboolean
+open_stub(Qemu *qemu, GError **error)
+{
+    uid_t owner;
+
+    if (!vmm_stub_check_unused(qemu->monitor, error) || !vmm_host_memory_owner(qemu->memory, &owner, error))
+        return FALSE;
+    qemu->stub = vmm_stub_new(qemu->monitor, qemu->stub_directory, owner, error);
+    if (qemu->stub == NULL)
+        return FALSE;
+    if (arm_guard(qemu, FALSE, error) && vmm_stub_open(qemu->stub, error) && check_running(qemu, error)
+        && arm_guard(qemu, TRUE, error))
+        return TRUE;
+    abandon_stub(qemu);
+    return FALSE;
 }
 
 /* Detaching resumes the guest. If that does not work, the monitor is told to. */
@@ -190,11 +200,6 @@ qemu_pause(gpointer self, GArray *vcpus, GError **error)
 
     if (!check_running(qemu, error) || !check_not_migrating(qemu, error) || !open_stub(qemu, error))
         return FALSE;
-    /* Once more: a guest that somebody else has stopped meanwhile would be resumed with our detaching. */
-    if (!check_running(qemu, error)) {
-        abandon_stub(qemu);
-        return FALSE;
-    }
     if (stop_and_look(qemu, vcpus, error))
         return TRUE;
     if (!qemu_resume(qemu, NULL, &also))

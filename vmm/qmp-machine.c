@@ -10,10 +10,13 @@
 
 #define RESCUE_TIMEOUT_US (30 * G_USEC_PER_SEC)
 
-/* The stub goes first: a connection that it has not seen yet would stop the guest again. */
-static const char rescue_requests[] =
-    "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"gdbserver none\"}}\n"
-    "{\"execute\":\"cont\",\"id\":\"vlp-rescue\"}\n";
+#define RESCUE_MARK "vlp-rescue"
+
+/* The stub goes first: a connection that it has not seen yet would stop the guest again. The last request, whose answer
+ * is waited for, bears the mark. */
+#define CLOSE_STUB "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"gdbserver none\"}"
+static const char close_and_resume[] = CLOSE_STUB "}\n{\"execute\":\"cont\",\"id\":\"" RESCUE_MARK "\"}\n";
+static const char close_only[] = CLOSE_STUB ",\"id\":\"" RESCUE_MARK "\"}\n";
 
 /*
  * In the guard's process: nobody else uses the monitor's connection any more. QEMU must be let answer; it drops what it
@@ -22,22 +25,23 @@ static const char rescue_requests[] =
 static void
 resume_by_qmp(gpointer data, const VmmGuardOrder *order)
 {
+    const char *requests = order->may_be_paused ? close_and_resume : close_only;
     int fd = GPOINTER_TO_INT(data);
     gint64 deadline = g_get_monotonic_time() + RESCUE_TIMEOUT_US;
     char window[8192];
     gsize kept = 0;
 
-    if (!vmm_socket_send(fd, rescue_requests, strlen(rescue_requests), deadline, NULL))
+    if (!vmm_socket_send(fd, requests, strlen(requests), deadline, NULL))
         return;
     while (vmm_socket_wait(fd, POLLIN, deadline) != 0) {
         ssize_t n = recv(fd, window + kept, sizeof window - kept, MSG_DONTWAIT);
 
         if (n <= 0)
             return;
-        if (memmem(window, kept + n, "vlp-rescue", strlen("vlp-rescue")) != NULL)
+        if (memmem(window, kept + n, RESCUE_MARK, strlen(RESCUE_MARK)) != NULL)
             return;
         n += kept;
-        kept = MIN((gsize)n, strlen("vlp-rescue") - 1);     /* a mark may be split between two reads */
+        kept = MIN((gsize)n, strlen(RESCUE_MARK) - 1);     /* a mark may be split between two reads */
         memmove(window, window + n - kept, kept);
     }
 }

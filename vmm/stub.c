@@ -83,10 +83,10 @@ vmm_stub_describe(const VmmStub *stub, VmmGuardOrder *order)
     order->owns_directory = stub->directory != NULL;
 }
 
-static gboolean
-check_unused(VmmStub *stub, GError **error)
+gboolean
+vmm_stub_check_unused(VmmMonitor *monitor, GError **error)
 {
-    g_autoptr(JsonNode) value = vmm_monitor_execute(stub->monitor, "query-chardev", NULL, error);
+    g_autoptr(JsonNode) value = vmm_monitor_execute(monitor, "query-chardev", NULL, error);
     g_autoptr(GPtrArray) chardevs = NULL;
 
     if (value == NULL)
@@ -129,8 +129,6 @@ vmm_stub_open(VmmStub *stub, GError **error)
     g_autofree char *line = g_strdup_printf("gdbserver \"unix:%s,server=on,wait=off\"", quoted);
     g_autofree char *answer = NULL;
 
-    if (!check_unused(stub, error))
-        return FALSE;
     /* Also closed when the answer does not come: it may have been opened all the same. */
     stub->is_open = TRUE;
     answer = vmm_monitor_hmp(stub->monitor, line, -1, error);

@@ -25,8 +25,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmmStub, vmm_stub_free)
 /* How a guard would remove it. */
 void vmm_stub_describe(const VmmStub *stub, VmmGuardOrder *order);
 
-/* Makes QEMU listen. The guest goes on running. Errors: BUSY (somebody else uses the stub), UNSUPPORTED, those of the
- * monitor. */
+/* To be asked before anything that could close the stub. Errors: BUSY (somebody else uses it), those of the monitor. */
+gboolean vmm_stub_check_unused(VmmMonitor *monitor, GError **error);
+
+/* Makes QEMU listen. The guest goes on running. Errors: UNSUPPORTED, those of the monitor. */
 gboolean vmm_stub_open(VmmStub *stub, GError **error);
 
 /* Stops the guest. A file descriptor or -1. */
