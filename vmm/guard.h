@@ -11,15 +11,17 @@
 
 #include <glib.h>
 
-/* What the guard knows of a pause in which we died. */
+/* What the guard has to put right after our death. */
 typedef struct {
     char machine[64];           /* which one it is, for a rescue that has to look for it; may be "" */
-    char socket_path[108];      /* of the gdb stub; "" if there is none */
+    char chardev[32];           /* a character device to remove; if "", it is the gdb stub that is to be closed */
+    char socket_path[108];      /* of that device or of the stub */
     gboolean owns_directory;    /* the socket's directory was made for it alone */
-    gboolean may_be_paused;     /* by us; if not, only the stub is to be closed */
+    gboolean may_be_paused;     /* by us */
 } VmmGuardOrder;
 
-/* Runs in the guard's process, closes the stub and resumes the guest. The socket, and the directory, are removed afterwards. */
+/* Runs in the guard's process, carries ORDER out, and resumes the guest. The socket, and the directory, are removed
+ * afterwards. */
 typedef void (*VmmGuardRescue)(gpointer data, const VmmGuardOrder *order);
 
 typedef struct VmmGuard VmmGuard;

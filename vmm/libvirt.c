@@ -191,40 +191,62 @@ remove_chardev(VmmMonitor *monitor, const char *id)
 /* QEMU inherits its monitor's socket from libvirtd, so that one does not tell who QEMU is. One that it makes itself
  * does. */
 static gboolean
-find_pid(VmmMonitor *monitor, const char *directory, pid_t *pid, GError **error)
+find_pid(VmmMonitor *monitor, const char *chardev, const char *path, pid_t *pid, GError **error)
 {
-    g_autofree char *id = g_strdup_printf("vlp%d", (int)getpid());
-    g_autofree char *path = g_build_filename(directory, id, NULL);
-    g_autoptr(JsonNode) added = vmm_monitor_execute(monitor, "chardev-add", describe_chardev(id, path), error);
-    gboolean found = FALSE;
+    g_autoptr(JsonNode) added = vmm_monitor_execute(monitor, "chardev-add", describe_chardev(chardev, path), error);
+    VMM_AUTO_FD int fd = added != NULL ? vmm_socket_connect(path, error) : -1;
+    gboolean found = fd >= 0 && vmm_socket_peer_pid(fd, pid, error);
 
-    if (added != NULL) {
-        VMM_AUTO_FD int fd = vmm_socket_connect(path, error);
-
-        found = fd >= 0 && vmm_socket_peer_pid(fd, pid, error);
-    }
+    vmm_fd_clear(&fd);
     if (added != NULL)
-        remove_chardev(monitor, id);
+        remove_chardev(monitor, chardev);
     unlink(path);
     return found;
 }
 
 static gboolean
-rescue_domain(virDomainPtr domain, gboolean may_be_paused)
+find_pid_guarded(VmmMonitor *monitor, VmmGuard *guard, const char *uuid, const char *directory, pid_t *pid,
+                 GError **error)
 {
-    static const char *const requests[] = {
-        /* The stub goes first: a connection that it has not seen yet would stop the guest again. */
-        "{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":\"gdbserver none\"}}",
-        "{\"execute\":\"cont\"}",
-    };
-    gboolean done = TRUE;
+    g_autofree char *chardev = g_strdup_printf("vlp%d", (int)getpid());
+    g_autofree char *path = g_build_filename(directory, chardev, NULL);
+    VmmGuardOrder order = { 0 };
+    gboolean found;
 
-    for (gsize i = 0; i < (may_be_paused ? 2 : 1); i++) {
-        char *reply = NULL;
+    g_strlcpy(order.machine, uuid, sizeof order.machine);
+    g_strlcpy(order.chardev, chardev, sizeof order.chardev);
+    g_strlcpy(order.socket_path, path, sizeof order.socket_path);
+    if (!vmm_guard_arm(guard, &order, error))
+        return FALSE;
+    found = find_pid(monitor, chardev, path, pid, error);
+    vmm_guard_disarm(guard);
+    return found;
+}
 
-        done = virDomainQemuMonitorCommand(domain, requests[i], &reply, 0) == 0 && done;
-        free(reply);
-    }
+static gboolean
+send_to_monitor(virDomainPtr domain, const char *request)
+{
+    char *reply = NULL;
+    gboolean done = virDomainQemuMonitorCommand(domain, request, &reply, 0) == 0;
+
+    free(reply);
+    return done;
+}
+
+static gboolean
+rescue_domain(virDomainPtr domain, const VmmGuardOrder *order)
+{
+    g_autofree char *request = NULL;
+    gboolean done;
+
+    if (order->chardev[0] != '\0')
+        request = g_strdup_printf("{\"execute\":\"chardev-remove\",\"arguments\":{\"id\":\"%s\"}}", order->chardev);
+    else
+        request = g_strdup("{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":"
+                           "\"gdbserver none\"}}");
+    /* The stub goes first: a connection that it has not seen yet would stop the guest again. */
+    done = send_to_monitor(domain, request)
+        && (!order->may_be_paused || send_to_monitor(domain, "{\"execute\":\"cont\"}"));
     return done || virDomainIsActive(domain) == 0;
 }
 
@@ -241,7 +263,7 @@ resume_by_libvirt(gpointer data, const VmmGuardOrder *order)
 
         if (connection != NULL)
             domain = virDomainLookupByUUIDString(connection, order->machine);
-        if (domain != NULL && rescue_domain(domain, order->may_be_paused))
+        if (domain != NULL && rescue_domain(domain, order))
             return;
         g_usleep(RESCUE_INTERVAL_US);
     }
@@ -258,7 +280,7 @@ open_domain(virDomainPtr domain, VmmGuard *guard, VmmBackendInstance *instance, 
 
     virDomainGetUUIDString(domain, uuid);
     directory = find_directory(monitor, error);
-    if (directory == NULL || !find_pid(monitor, directory, &parts.pid, error)) {
+    if (directory == NULL || !find_pid_guarded(monitor, guard, uuid, directory, &parts.pid, error)) {
         vmm_guard_free(guard);
         vmm_monitor_free(monitor);
         return FALSE;
