@@ -312,7 +312,8 @@ check_dependencies(PatchBuild *build, const char *file, const char *path, GError
         g_autofree char *original = g_build_filename(build->source, patched->path, NULL);
 
         if (g_strv_contains((const char *const *) names, original)) {
-            g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s was compiled from the unpatched %s", file, original);
+            g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s was compiled from the unpatched %s", file,
+                        original);
             return FALSE;
         }
     }

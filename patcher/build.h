@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Objects of a kernel, built one at a time, before and after a source patch. The source tree is only read: what is built
- * lies in a cache folder of the user's.
+ * Objects of a kernel, built one at a time, before and after a source patch. The source tree is only read: what is
+ * built lies in a cache folder of the user's.
  */
 #ifndef PATCHER_BUILD_H
 #define PATCHER_BUILD_H
@@ -14,8 +14,8 @@ typedef enum {
     PATCH_BUILD_RUNNING,        /* as the kernel's own build makes it, from the source as it is */
     PATCH_BUILD_OLD,            /* the same with a section for each function and datum */
     PATCH_BUILD_NEW,            /* the same from the patched source */
-    PATCH_BUILD_NEW_CODE,       /* the same with kernel-headers/ in front: static keys are tested in memory, warnings are
-                                   calls; for code that the kernel's own tables do not know */
+    PATCH_BUILD_NEW_CODE,       /* the same with kernel-headers/ in front: static keys are tested in memory, warnings
+                                   are calls; for code that the kernel's own tables do not know */
 } PatchBuildVariant;
 
 /* Prepares the source tree SOURCE for building with the config in the file CONFIG, or finds it prepared; and applies

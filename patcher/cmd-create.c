@@ -26,8 +26,10 @@ print_functions(const PatchObject *object)
         const PatchSymbol *symbol = object->symbols->pdata[function->symbol];
         const PatchPiece *piece = object->pieces->pdata[replacement->piece];
 
+        gboolean is_inlined = replacement->reason == PATCH_REASON_INLINED;
+
         g_print("  %-40s %6" G_GUINT64_FORMAT " -> %6" G_GUINT64_FORMAT " bytes  %s\n", symbol->name, symbol->size,
-                piece->size, replacement->reason == PATCH_REASON_INLINED ? "something inlined in it changed" : "changed");
+                piece->size, is_inlined ? "something inlined in it changed" : "changed");
     }
 }
 

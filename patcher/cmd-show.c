@@ -3,7 +3,10 @@
 #include "patcher/update.h"
 
 static const char *const piece_kinds[] = {
-    [PATCH_PIECE_TEXT] = "text", [PATCH_PIECE_RODATA] = "rodata", [PATCH_PIECE_DATA] = "data", [PATCH_PIECE_BSS] = "bss",
+    [PATCH_PIECE_TEXT] = "text",
+    [PATCH_PIECE_RODATA] = "rodata",
+    [PATCH_PIECE_DATA] = "data",
+    [PATCH_PIECE_BSS] = "bss",
 };
 
 static const PatchSymbol *

@@ -65,8 +65,8 @@ patch_compare_places(PatchDiff *diff, const PatchPlace *old_place, const PatchPl
         return FALSE;
     if (old_place->kind == PATCH_PLACE_LITERAL)
         return compare_literals(diff, old_place, new_place);
-    /* The tests of static_cpu_has() before alternatives are applied, of the whole file in one piece. The alternatives say
-     * the same, and are compared. */
+    /* The tests of static_cpu_has() before alternatives are applied, of the whole file in one piece. The alternatives
+     * say the same, and are compared. */
     if (is_boot_jump(pairing->old_elf, old_place) && is_boot_jump(pairing->new_elf, new_place))
         return TRUE;
     if (old_place->offset != new_place->offset)
@@ -157,8 +157,8 @@ compare_choices(PatchDiff *diff, const PatchTableEntry *old_entry, const PatchTa
     return compare_stretches(diff, &old_stretch, &new_stretch);
 }
 
-/* An entry of __bug_table, but for its line: struct bug_entry ends in u16 line (if bugs are told with file and line), and
- * u16 flags. */
+/* An entry of __bug_table, but for its line: struct bug_entry ends in u16 line (if bugs are told with file and line),
+ * and u16 flags. */
 static gboolean
 compare_bugs(PatchDiff *diff, const PatchTableEntry *old_entry, const PatchTableEntry *new_entry)
 {
@@ -242,6 +242,12 @@ typedef struct {
     cs_insn *insns[2];
 } Decoder;
 
+static gboolean
+is_moved_line(const PatchDiff *diff, gint64 old_line, gint64 new_line)
+{
+    return old_line > 0 && old_line < G_MAXINT32 && new_line == patch_file_map_line(diff->file, old_line);
+}
+
 /* Whether two operands are the same, or line numbers that moved. */
 static gboolean
 compare_operand(const PatchDiff *diff, const cs_x86_op *old_op, const cs_x86_op *new_op)
@@ -254,8 +260,7 @@ compare_operand(const PatchDiff *diff, const cs_x86_op *old_op, const cs_x86_op 
     case X86_OP_MEM:
         return memcmp(&old_op->mem, &new_op->mem, sizeof old_op->mem) == 0;
     case X86_OP_IMM:
-        return old_op->imm == new_op->imm ||
-               (old_op->imm > 0 && old_op->imm < G_MAXINT32 && new_op->imm == patch_file_map_line(diff->file, old_op->imm));
+        return old_op->imm == new_op->imm || is_moved_line(diff, old_op->imm, new_op->imm);
     case X86_OP_INVALID:
     default:
         return FALSE;

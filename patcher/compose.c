@@ -86,9 +86,9 @@ is_clone(const char *name)
     return strchr(name, '.') != NULL;
 }
 
-/* Whether the function NAME is not replaced itself, but all who call it are: because it does not begin with a place to patch
- * (as static inline functions do not), or because there is no telling that it takes the same arguments as before: clones
- * are specialised anew where headers of our own change what the compiler sees. */
+/* Whether the function NAME is not replaced itself, but all who call it are: because it does not begin with a place to
+ * patch (as static inline functions do not), or because there is no telling that it takes the same arguments as
+ * before: clones are specialised anew where headers of our own change what the compiler sees. */
 static gboolean
 is_carried(const Job *job, const char *name)
 {
@@ -125,8 +125,9 @@ replace_callers_in(Job *job, guint32 item, guint32 index, GError **error)
         if (place.kind != PATCH_PLACE_ITEM || place.index != item || caller == (gint32) item || caller < 0)
             continue;
         if (!reloc->is_branch)
-            return refuse(error, "the patch changes %s, which cannot be replaced: it does not begin with a place to patch, "
-                          "and a pointer to it is kept in %s", it->name, patch_elf_item(job->old_elf, caller)->name);
+            return refuse(error, "the patch changes %s, which cannot be replaced: it does not begin with a "
+                          "place to patch, and a pointer to it is kept in %s", it->name,
+                          patch_elf_item(job->old_elf, caller)->name);
         g_hash_table_add(job->replaced, patch_whole_name(patch_elf_item(job->old_elf, caller)->name));
     }
     return TRUE;
@@ -139,8 +140,8 @@ replace_callers(Job *job, const char *name, GError **error)
     const PatchElfItem *it = item >= 0 ? patch_elf_item(job->old_elf, item) : NULL;
 
     if (!it || patch_elf_symbol(job->old_elf, it->symbol)->is_global)
-        return refuse(error, "the patch changes %s, which cannot be replaced: the kernel keeps it from being traced, so it "
-                      "does not begin with a place to patch", name);
+        return refuse(error, "the patch changes %s, which cannot be replaced: the kernel keeps it from being traced, "
+                      "so it does not begin with a place to patch", name);
     for (guint32 i = 1; i < job->old_elf->sections->len; i++)
         if (!patch_tables_own(patch_elf_section(job->old_elf, i)->name) && !replace_callers_in(job, item, i, error))
             return FALSE;

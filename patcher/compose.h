@@ -9,8 +9,9 @@
 #include "patcher/update.h"
 
 /* For FILE, a patched C file whose object BUILD has made as it is. Returns NULL without an error if nothing that a
- * running kernel uses changed in meaning; BOOT_ONLY, if not set yet, is then set to the name (to be freed) of a function
- * that runs at boot only and did change, if there is one. PATCH_ERROR_DOES_NOT_FIT: it holds what an update cannot carry; FAILED: the build. */
+ * running kernel uses changed in meaning; BOOT_ONLY, if not set yet, is then set to the name (to be freed) of a
+ * function that runs at boot only and did change, if there is one. PATCH_ERROR_DOES_NOT_FIT: it holds what an update
+ * cannot carry; FAILED: the build. */
 PatchObject *patch_compose_object(PatchBuild *build, const PatchFile *file, char **boot_only, GError **error);
 
 #endif

@@ -51,13 +51,14 @@ create_objects(PatchUpdate *update, PatchBuild *build, PatchFiles *files, GError
             g_ptr_array_add(update->objects, object);
     }
     if (update->objects->len && boot_only)
-        g_printerr("virt-livepatch: warning: the patch also changes code that runs at boot only (%s); that part of it takes "
-                   "no effect in a running kernel\n", boot_only);
+        g_printerr("virt-livepatch: warning: the patch also changes code that runs at boot only (%s); that part of it "
+                   "takes no effect in a running kernel\n", boot_only);
     if (update->objects->len)
         return TRUE;
     if (boot_only)
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
-                    "the patch changes only code that runs at boot (%s); a running kernel has no use for it", boot_only);
+                    "the patch changes only code that runs at boot (%s); a running kernel has no use for it",
+                    boot_only);
     else
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
                     "with this config and compiler the patch changes no code: there is nothing to update");
@@ -146,8 +147,8 @@ warn_of_compiler(const PatchBuild *build)
     const char *other = patch_build_other_compiler(build);
 
     if (other)
-        g_printerr("virt-livepatch: warning: the kernel was built with %s, this is %s; if they make different code, the "
-                   "update will not fit the guest\n", other, patch_build_compiler(build));
+        g_printerr("virt-livepatch: warning: the kernel was built with %s, this is %s; if they make different code, "
+                   "the update will not fit the guest\n", other, patch_build_compiler(build));
 }
 
 PatchUpdate *

@@ -7,7 +7,7 @@
 
 #include <glib.h>
 
-/* The lines of function NAME (as the compiler names it, clones and system calls included) in TEXT, from 1, inclusive. */
+/* The lines of function NAME (the compiler's name, clones and system calls included) in TEXT: from 1, inclusive. */
 gboolean patch_csource_find(const char *text, const char *name, guint *first, guint *last);
 
 #endif

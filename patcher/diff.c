@@ -79,7 +79,8 @@ add_changed(PatchDiff *diff, guint32 item)
 {
     const PatchElf *elf = diff->pairing->new_elf;
     g_autofree char *whole = patch_whole_name(patch_elf_item(elf, item)->name);
-    gint32 number = g_str_equal(whole, patch_elf_item(elf, item)->name) ? (gint32) item : patch_elf_find_item(elf, whole);
+    gboolean is_whole = g_str_equal(whole, patch_elf_item(elf, item)->name);
+    gint32 number = is_whole ? (gint32) item : patch_elf_find_item(elf, whole);
     const char *section;
 
     /* A part's function that is new itself is brought along by whoever calls it. */
@@ -126,8 +127,8 @@ has_data_referrer(const PatchElf *elf, guint32 number)
     return FALSE;
 }
 
-/* Constants that only functions of this file refer to may change: those functions count as changed, and take the new ones
- * along. */
+/* Constants that only functions of this file refer to may change: those functions count as changed, and take the new
+ * ones along. */
 static gboolean
 check_changed_datum(PatchDiff *diff, guint32 old_number, guint32 new_number, GError **error)
 {
@@ -169,8 +170,9 @@ compare_data(PatchDiff *diff, GError **error)
 static gboolean
 is_ordinary(const PatchElfSection *section)
 {
-    static const char *const prefixes[] = { ".text", ".rodata", ".data", ".bss", ".init.", ".exit.", ".static_call.text",
-                                            "__dyndbg", ".altinstr_aux" };
+    static const char *const prefixes[] = {
+        ".text", ".rodata", ".data", ".bss", ".init.", ".exit.", ".static_call.text", "__dyndbg", ".altinstr_aux",
+    };
 
     if (!(section->flags & SHF_ALLOC) || patch_elf_is_code(section) || patch_elf_is_mergeable(section) ||
         patch_tables_own(section->name))
@@ -195,12 +197,12 @@ total_size(const PatchElf *elf, const char *name)
 static gboolean
 compare_boot_tables(PatchDiff *diff, GError **error)
 {
-    const PatchElf *elf = diff->pairing->new_elf;
+    const PatchElf *elf = diff->pairing->new_elf, *old_elf = diff->pairing->old_elf;
 
     for (guint32 i = 1; i < elf->sections->len; i++) {
         const PatchElfSection *section = patch_elf_section(elf, i);
 
-        if (!is_ordinary(section) && total_size(elf, section->name) != total_size(diff->pairing->old_elf, section->name))
+        if (!is_ordinary(section) && total_size(elf, section->name) != total_size(old_elf, section->name))
             return refuse(error, "the patch adds to or takes from the table %s, which the kernel reads only at boot or "
                           "when a module is loaded", section->name);
     }

@@ -20,8 +20,8 @@ typedef struct {
     GArray *boot_only;                  /* of guint32: the same for functions that run at boot only */
 } PatchDiff;
 
-/* PATCH_ERROR_DOES_NOT_FIT: the patch changes data that exists already, or adds to a table that the kernel reads at boot;
- * named in the message. FAILED: an object that is not understood. */
+/* PATCH_ERROR_DOES_NOT_FIT: the patch changes data that exists already, or adds to a table that the kernel reads at
+ * boot; named in the message. FAILED: an object that is not understood. */
 PatchDiff *patch_diff_new(const PatchElf *old_elf, const PatchElf *new_elf, const PatchFile *file, GError **error);
 void patch_diff_free(PatchDiff *diff);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchDiff, patch_diff_free)

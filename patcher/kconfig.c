@@ -74,8 +74,8 @@ set_lost(GError **error, const char *option, const char *given, const char *used
         if (g_str_has_prefix(option, tools[i].option))
             tool = tools[i].tool;
     g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED,
-                "the kernel's config has %s=%s, but here it becomes %s: the source is another version's, or this machine "
-                "lacks %s", option, given, used ? used : "unset", tool);
+                "the kernel's config has %s=%s, but here it becomes %s: the source is another version's, or this "
+                "machine lacks %s", option, given, used ? used : "unset", tool);
 }
 
 gboolean

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Our own headers that stand in front of the kernel's when new code is compiled (kernel-headers/). The program carries their
- * text, so it needs no files of its own to be installed anywhere.
+ * Our own headers that stand in front of the kernel's when new code is compiled (kernel-headers/). The program carries
+ * their text, so it needs no files of its own to be installed anywhere.
  */
 #ifndef PATCHER_KERNEL_HEADERS_H
 #define PATCHER_KERNEL_HEADERS_H

@@ -99,8 +99,8 @@ piece_index(PatchNewCode *code, guint32 number, guint32 *index, GError **error)
         return TRUE;
     }
     if (!item->is_function && !data_kind(section, &kind))
-        return refuse(code, error, "refers to %s, which is new in the section %s; an update cannot add to it", item->name,
-                      section->name);
+        return refuse(code, error, "refers to %s, which is new in the section %s; an update cannot add to it",
+                      item->name, section->name);
     if (item->is_function)
         alignment = MAX(alignment, 16);
     /* Only the address of a variable without size is ever used. */
@@ -136,8 +136,8 @@ literal_piece(PatchNewCode *code, const PatchPlace *place)
     return code->object->pieces->len - 1;
 }
 
-/* Whether the reference is to the new code of the function or to the old, which jumps there: a pointer that is kept must
- * stay valid when the update is undone. */
+/* Whether the reference is to the new code of the function or to the old, which jumps there: a pointer that is kept
+ * must stay valid when the update is undone. */
 static gboolean
 wants_new_function(PatchNewCode *code, guint32 number, const PatchReloc *reloc, gint64 offset)
 {

@@ -11,8 +11,8 @@
 
 typedef struct PatchNewCode PatchNewCode;
 
-/* Code comes from the new object of DIFF; of its functions, those in REPLACED (set of char *) are to replace old ones. OBJECT
- * is filled in. All are borrowed. PATCH_ERROR_FAILED. */
+/* Code comes from the new object of DIFF; of its functions, those in REPLACED (set of char *) are to replace old ones.
+ * OBJECT is filled in. All are borrowed. PATCH_ERROR_FAILED. */
 PatchNewCode *patch_new_code_new(PatchObject *object, PatchDiff *diff, PatchOldCode *old, GHashTable *replaced);
 void patch_new_code_free(PatchNewCode *code);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchNewCode, patch_new_code_free)

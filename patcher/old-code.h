@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The half of an update's object that describes the running kernel: sections, symbols, literals and functions, taken from
- * the object as the kernel's build makes it; only what is asked for, each once.
+ * The half of an update's object that describes the running kernel: sections, symbols, literals and functions, taken
+ * from the object as the kernel's build makes it; only what is asked for, each once.
  */
 #ifndef PATCHER_OLD_CODE_H
 #define PATCHER_OLD_CODE_H
@@ -28,14 +28,15 @@ gboolean patch_old_code_function(PatchOldCode *old, guint32 elf_item, guint32 *i
 /* Number of the function's item in the object file; -1 if there is not exactly one of that name. */
 gint32 patch_old_code_find(const PatchOldCode *old, const char *name);
 
-/* Index into the object's symbols of the one function or datum NAME of the object file; FALSE if there is not exactly one. */
+/* Index into the object's symbols of the one function or datum NAME of the object file; FALSE if there is not exactly
+ * one. */
 gboolean patch_old_code_find_symbol(PatchOldCode *old, const char *name, guint32 *symbol);
 
 /* Whether the function begins with a call of the function tracer, which the jump to a replacement stands behind. */
 gboolean patch_old_code_has_entry(const PatchOldCode *old, guint32 elf_item);
 
-/* Adds functions to be matched until every section that a symbol in use lies in is referred to by one of them, as far as
- * that can be: so each symbol's address follows from the match, whatever its name. */
+/* Adds functions to be matched until every section that a symbol in use lies in is referred to by one of them, as far
+ * as that can be: so each symbol's address follows from the match, whatever its name. */
 gboolean patch_old_code_add_witnesses(PatchOldCode *old, GError **error);
 
 #endif

@@ -380,10 +380,10 @@ patch_file_touches(const PatchFile *file, guint first, guint last)
 {
     for (guint i = 0; i < file->edits->len; i++) {
         const PatchEdit *edit = &g_array_index(file->edits, PatchEdit, i);
-        guint end = edit->new_start + edit->new_count;
+        /* Lines only removed were between new_start - 1 and new_start. */
+        gboolean reaches = edit->new_count ? edit->new_start + edit->new_count > first : edit->new_start > first;
 
-        /* Lines only removed are between new_start - 1 and new_start. */
-        if (edit->new_count ? edit->new_start <= last && end > first : edit->new_start > first && edit->new_start <= last)
+        if (reaches && edit->new_start <= last)
             return TRUE;
     }
     return FALSE;

@@ -18,8 +18,9 @@ typedef struct {
     gpointer data;
 } PatchSiteSource;
 
-/* Appends to CODE's sites, by ascending offset, every stretch that the kernel may rewrite; and to its fixups, unsorted,
- * what jump labels with a distant target need. Its bytes are there already. PATCH_ERROR_FAILED, or what make_fixup sets. */
+/* Appends to CODE's sites, by ascending offset, every stretch that the kernel may rewrite; and to its fixups,
+ * unsorted, what jump labels with a distant target need. Its bytes are there already. PATCH_ERROR_FAILED, or what
+ * make_fixup sets. */
 gboolean patch_sites_add(const PatchSiteSource *source, PatchCode *code, GError **error);
 
 #endif

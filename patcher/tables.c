@@ -181,7 +181,8 @@ patch_table_field(const PatchElf *elf, const PatchTableEntry *entry, guint32 fie
  *   14 bytes  u32 feature with flags; u8 length; u8 choice length      (since 6.3)
  */
 gboolean
-patch_table_alternative(const PatchElf *elf, const PatchTableEntry *entry, PatchAlternative *alternative, GError **error)
+patch_table_alternative(const PatchElf *elf, const PatchTableEntry *entry, PatchAlternative *alternative,
+                        GError **error)
 {
     const guint8 *bytes = patch_elf_section(elf, entry->section)->data + entry->offset;
     guint lengths = entry->size == 14 ? 12 : 10;

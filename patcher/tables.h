@@ -2,8 +2,8 @@
 /*
  * The special sections of an object: tables of which each entry speaks of one place in code.
  *
- * Their layouts differ between kernels. The size of an entry is taken from the object itself: how far apart the fields are
- * that refer to code.
+ * Their layouts differ between kernels. The size of an entry is taken from the object itself: how far apart the fields
+ * are that refer to code.
  */
 #ifndef PATCHER_TABLES_H
 #define PATCHER_TABLES_H

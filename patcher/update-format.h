@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The bytes of an update file, shared by the side that writes and the side that reads. docs/update-format.md says the same
- * in words.
+ * The bytes of an update file, shared by the side that writes and the side that reads. docs/update-format.md says the
+ * same in words.
  */
 #ifndef PATCHER_UPDATE_FORMAT_H
 #define PATCHER_UPDATE_FORMAT_H
@@ -29,7 +29,8 @@
 #define PATCH_FORMAT_OBJECTS                                                                                   \
     "a(ss" PATCH_FORMAT_SECTIONS PATCH_FORMAT_SYMBOLS PATCH_FORMAT_LITERALS PATCH_FORMAT_FUNCTIONS             \
     PATCH_FORMAT_PIECES PATCH_FORMAT_REPLACEMENTS ")"      /* path, module */
-#define PATCH_FORMAT_UPDATE "(ssssayas" PATCH_FORMAT_OBJECTS ")" /* description, kernel, build_id, compiler, patch, cves */
+/* description, kernel, build_id, compiler, patch, cves */
+#define PATCH_FORMAT_UPDATE "(ssssayas" PATCH_FORMAT_OBJECTS ")"
 
 /* Fills ID from the SHA-256 of a body. */
 void patch_update_id_from_digest(const guint8 *digest, char *id);

@@ -26,7 +26,8 @@ refuse(const Check *check, const char *format, ...)
     va_start(arguments, format);
     text = g_strdup_vprintf(format, arguments);
     va_end(arguments);
-    g_set_error(check->error, PATCH_ERROR, PATCH_ERROR_FAILED, "the update is inconsistent: %s: %s", check->where, text);
+    g_set_error(check->error, PATCH_ERROR, PATCH_ERROR_FAILED, "the update is inconsistent: %s: %s", check->where,
+                text);
     return FALSE;
 }
 
@@ -297,9 +298,12 @@ check_object(Check *check)
     for (gsize i = 0; i < G_N_ELEMENTS(arrays); i++)
         if (arrays[i]->len > MAX_ITEMS)
             return refuse(check, "it is too large");
-    for (guint i = 0; i < object->literals->len; i++)
-        if (g_bytes_get_size(object->literals->pdata[i]) == 0 || g_bytes_get_size(object->literals->pdata[i]) > MAX_BYTES)
+    for (guint i = 0; i < object->literals->len; i++) {
+        gsize size = g_bytes_get_size(object->literals->pdata[i]);
+
+        if (size == 0 || size > MAX_BYTES)
             return refuse(check, "literal %u has an impossible size", i);
+    }
     if (!check_symbols(check) || !check_functions(check) || !check_pieces(check))
         return FALSE;
     check->where = object->path;

@@ -156,8 +156,8 @@ void patch_choice_free(PatchChoice *choice);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchObject, patch_object_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchCode, patch_code_free)
 
-/* Each adds one to its array in OBJECT, which owns it; its index is the array's last. Code, flags and parts are filled in
- * by the caller. */
+/* Each adds one to its array in OBJECT, which owns it; its index is the array's last. Code, flags and parts are filled
+ * in by the caller. */
 PatchSection *patch_object_add_section(PatchObject *object, const char *name, guint64 size, guint64 alignment);
 PatchSymbol *patch_object_add_symbol(PatchObject *object, const char *name, gint32 section, guint64 value,
                                      guint64 size);
@@ -170,7 +170,7 @@ PatchReplacement *patch_object_add_replacement(PatchObject *object, guint32 func
 const char *patch_site_kind_name(PatchSiteKind kind);
 
 /* The bytes of an update file, and back. Loading checks everything: digest, indices, offsets, lengths; what it returns
- * can be trusted to be consistent, whoever wrote the file. PATCH_ERROR_FAILED for a file that is damaged or no update. */
+ * can be trusted to be consistent, whoever wrote the file. PATCH_ERROR_FAILED: the file is damaged, or no update. */
 GBytes *patch_update_save(PatchUpdate *update);
 PatchUpdate *patch_update_load(GBytes *bytes, GError **error);
 

@@ -39,7 +39,7 @@ compare_names(gconstpointer a, gconstpointer b)
     return strcmp(*(const char *const *) a, *(const char *const *) b);
 }
 
-/* The names of the functions that differ, in order of the alphabet, with a space behind each; or "refused: " and why. */
+/* The names of the functions that differ, in alphabetical order, with a space behind each; or "refused: ...". */
 static char *
 changes(const char *old_source, const char *new_source, const PatchFile *file)
 {
@@ -186,9 +186,11 @@ static void
 test_lines(void)
 {
     static const char old_source[] = "int f(int x) { return x; }\n"
-        "int report(int); int take(int);\n" "int g(void) { return report(__LINE__); }\n" "int h(void) { return take(3); }\n";
+        "int report(int); int take(int);\n"
+        "int g(void) { return report(__LINE__); }\n" "int h(void) { return take(3); }\n";
     static const char wrong_source[] = "int f(int x) {\nreturn x + 1;\n}\n"
-        "int report(int); int take(int);\n" "int g(void) { return report(__LINE__); }\n" "int h(void) { return take(4); }\n";
+        "int report(int); int take(int);\n"
+        "int g(void) { return report(__LINE__); }\n" "int h(void) { return take(4); }\n";
     g_autoptr(PatchFiles) files = patch_files_parse(PATCH_ONE_LINE_MORE, NULL);
     PatchFile *file = files->files->pdata[0];
     g_autofree char *new_source = patch_file_apply(file, old_source, NULL);

@@ -40,7 +40,8 @@ test_apply(void)
     assert_applies(HUNK, "a\nb\nc\nd\ne\n", "a\nb\nC\nc2\nd\ne\n");
     assert_applies("Subject: x\n\ndiff --git a/fs/x.c b/fs/x.c\nindex 1..2 100644\n" HUNK "-- \n2.39\n",
                    "0\n0\na\nb\nc\nd\n", "0\n0\na\nb\nC\nc2\nd\n");
-    assert_applies(HEADER "@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b \n\\ No newline at end of file\n", "a", "b ");
+    assert_applies(HEADER "@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b \n\\ No newline at end of file\n", "a",
+                   "b ");
     assert_applies(HEADER "@@ -1,0 +2 @@\n+b\n", "a\nc\n", "a\nb\nc\n");
 }
 
@@ -116,8 +117,8 @@ test_kconfig(void)
     g_assert_nonnull(strstr(error->message, "pahole"));
 }
 
-#define SAVED "savedcmd_fs/x.o := gcc -Wp,-MMD,fs/.x.o.d -I/src/include -I/srcs/include -DNAME='\"a;b\"' -DP=$(pound) " \
-    "-c -o fs/x.o /src/fs/x.c   ; ./tools/objtool/objtool --orc fs/x.o\n\nsource_fs/x.o := /src/fs/x.c\n"
+#define SAVED "savedcmd_fs/x.o := gcc -Wp,-MMD,fs/.x.o.d -I/src/include -I/srcs/include -DNAME='\"a;b\"' " \
+    "-DP=$(pound) -c -o fs/x.o /src/fs/x.c   ; ./tools/objtool/objtool --orc fs/x.o\n\nsource_fs/x.o := /src/fs/x.c\n"
 
 static void
 test_saved_commands(void)
@@ -137,8 +138,8 @@ test_saved_commands(void)
     objtool = patch_saved_cmd_argv(saved, 1, &change);
     first = g_strjoinv("|", compiler);
     second = g_strjoinv("|", objtool);
-    g_assert_cmpstr(first, ==, "gcc|-I/own|-Wp,-MMD,/out/x.o.d|-I/over/include|-I/srcs/include|-DNAME=\"a;b\"|-DP=#|-g0|"
-                    "-c|-o|/out/x.o|/over/fs/x.c");
+    g_assert_cmpstr(first, ==, "gcc|-I/own|-Wp,-MMD,/out/x.o.d|-I/over/include|-I/srcs/include|-DNAME=\"a;b\"|"
+                    "-DP=#|-g0|-c|-o|/out/x.o|/over/fs/x.c");
     g_assert_cmpstr(second, ==, "./tools/objtool/objtool|--orc|/out/x.o");
     g_assert_false(patch_saved_cmd_is_module(saved));
 }
