@@ -407,6 +407,18 @@ intro_kernel_btf(const IntroKernel *kernel)
     return kernel->btf;
 }
 
+void
+intro_kernel_hold(IntroKernel *kernel)
+{
+    intro_space_hold(kernel->space);
+}
+
+void
+intro_kernel_let_go(IntroKernel *kernel)
+{
+    intro_space_release(kernel->space);
+}
+
 GPtrArray *
 intro_kernel_modules(const IntroKernel *kernel)
 {

@@ -40,6 +40,10 @@ IntroKernel *intro_kernel_attach(const VmmReader *reader, GError **error);
 void intro_kernel_free(IntroKernel *kernel);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IntroKernel, intro_kernel_free)
 
+/* To be called when the guest has been paused, and before it goes on: what cannot change meanwhile is read once only. */
+void intro_kernel_hold(IntroKernel *kernel);
+void intro_kernel_let_go(IntroKernel *kernel);
+
 /* All of these are owned by the kernel. */
 const VmmReader *intro_kernel_reader(const IntroKernel *kernel);
 const IntroSpace *intro_kernel_space(const IntroKernel *kernel);

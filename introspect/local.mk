@@ -24,4 +24,5 @@ libintrospect_a_SOURCES += \
 	introspect/unwind.c introspect/unwind.h
 libintrospect_a_SOURCES += \
 	introspect/sleeping.c introspect/sleeping.h \
+	introspect/task-watch.c introspect/task-watch.h \
 	introspect/vcpus.c introspect/vcpus.h

@@ -14,10 +14,14 @@
 #define ENTRY_NO_EXEC  (1ULL << 63)
 #define ENTRY_ADDRESS  0x000ffffffffff000ULL
 
+/* How much of page tables is kept at most while the space is held. */
+#define MAX_HELD_TABLES 4096
+
 struct IntroSpace {
     const VmmReader *reader;
     GuestPa root;
     guint levels;
+    GHashTable *held;           /* guest-physical address of a table -> its bytes; NULL if the space is not held */
 };
 
 /* Where a walk has got to. */
@@ -42,7 +46,58 @@ intro_space_new(const VmmReader *reader, GuestPa root, gboolean five_levels)
 void
 intro_space_free(IntroSpace *space)
 {
+    if (space == NULL)
+        return;
+    intro_space_release(space);
     g_free(space);
+}
+
+void
+intro_space_hold(IntroSpace *space)
+{
+    if (space->held == NULL)
+        space->held = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+}
+
+void
+intro_space_release(IntroSpace *space)
+{
+    g_clear_pointer(&space->held, g_hash_table_unref);
+}
+
+static const guint8 *
+held_table(const IntroSpace *space, guint64 pa, GError **error)
+{
+    const guint8 *table = g_hash_table_lookup(space->held, &pa);
+    g_autofree guint8 *bytes = NULL;
+
+    if (table != NULL)
+        return table;
+    bytes = g_malloc(PAGE_BYTES);
+    if (!vmm_read(space->reader, guest_pa(pa), bytes, PAGE_BYTES, error))
+        return NULL;
+    if (g_hash_table_size(space->held) >= MAX_HELD_TABLES)
+        g_hash_table_remove_all(space->held);
+    table = bytes;
+    g_hash_table_insert(space->held, g_memdup2(&pa, sizeof pa), g_steal_pointer(&bytes));
+    return table;
+}
+
+/* The entries of page tables that READS ask for. */
+static gboolean
+read_entries(const IntroSpace *space, const VmmExtent *reads, guint n_reads, GError **error)
+{
+    if (space->held == NULL)
+        return n_reads == 0 || vmm_read_extents(space->reader, reads, n_reads, error);
+    for (guint i = 0; i < n_reads; i++) {
+        guint64 offset = reads[i].pa.value % PAGE_BYTES;
+        const guint8 *table = held_table(space, reads[i].pa.value - offset, error);
+
+        if (table == NULL)
+            return FALSE;
+        memcpy(reads[i].buffer, table + offset, reads[i].length);
+    }
+    return TRUE;
 }
 
 /* Bytes mapped by one entry of a table of LEVEL, 1 being the lowest. */
@@ -135,9 +190,9 @@ intro_space_translate(const IntroSpace *space, GuestVa va, IntroMapping *mapping
     for (guint level = space->levels; walk.state == WALK_ON; level--) {
         GError *cause = NULL;
         guint64 entry;
+        VmmExtent read = { guest_pa_add(walk.table, level_index(va, level) * sizeof entry), &entry, sizeof entry };
 
-        if (!vmm_read(space->reader, guest_pa_add(walk.table, level_index(va, level) * sizeof entry), &entry,
-                      sizeof entry, &cause))
+        if (!read_entries(space, &read, 1, &cause))
             return fail_read(cause, va, error);
         walk_step(&walk, GUINT64_FROM_LE(entry), level);
     }
@@ -311,7 +366,7 @@ walk_level(const IntroSpace *space, GArray *pieces, guint level, GError **error)
         if (piece->walk.state == WALK_ON && !shares_entry(pieces, i, level))
             g_array_append_val(reads, read);
     }
-    if (reads->len > 0 && !vmm_read_extents(space->reader, (VmmExtent *) reads->data, reads->len, &cause))
+    if (!read_entries(space, (VmmExtent *) reads->data, reads->len, &cause))
         return fail_read(cause, g_array_index(pieces, Piece, 0).va, error);
 
     for (guint i = 0; i < pieces->len; i++) {

@@ -33,6 +33,10 @@ IntroSpace *intro_space_new(const VmmReader *reader, GuestPa root, gboolean five
 void intro_space_free(IntroSpace *space);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IntroSpace, intro_space_free)
 
+/* While the guest is paused, its page tables do not change: between these two calls, each is read once only. */
+void intro_space_hold(IntroSpace *space);
+void intro_space_release(IntroSpace *space);
+
 /* The page that holds VA, as far as it goes from VA on: MAPPING->va is VA itself. INTRO_ERROR_NOT_MAPPED. */
 gboolean intro_space_translate(const IntroSpace *space, GuestVa va, IntroMapping *mapping, GError **error);
 

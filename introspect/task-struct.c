@@ -216,7 +216,7 @@ read_worker_name(const IntroKernel *kernel, const IntroTaskLayout *layout, Guest
 
 /* proc_task_name() of fs/proc/array.c. Since 6.9 a rescuer's name, kworker/R-..., is its long one. */
 static char *
-read_name(const IntroKernel *kernel, const IntroTaskLayout *layout, const guint8 *part)
+read_name(const IntroKernel *kernel, const IntroTaskLayout *layout, const guint8 *part, IntroTaskNames names)
 {
     const IntroMember *member = &layout->fields[INTRO_TASK_COMM];
     g_autofree char *name = g_strndup((const char *) field_bytes(layout, part, INTRO_TASK_COMM), member->n_elements);
@@ -224,7 +224,7 @@ read_name(const IntroKernel *kernel, const IntroTaskLayout *layout, const guint8
     GuestVa kthread = intro_task_field(layout, part, INTRO_TASK_KTHREAD);
     char *longer = NULL;
 
-    if (!(flags & PF_KTHREAD))
+    if (!(flags & PF_KTHREAD) || names == INTRO_TASK_NAMES_SHORT)
         return printable(name);
     if (!(flags & PF_WQ_WORKER) || g_str_has_prefix(name, "kworker/R-"))
         longer = read_full_name(kernel, layout, kthread);
@@ -257,7 +257,8 @@ state_letter(guint64 state, guint64 exit_state)
 }
 
 IntroTask *
-intro_task_parse(const IntroKernel *kernel, const IntroTaskLayout *layout, GuestVa task, const guint8 *part)
+intro_task_parse(const IntroKernel *kernel, const IntroTaskLayout *layout, GuestVa task, const guint8 *part,
+                 IntroTaskNames names)
 {
     const gboolean counts_references = layout->fields[INTRO_TASK_STACK_REFERENCES].size_bits != 0;
     IntroTask *parsed = g_new0(IntroTask, 1);
@@ -265,7 +266,7 @@ intro_task_parse(const IntroKernel *kernel, const IntroTaskLayout *layout, Guest
     parsed->task = task;
     parsed->pid = (gint32) intro_task_field(layout, part, INTRO_TASK_PID);
     parsed->tgid = (gint32) intro_task_field(layout, part, INTRO_TASK_TGID);
-    parsed->name = read_name(kernel, layout, part);
+    parsed->name = read_name(kernel, layout, part, names);
     parsed->state = state_letter(intro_task_field(layout, part, INTRO_TASK_STATE),
                                  intro_task_field(layout, part, INTRO_TASK_EXIT_STATE));
     parsed->cpu = intro_task_field(layout, part, INTRO_TASK_CPU);

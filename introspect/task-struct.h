@@ -30,6 +30,9 @@ struct IntroTaskLayout {
     } worker;
 };
 
+/* Whether a kernel thread's long name, and what a worker works on, are looked up. */
+typedef enum { INTRO_TASK_NAMES_FULL, INTRO_TASK_NAMES_SHORT } IntroTaskNames;
+
 /* Read once; the kernel keeps it. To be freed with g_free. */
 IntroTaskLayout *intro_task_layout_new(const IntroKernel *kernel, GError **error);
 
@@ -44,6 +47,7 @@ guint64 intro_task_field(const IntroTaskLayout *layout, const guint8 *part, Intr
 GuestVa intro_task_link(const IntroTaskLayout *layout, GuestVa task, IntroTaskField next);
 
 /* Kernel threads' names are looked up in guest memory; one that can not be read is the short one. */
-IntroTask *intro_task_parse(const IntroKernel *kernel, const IntroTaskLayout *layout, GuestVa task, const guint8 *part);
+IntroTask *intro_task_parse(const IntroKernel *kernel, const IntroTaskLayout *layout, GuestVa task, const guint8 *part,
+                            IntroTaskNames names);
 
 #endif

@@ -10,6 +10,7 @@ typedef struct {
     const IntroTaskLayout *layout;
     GPtrArray *tasks;           /* of IntroTask */
     GHashTable *seen;           /* addresses of tasks */
+    IntroTaskNames names;
 } Walk;
 
 /* One turn around a ring of tasks that are linked through one of their lists. */
@@ -39,7 +40,7 @@ torn(GError **error, const char *what)
 static gboolean
 add_task(Walk *walk, GuestVa task, const guint8 *part, GError **error)
 {
-    g_autoptr(IntroTask) parsed = intro_task_parse(walk->kernel, walk->layout, task, part);
+    g_autoptr(IntroTask) parsed = intro_task_parse(walk->kernel, walk->layout, task, part, walk->names);
 
     if (!parsed->is_idle && (parsed->pid < 0 || parsed->tgid <= 0))
         return torn(error, "has an entry that is no task");
@@ -178,12 +179,12 @@ add_idle_tasks(Walk *walk, GError **error)
     return TRUE;
 }
 
-GPtrArray *
-intro_tasks(const IntroKernel *kernel, GError **error)
+static GPtrArray *
+list_tasks(const IntroKernel *kernel, IntroTaskNames names, GError **error)
 {
     g_autoptr(GPtrArray) tasks = g_ptr_array_new_with_free_func((GDestroyNotify) intro_task_free);
     g_autoptr(GHashTable) seen = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
-    Walk walk = { kernel, intro_kernel_task_layout(kernel, error), tasks, seen };
+    Walk walk = { kernel, intro_kernel_task_layout(kernel, error), tasks, seen, names };
     GuestVa init_task;
 
     if (walk.layout == NULL
@@ -194,6 +195,18 @@ intro_tasks(const IntroKernel *kernel, GError **error)
     if (!add_idle_tasks(&walk, error))
         return NULL;
     return g_steal_pointer(&tasks);
+}
+
+GPtrArray *
+intro_tasks(const IntroKernel *kernel, GError **error)
+{
+    return list_tasks(kernel, INTRO_TASK_NAMES_FULL, error);
+}
+
+GPtrArray *
+intro_tasks_briefly(const IntroKernel *kernel, GError **error)
+{
+    return list_tasks(kernel, INTRO_TASK_NAMES_SHORT, error);
 }
 
 IntroTask *
@@ -207,5 +220,5 @@ intro_task_read(const IntroKernel *kernel, GuestVa task, GError **error)
     part = g_malloc(layout->length);
     if (!intro_task_read_part(kernel, layout, task, part, error))
         return NULL;
-    return intro_task_parse(kernel, layout, task, part);
+    return intro_task_parse(kernel, layout, task, part, INTRO_TASK_NAMES_FULL);
 }

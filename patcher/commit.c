@@ -155,7 +155,9 @@ try_once(const PatchGuest *guest, const PatchPlan *plan, PatchSurvey *survey, Pa
         return MOMENT_FAILED;
     report->n_pauses++;
     vcpus = vmm_pause_vcpus(pause, &n_vcpus);
+    intro_kernel_hold(guest->kernel);
     moment = look(survey, vcpus, n_vcpus, error);
+    intro_kernel_let_go(guest->kernel);
     looked = g_get_monotonic_time();
     report->look_ns = (looked - start) * 1000;
     report->n_tasks_again = patch_survey_n_looked_at(survey);

@@ -2,6 +2,7 @@
 #include "patcher/safety.h"
 
 #include "introspect/sleeping.h"
+#include "introspect/task-watch.h"
 #include "introspect/vcpus.h"
 
 /* What the last look at a sleeping task saw; it holds for as long as the task has not run. */
@@ -16,6 +17,8 @@ typedef struct {
 struct PatchSurvey {
     const IntroKernel *kernel;
     const GPtrArray *forbidden;
+    GPtrArray *tasks;           /* of IntroTask, as the last look found them */
+    IntroTaskWatch *watch;      /* of those that were asleep in the last look at the running guest */
     GHashTable *looks;          /* address of task -> Look */
     GPtrArray *blockers;        /* of PatchBlocker, all of this round */
     GArray *hidden;             /* of PatchForbidden: where return addresses are replaced by a tracer's */
@@ -95,6 +98,8 @@ patch_survey_free(PatchSurvey *survey)
 {
     if (!survey)
         return;
+    g_clear_pointer(&survey->tasks, g_ptr_array_unref);
+    intro_task_watch_free(survey->watch);
     g_hash_table_unref(survey->looks);
     g_ptr_array_unref(survey->blockers);
     g_array_unref(survey->hidden);
@@ -262,25 +267,97 @@ is_stale(gpointer key, gpointer value, gpointer survey)
     return ((const Look *) value)->round != ((const PatchSurvey *) survey)->round;
 }
 
+static gboolean
+look_at_tasks(PatchSurvey *survey, GHashTable *covered, gboolean is_paused, GError **error)
+{
+    for (guint i = 0; i < survey->tasks->len; i++)
+        if (!(covered && g_hash_table_contains(covered, survey->tasks->pdata[i])) &&
+            !visit(survey, survey->tasks->pdata[i], is_paused, error))
+            return FALSE;
+    return TRUE;
+}
+
+static gboolean
+list_tasks(PatchSurvey *survey, GPtrArray *(*list)(const IntroKernel *, GError **), GError **error)
+{
+    g_clear_pointer(&survey->tasks, g_ptr_array_unref);
+    survey->tasks = list(survey->kernel, error);
+    return survey->tasks != NULL;
+}
+
+/* The watch begins before the list is made: what comes in between counts as new. */
+static gboolean
+look_while_running(PatchSurvey *survey, GError **error)
+{
+    g_clear_pointer(&survey->watch, intro_task_watch_free);
+    survey->watch = intro_task_watch_new(survey->kernel, error);
+    if (!survey->watch || !list_tasks(survey, intro_tasks, error) || !look_at_tasks(survey, NULL, FALSE, error))
+        return FALSE;
+    for (guint i = 0; i < survey->tasks->len; i++) {
+        const IntroTask *task = survey->tasks->pdata[i];
+
+        if (is_unchanged(g_hash_table_lookup(survey->looks, &task->task), task) &&
+            !intro_task_watch_add(survey->watch, task, error))
+            return FALSE;
+    }
+    g_hash_table_foreach_remove(survey->looks, is_stale, survey);
+    return TRUE;
+}
+
+/* Reads again those tasks that were not asleep, or have run since. FALSE if one is not what it was: it has ended. */
+static gboolean
+read_again(PatchSurvey *survey, GHashTable *ran)
+{
+    for (guint i = 0; i < survey->tasks->len; i++) {
+        const IntroTask *task = survey->tasks->pdata[i];
+        g_autoptr(IntroTask) now = NULL;
+
+        if (is_unchanged(g_hash_table_lookup(survey->looks, &task->task), task) &&
+            !g_hash_table_contains(ran, &task->task))
+            continue;
+        now = intro_task_read(survey->kernel, task->task, NULL);
+        if (!now || now->pid != task->pid || now->stack != task->stack)
+            return FALSE;
+        intro_task_free(survey->tasks->pdata[i]);
+        survey->tasks->pdata[i] = g_steal_pointer(&now);
+    }
+    return TRUE;
+}
+
+/* Brings the list of tasks up to date for a guest that stands still: by what has run, or all of it. */
+static gboolean
+update_tasks(PatchSurvey *survey, GError **error)
+{
+    g_autoptr(GArray) ran = g_array_new(FALSE, FALSE, sizeof(GuestVa));
+    g_autoptr(GHashTable) set = g_hash_table_new(g_int64_hash, g_int64_equal);
+    gboolean may_be_more = TRUE;
+
+    if (survey->watch && !intro_task_watch_look(survey->watch, ran, &may_be_more, error))
+        return FALSE;
+    for (guint i = 0; i < ran->len; i++)
+        g_hash_table_add(set, &g_array_index(ran, GuestVa, i));
+    if (!may_be_more && read_again(survey, set))
+        return TRUE;
+    return list_tasks(survey, intro_tasks_briefly, error);
+}
+
+static gboolean
+look_while_paused(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GError **error)
+{
+    g_autoptr(GHashTable) covered = g_hash_table_new(NULL, NULL);
+
+    return update_tasks(survey, error) &&
+           visit_vcpus(survey, survey->tasks, vcpus, n_vcpus, covered, error) &&
+           look_at_tasks(survey, covered, TRUE, error);
+}
+
 gboolean
 patch_survey_look(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GError **error)
 {
-    g_autoptr(GPtrArray) tasks = intro_tasks(survey->kernel, error);
-    g_autoptr(GHashTable) covered = g_hash_table_new(NULL, NULL);
-
-    if (!tasks)
-        return FALSE;
     survey->round++;
     survey->n_looked_at = 0;
     g_ptr_array_set_size(survey->blockers, 0);
-    if (vcpus && !visit_vcpus(survey, tasks, vcpus, n_vcpus, covered, error))
-        return FALSE;
-    for (guint i = 0; i < tasks->len; i++)
-        if (!g_hash_table_contains(covered, tasks->pdata[i]) &&
-            !visit(survey, tasks->pdata[i], vcpus != NULL, error))
-            return FALSE;
-    g_hash_table_foreach_remove(survey->looks, is_stale, survey);
-    return TRUE;
+    return vcpus ? look_while_paused(survey, vcpus, n_vcpus, error) : look_while_running(survey, error);
 }
 
 GPtrArray *
