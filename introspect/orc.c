@@ -12,6 +12,20 @@
 /* Types before Linux 6.4, when an `end` bit beside them marked the end of the stack. */
 enum { OLD_CALL, OLD_REGS, OLD_REGS_PARTIAL };
 
+/* Two numberings have been seen: that of Linux 4.14 to 6.12, and that of 7.2. */
+static const IntroOrcRegister registers[][INTRO_ORC_N_REGISTERS] = {
+    {
+        INTRO_ORC_REG_UNDEFINED, INTRO_ORC_REG_PREV_SP, INTRO_ORC_REG_DX, INTRO_ORC_REG_DI, INTRO_ORC_REG_BP,
+        INTRO_ORC_REG_SP, INTRO_ORC_REG_R10, INTRO_ORC_REG_R13, INTRO_ORC_REG_BP_INDIRECT, INTRO_ORC_REG_SP_INDIRECT,
+        [10 ... 15] = INTRO_ORC_REG_UNKNOWN,
+    },
+    {
+        INTRO_ORC_REG_UNDEFINED, INTRO_ORC_REG_AX, INTRO_ORC_REG_DX, INTRO_ORC_REG_SP, INTRO_ORC_REG_BP,
+        INTRO_ORC_REG_DI, INTRO_ORC_REG_R10, INTRO_ORC_REG_R13, INTRO_ORC_REG_PREV_SP, INTRO_ORC_REG_SP_INDIRECT,
+        INTRO_ORC_REG_BP_INDIRECT, [11 ... 15] = INTRO_ORC_REG_UNKNOWN,
+    },
+};
+
 struct IntroOrc {
     IntroOrcLayout layout;
     IntroOrcTable image;
@@ -39,7 +53,7 @@ fits(const IntroOrcLayout *layout, const IntroMember *member)
 gboolean
 intro_orc_layout(const IntroBtf *btf, IntroOrcLayout *layout, GError **error)
 {
-    *layout = (IntroOrcLayout) { 0 };
+    *layout = (IntroOrcLayout) { .registers = registers[0] };
     if (!intro_btf_size(btf, "orc_entry", &layout->size_bytes, error)
         || !intro_btf_member(btf, "orc_entry", "sp_offset", &layout->sp_offset, error)
         || !intro_btf_member(btf, "orc_entry", "bp_offset", &layout->bp_offset, error)
@@ -50,7 +64,8 @@ intro_orc_layout(const IntroBtf *btf, IntroOrcLayout *layout, GError **error)
     optional_field(btf, "end", &layout->end);
     optional_field(btf, "signal", &layout->signal);
     if (layout->size_bytes == 0 || layout->size_bytes > MAX_ENTRY_BYTES || layout->sp_offset.size_bits != 16
-        || layout->bp_offset.size_bits != 16 || !fits(layout, &layout->sp_offset) || !fits(layout, &layout->bp_offset)
+        || layout->bp_offset.size_bits != 16 || layout->sp_register.size_bits > 4 || layout->bp_register.size_bits > 4
+        || !fits(layout, &layout->sp_offset) || !fits(layout, &layout->bp_offset)
         || !fits(layout, &layout->sp_register) || !fits(layout, &layout->bp_register) || !fits(layout, &layout->type)
         || !fits(layout, &layout->end) || !fits(layout, &layout->signal)) {
         g_set_error_literal(error, INTRO_ERROR, INTRO_ERROR_UNSUPPORTED,
@@ -95,8 +110,8 @@ intro_orc_decode(const IntroOrcLayout *layout, const guint8 *entry)
     bits = GUINT64_FROM_LE(bits);
     decoded.sp_offset = (gint16) extract(bits, &layout->sp_offset);
     decoded.bp_offset = (gint16) extract(bits, &layout->bp_offset);
-    decoded.sp_register = extract(bits, &layout->sp_register);
-    decoded.bp_register = extract(bits, &layout->bp_register);
+    decoded.sp_register = layout->registers[extract(bits, &layout->sp_register)];
+    decoded.bp_register = layout->registers[extract(bits, &layout->bp_register)];
     decoded.type = normalise_type(layout, extract(bits, &layout->type), decoded.sp_register,
                                   extract(bits, &layout->end));
     if (layout->signal.size_bits != 0)
@@ -104,6 +119,23 @@ intro_orc_decode(const IntroOrcLayout *layout, const guint8 *entry)
     else
         decoded.signal = decoded.type == INTRO_ORC_REGS || decoded.type == INTRO_ORC_REGS_PARTIAL;
     return decoded;
+}
+
+gboolean
+intro_orc_use_entry_of_function(IntroOrcLayout *layout, const guint8 *entry, GError **error)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(registers); i++) {
+        IntroOrcEntry decoded;
+
+        layout->registers = registers[i];
+        decoded = intro_orc_decode(layout, entry);
+        if (decoded.type == INTRO_ORC_CALL && decoded.sp_register == INTRO_ORC_REG_SP
+            && decoded.sp_offset == sizeof(guint64) && decoded.bp_register == INTRO_ORC_REG_UNDEFINED)
+            return TRUE;
+    }
+    g_set_error_literal(error, INTRO_ERROR, INTRO_ERROR_UNSUPPORTED,
+                        "the kernel's ORC unwind data numbers registers in a way that this version does not know");
+    return FALSE;
 }
 
 void
@@ -123,8 +155,8 @@ table_ip(const IntroOrcTable *table, const guint8 *offsets, guint32 index)
 }
 
 /* The rightmost of several entries for one address is the one that counts; the others end sections. */
-gboolean
-intro_orc_table_find(const IntroOrcTable *table, const IntroOrcLayout *layout, GuestVa ip, IntroOrcEntry *entry)
+const guint8 *
+intro_orc_table_entry(const IntroOrcTable *table, const IntroOrcLayout *layout, GuestVa ip)
 {
     gsize offsets_bytes, entries_bytes;
     const guint8 *offsets = g_bytes_get_data(table->offsets, &offsets_bytes);
@@ -132,7 +164,7 @@ intro_orc_table_find(const IntroOrcTable *table, const IntroOrcLayout *layout, G
     guint32 first = 0, behind = table->n;
 
     if (table->n == 0 || offsets_bytes / sizeof(gint32) < table->n || entries_bytes / layout->size_bytes < table->n)
-        return FALSE;
+        return NULL;
     while (first < behind) {
         guint32 middle = first + (behind - first) / 2;
 
@@ -141,7 +173,17 @@ intro_orc_table_find(const IntroOrcTable *table, const IntroOrcLayout *layout, G
         else
             behind = middle;
     }
-    *entry = intro_orc_decode(layout, entries + (gsize) (first > 0 ? first - 1 : 0) * layout->size_bytes);
+    return entries + (gsize) (first > 0 ? first - 1 : 0) * layout->size_bytes;
+}
+
+gboolean
+intro_orc_table_find(const IntroOrcTable *table, const IntroOrcLayout *layout, GuestVa ip, IntroOrcEntry *entry)
+{
+    const guint8 *bytes = intro_orc_table_entry(table, layout, ip);
+
+    if (bytes == NULL)
+        return FALSE;
+    *entry = intro_orc_decode(layout, bytes);
     return TRUE;
 }
 
@@ -193,6 +235,18 @@ read_image_table(IntroOrc *orc, const IntroKernel *kernel, GError **error)
         return FALSE;
     }
     return intro_space_read_extents(intro_kernel_space(kernel), extents, G_N_ELEMENTS(extents), error);
+}
+
+static gboolean
+find_register_numbers(IntroOrc *orc, const IntroKernel *kernel, GError **error)
+{
+    const guint8 *entry;
+    GuestVa function;
+
+    if (!intro_symbols_address(intro_kernel_symbols(kernel), "schedule", &function, error))
+        return FALSE;
+    entry = intro_orc_table_entry(&orc->image, &orc->layout, function);
+    return intro_orc_use_entry_of_function(&orc->layout, entry, error);
 }
 
 static gboolean
@@ -256,7 +310,8 @@ intro_orc_new(const IntroKernel *kernel, GError **error)
 
     orc->modules = g_array_new(FALSE, FALSE, sizeof(IntroOrcTable));
     g_array_set_clear_func(orc->modules, (GDestroyNotify) intro_orc_table_clear);
-    if (!intro_orc_layout(intro_kernel_btf(kernel), &orc->layout, error) || !read_image_table(orc, kernel, error))
+    if (!intro_orc_layout(intro_kernel_btf(kernel), &orc->layout, error) || !read_image_table(orc, kernel, error)
+        || !find_register_numbers(orc, kernel, error))
         return NULL;
     read_module_tables(orc, kernel);
     return g_steal_pointer(&orc);

@@ -3,8 +3,8 @@
  * ORC unwind data, of vmlinux and of modules: where, at an instruction, the frame before it is to be found.
  * Formats: arch/x86/include/asm/orc_types.h; lookup as in arch/x86/kernel/unwind_orc.c.
  *
- * An entry's bits have moved and its types were renumbered over time; entries leave here in the form of Linux 6.4
- * (commit fb799447ae29, "x86,objtool: Split UNWIND_HINT_EMPTY in two"), whatever the kernel has.
+ * An entry's bits have moved and its types and registers were renumbered over time; entries leave here in one form,
+ * whatever the kernel has.
  */
 #ifndef INTROSPECT_ORC_H
 #define INTROSPECT_ORC_H
@@ -12,8 +12,10 @@
 #include "introspect/kernel.h"
 
 typedef enum {
-    INTRO_ORC_REG_UNDEFINED, INTRO_ORC_REG_PREV_SP, INTRO_ORC_REG_DX, INTRO_ORC_REG_DI, INTRO_ORC_REG_BP,
-    INTRO_ORC_REG_SP, INTRO_ORC_REG_R10, INTRO_ORC_REG_R13, INTRO_ORC_REG_BP_INDIRECT, INTRO_ORC_REG_SP_INDIRECT,
+    INTRO_ORC_REG_UNDEFINED, INTRO_ORC_REG_PREV_SP, INTRO_ORC_REG_AX, INTRO_ORC_REG_DX, INTRO_ORC_REG_DI,
+    INTRO_ORC_REG_BP, INTRO_ORC_REG_SP, INTRO_ORC_REG_R10, INTRO_ORC_REG_R13, INTRO_ORC_REG_BP_INDIRECT,
+    INTRO_ORC_REG_SP_INDIRECT,
+    INTRO_ORC_REG_UNKNOWN,
 } IntroOrcRegister;
 
 typedef enum {
@@ -31,9 +33,12 @@ typedef struct {
     gboolean signal;                    /* the frame before this one stands at an instruction, not behind a call */
 } IntroOrcEntry;
 
-/* Where a kernel's struct orc_entry has its parts. */
+#define INTRO_ORC_N_REGISTERS 16
+
+/* Where a kernel's struct orc_entry has its parts, and what its registers' numbers mean. */
 typedef struct {
     gsize size_bytes;
+    const IntroOrcRegister *registers;  /* INTRO_ORC_N_REGISTERS of them */
     IntroMember sp_offset, bp_offset, sp_register, bp_register, type;
     IntroMember end, signal;            /* size_bits is 0 if the kernel has no such field */
 } IntroOrcLayout;
@@ -48,11 +53,17 @@ typedef struct {
 
 typedef struct IntroOrc IntroOrc;
 
+/* With the registers' numbers of Linux up to 6.12; see intro_orc_use_entry_of_function(). */
 gboolean intro_orc_layout(const IntroBtf *btf, IntroOrcLayout *layout, GError **error);
+/* What registers' numbers mean can not be read anywhere, but is to be seen: ENTRY, the bytes of the one for the first
+ * instruction of any function, is CALL, and finds its caller by the stack pointer. INTRO_ERROR_UNSUPPORTED. */
+gboolean intro_orc_use_entry_of_function(IntroOrcLayout *layout, const guint8 *entry, GError **error);
 IntroOrcEntry intro_orc_decode(const IntroOrcLayout *layout, const guint8 *entry);
 
 void intro_orc_table_clear(IntroOrcTable *table);
-/* The entry for IP. FALSE if the table has none; whether IP lies in the table's text is for the caller to see. */
+/* The bytes of the entry for IP; NULL if the table has none. */
+const guint8 *intro_orc_table_entry(const IntroOrcTable *table, const IntroOrcLayout *layout, GuestVa ip);
+/* The same, decoded. FALSE if the table has none; whether IP lies in the table's text is for the caller to see. */
 gboolean intro_orc_table_find(const IntroOrcTable *table, const IntroOrcLayout *layout, GuestVa ip, IntroOrcEntry *entry);
 
 /* Reads all tables. INTRO_ERROR_UNSUPPORTED if the kernel was built without ORC. */

@@ -19,6 +19,7 @@ find_regs_layout(const IntroBtf *btf, IntroRegsLayout *layout, GError **error)
     } members[] = {
         { "ip", &layout->ip }, { "sp", &layout->sp }, { "bp", &layout->bp }, { "cs", &layout->cs },
         { "r10", &layout->r10 }, { "r13", &layout->r13 }, { "di", &layout->di }, { "dx", &layout->dx },
+        { "ax", &layout->ax },
     };
     gboolean fits = TRUE;
 

@@ -92,11 +92,10 @@ word_at(const guint8 *bytes)
 static IntroUnwindStart
 inactive_start(const IntroStackFacts *facts, const IntroStackArea *area)
 {
-    GuestVa ip = word_at(area->bytes + facts->inactive_frame.return_address);
-
     return (IntroUnwindStart) {
-        .ip = ip, .sp = area->start + facts->inactive_frame.size_bytes,
-        .bp = word_at(area->bytes + facts->inactive_frame.bp), .signal = ip == facts->fork_return,
+        .ip = word_at(area->bytes + facts->inactive_frame.return_address),
+        .sp = area->start + facts->inactive_frame.size_bytes,
+        .bp = word_at(area->bytes + facts->inactive_frame.bp), .fork_return = facts->fork_return,
     };
 }
 
@@ -171,14 +170,15 @@ find_vcpu_stacks(Context *context, guint cpu, GuestVa sp, GArray *areas, GError 
 }
 
 static IntroUnwindStart
-vcpu_start(const VmmVcpu *vcpu)
+vcpu_start(const IntroStackFacts *facts, const VmmVcpu *vcpu)
 {
     return (IntroUnwindStart) {
         .ip = vcpu->rip, .sp = vcpu->gpr[VMM_RSP], .bp = vcpu->gpr[VMM_RBP], .signal = TRUE,
+        .fork_return = facts->fork_return,
         .regs = {
             .is_present = TRUE, .is_full = TRUE, .ip = vcpu->rip, .cs = vcpu->cs,
             .sp = vcpu->gpr[VMM_RSP], .bp = vcpu->gpr[VMM_RBP], .r10 = vcpu->gpr[VMM_R10], .r13 = vcpu->gpr[VMM_R13],
-            .di = vcpu->gpr[VMM_RDI], .dx = vcpu->gpr[VMM_RDX],
+            .di = vcpu->gpr[VMM_RDI], .dx = vcpu->gpr[VMM_RDX], .ax = vcpu->gpr[VMM_RAX],
         },
     };
 }
@@ -196,15 +196,17 @@ intro_stack_of_vcpu(const IntroKernel *kernel, const VmmVcpu *vcpu, GError **err
     const IntroStackFacts *facts = intro_kernel_stack_facts(kernel, error);
     Context context = { kernel, facts, 0 };
     g_autoptr(GArray) areas = new_areas();
-    IntroUnwindStart start = vcpu_start(vcpu);
+    IntroUnwindStart start;
     guint cpu;
 
     if (facts == NULL)
         return NULL;
     if (!is_in_kernel(vcpu))
         return new_empty_stack();
-    if (!intro_vcpu_number(kernel, vcpu, &cpu, error) || !find_vcpu_stacks(&context, cpu, start.sp, areas, error))
+    if (!intro_vcpu_number(kernel, vcpu, &cpu, error)
+        || !find_vcpu_stacks(&context, cpu, vcpu->gpr[VMM_RSP], areas, error))
         return NULL;
+    start = vcpu_start(facts, vcpu);
     return intro_unwind(&unwind_ops, &context, &facts->regs, areas, &start);
 }
 

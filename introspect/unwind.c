@@ -12,6 +12,7 @@ typedef struct {
     const IntroUnwindOps *ops;
     gpointer self;
     const IntroRegsLayout *layout;
+    GuestVa fork_return;
     GArray *areas;                  /* of IntroStackArea */
     GArray *frames;                 /* of IntroFrame */
 } Unwinder;
@@ -115,6 +116,7 @@ read_regs(const Unwinder *unwinder, State *state, GuestVa va, IntroRegs *regs)
         .ip = word_at(bytes + layout->ip), .sp = word_at(bytes + layout->sp), .bp = word_at(bytes + layout->bp),
         .cs = word_at(bytes + layout->cs), .r10 = word_at(bytes + layout->r10), .r13 = word_at(bytes + layout->r13),
         .di = word_at(bytes + layout->di), .dx = word_at(bytes + layout->dx),
+        .ax = word_at(bytes + layout->ax),
     };
     return TRUE;
 }
@@ -178,8 +180,12 @@ find_sp(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry, guin
     case INTRO_ORC_REG_DX:
         *sp = regs != NULL ? regs->dx : 0;
         return regs != NULL;
+    case INTRO_ORC_REG_AX:
+        *sp = regs != NULL ? regs->ax : 0;
+        return regs != NULL;
     case INTRO_ORC_REG_UNDEFINED:
     case INTRO_ORC_REG_PREV_SP:
+    case INTRO_ORC_REG_UNKNOWN:
     default:
         return FALSE;
     }
@@ -201,6 +207,7 @@ find_caller(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry, 
         if (!read_word(unwinder, state, sp - WORD, &state->ip))
             return FALSE;
         recover_return(unwinder, state, sp - WORD);
+        state->signal |= state->ip == unwinder->fork_return;
         state->sp = sp;
         state->regs = state->previous_regs = (IntroRegs) { 0 };
         return TRUE;
@@ -245,6 +252,7 @@ find_bp(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry, guin
         return read_word(unwinder, state, sp + entry->bp_offset, &state->bp);
     case INTRO_ORC_REG_BP:
         return read_word(unwinder, state, state->bp + entry->bp_offset, &state->bp);
+    case INTRO_ORC_REG_AX:
     case INTRO_ORC_REG_DX:
     case INTRO_ORC_REG_DI:
     case INTRO_ORC_REG_SP:
@@ -252,9 +260,25 @@ find_bp(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry, guin
     case INTRO_ORC_REG_R13:
     case INTRO_ORC_REG_BP_INDIRECT:
     case INTRO_ORC_REG_SP_INDIRECT:
+    case INTRO_ORC_REG_UNKNOWN:
     default:
         return FALSE;
     }
+}
+
+static gboolean
+is_user_mode(const State *state)
+{
+    return state->regs.is_present && (state->regs.cs & 3) == 3;
+}
+
+/* User mode's registers are the first thing on any stack. Elsewhere they are something else, taken for registers:
+ * exception entry has an instruction or two for which ORC is not right. */
+static gboolean
+is_first_on_stack(const State *state)
+{
+    return state->area != NULL && state->regs_end <= state->area->end
+           && state->area->end - state->regs_end <= MAX_TOP_PADDING;
 }
 
 /* Moves STATE to the caller's frame; on failure it is left as it was. */
@@ -267,6 +291,8 @@ step(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry)
     next.signal = entry->signal;
     if (!find_sp(unwinder, &next, entry, &sp) || !find_caller(unwinder, &next, entry, sp)
         || !find_bp(unwinder, &next, entry, sp))
+        return FALSE;
+    if (is_user_mode(&next) && !is_first_on_stack(&next))
         return FALSE;
     if (next.area == state->area && next.area != NULL && is_inside(next.area, next.sp, WORD) && next.sp <= state->sp)
         return FALSE;
@@ -358,21 +384,6 @@ is_kernel_half(GuestVa va)
     return va >> 63;
 }
 
-static gboolean
-is_user_mode(const State *state)
-{
-    return state->regs.is_present && (state->regs.cs & 3) == 3;
-}
-
-/* User mode's registers are the first thing on any stack. Elsewhere they are something else, taken for registers:
- * exception entry has an instruction or two for which ORC is not right. */
-static gboolean
-is_first_on_stack(const State *state)
-{
-    return state->area != NULL && state->regs_end <= state->area->end
-           && state->area->end - state->regs_end <= MAX_TOP_PADDING;
-}
-
 /* TRUE if the end of the stack was reached. */
 static gboolean
 unwind(const Unwinder *unwinder, State *state)
@@ -381,7 +392,7 @@ unwind(const Unwinder *unwinder, State *state)
         IntroOrcEntry entry;
 
         if (is_user_mode(state))
-            return is_first_on_stack(state);
+            return TRUE;
         if (is_kernel_half(state->ip))
             add_frame(unwinder, state->ip, !state->signal, TRUE);
         if (state->is_hidden || !find_entry(unwinder, state, &entry))
@@ -400,10 +411,11 @@ intro_unwind(const IntroUnwindOps *ops, gpointer self, const IntroRegsLayout *la
 {
     IntroStack *stack = g_new0(IntroStack, 1);
     const Unwinder unwinder = {
-        ops, self, layout, areas, stack->frames = g_array_new(FALSE, FALSE, sizeof(IntroFrame)),
+        ops, self, layout, start->fork_return, areas, stack->frames = g_array_new(FALSE, FALSE, sizeof(IntroFrame)),
     };
     State state = {
-        .ip = start->ip, .sp = start->sp, .bp = start->bp, .signal = start->signal, .regs = start->regs,
+        .ip = start->ip, .sp = start->sp, .bp = start->bp, .regs = start->regs,
+        .signal = start->signal || start->ip == start->fork_return,
     };
 
     state.area = area_of(&unwinder, state.sp, WORD);

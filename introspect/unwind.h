@@ -26,19 +26,21 @@ typedef struct {
 
 /* Offsets in struct pt_regs, bytes. */
 typedef struct {
-    gsize size_bytes, ip, sp, bp, cs, r10, r13, di, dx;
+    gsize size_bytes, ip, sp, bp, cs, r10, r13, di, dx, ax;
 } IntroRegsLayout;
 
 /* The part of struct pt_regs that unwinding needs. */
 typedef struct {
     gboolean is_present, is_full;       /* if not full, only IP, SP and CS are known */
-    guint64 ip, sp, bp, cs, r10, r13, di, dx;
+    guint64 ip, sp, bp, cs, r10, r13, di, dx, ax;
 } IntroRegs;
 
 /* Where to start: REGS are those of a vCPU, or absent. */
 typedef struct {
     GuestVa ip, sp, bp;
     gboolean signal;                    /* IP is where execution stood, not a return address */
+    GuestVa fork_return;                /* where a new task begins: it looks like a return address, but no call lies
+                                           before it */
     IntroRegs regs;
 } IntroUnwindStart;
 

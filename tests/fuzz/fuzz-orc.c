@@ -24,13 +24,19 @@ typedef struct {
     guint8 stacks[2][STACK_BYTES];
 } Input;
 
+static const IntroOrcRegister registers[INTRO_ORC_N_REGISTERS] = {
+    INTRO_ORC_REG_UNDEFINED, INTRO_ORC_REG_PREV_SP, INTRO_ORC_REG_AX, INTRO_ORC_REG_DX, INTRO_ORC_REG_DI,
+    INTRO_ORC_REG_BP, INTRO_ORC_REG_SP, INTRO_ORC_REG_R10, INTRO_ORC_REG_R13, INTRO_ORC_REG_BP_INDIRECT,
+    INTRO_ORC_REG_SP_INDIRECT, [11 ... 15] = INTRO_ORC_REG_UNKNOWN,
+};
+
 static const IntroOrcLayout orc_layout = {
-    .size_bytes = ENTRY_BYTES, .sp_offset = { 0, 16, 1 }, .bp_offset = { 16, 16, 1 }, .sp_register = { 32, 4, 1 },
+    .size_bytes = ENTRY_BYTES, .registers = registers, .sp_offset = { 0, 16, 1 }, .bp_offset = { 16, 16, 1 }, .sp_register = { 32, 4, 1 },
     .bp_register = { 36, 4, 1 }, .type = { 40, 3, 1 }, .signal = { 43, 1, 1 },
 };
 
 static const IntroRegsLayout regs_layout = {
-    .size_bytes = 168, .r13 = 16, .bp = 32, .r10 = 56, .dx = 96, .di = 112, .ip = 128, .cs = 136, .sp = 152,
+    .size_bytes = 168, .r13 = 16, .bp = 32, .r10 = 56, .ax = 80, .dx = 96, .di = 112, .ip = 128, .cs = 136, .sp = 152,
 };
 
 static gboolean

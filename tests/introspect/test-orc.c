@@ -113,6 +113,26 @@ test_decode_with_signal(void)
     }
 }
 
+/* The same bits, before and after the registers were renumbered. */
+static void
+test_register_numbers(void)
+{
+    static const guint8 old_function[] = { 8, 0, 0, 0, 0x05, 0x02 }, new_function[] = { 8, 0, 0, 0, 0x03, 0x02 };
+    static const guint8 no_function[] = { 16, 0, 0, 0, 0x05, 0x02 }, saved[] = { 16, 0, 0xf0, 0xff, 0x83, 0x02 };
+    IntroOrcLayout layout = layout_with_signal();
+    g_autoptr(GError) error = NULL;
+    IntroOrcEntry entry;
+
+    g_assert_true(intro_orc_use_entry_of_function(&layout, old_function, NULL));
+    entry = intro_orc_decode(&layout, old_function);
+    assert_entry(&entry, INTRO_ORC_CALL, INTRO_ORC_REG_SP, 8, INTRO_ORC_REG_UNDEFINED, 0, FALSE);
+    g_assert_true(intro_orc_use_entry_of_function(&layout, new_function, NULL));
+    entry = intro_orc_decode(&layout, saved);
+    assert_entry(&entry, INTRO_ORC_CALL, INTRO_ORC_REG_SP, 16, INTRO_ORC_REG_PREV_SP, -16, FALSE);
+    g_assert_false(intro_orc_use_entry_of_function(&layout, no_function, &error));
+    g_assert_error(error, INTRO_ERROR, INTRO_ERROR_UNSUPPORTED);
+}
+
 static void
 test_strange_layout(void)
 {
@@ -196,6 +216,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/orc/decode-with-end", test_decode_with_end);
     g_test_add_func("/orc/decode-with-signal", test_decode_with_signal);
+    g_test_add_func("/orc/register-numbers", test_register_numbers);
     g_test_add_func("/orc/strange-layout", test_strange_layout);
     g_test_add_func("/orc/find", test_find);
     g_test_add_func("/orc/find-in-short-table", test_find_in_short_table);

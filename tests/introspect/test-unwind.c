@@ -26,7 +26,7 @@ typedef struct {
 
 /* As struct pt_regs of x86-64. */
 static const IntroRegsLayout regs_layout = {
-    .size_bytes = 168, .r13 = 16, .bp = 32, .r10 = 56, .dx = 96, .di = 112, .ip = 128, .cs = 136, .sp = 152,
+    .size_bytes = 168, .r13 = 16, .bp = 32, .r10 = 56, .ax = 80, .dx = 96, .di = 112, .ip = 128, .cs = 136, .sp = 152,
 };
 
 static gboolean
@@ -205,6 +205,23 @@ test_call_before_end(Fixture *fixture, gconstpointer data)
     unwind_from(fixture, 100);
     assert_n_frames(fixture, 2, TRUE);
     assert_frame(fixture, 1, FUNCTION(3), TRUE, TRUE);
+}
+
+/* Where a new task begins looks the same, but is of that function. */
+static void
+test_new_task(Fixture *fixture, gconstpointer data)
+{
+    const IntroUnwindStart start = {
+        .ip = INSIDE(1), .sp = task_va(100), .signal = TRUE, .fork_return = FUNCTION(3),
+    };
+
+    set_call(fixture, 1, 8);
+    fixture->entries[3].type = INTRO_ORC_END_OF_STACK;
+    *task_word(fixture, 100) = FUNCTION(3);
+    add_area(fixture, TASK_STACK, INTRO_STACK_LAST);
+    fixture->stack = intro_unwind(&ops, fixture, &regs_layout, fixture->areas, &start);
+    assert_n_frames(fixture, 2, TRUE);
+    assert_frame(fixture, 1, FUNCTION(3), FALSE, TRUE);
 }
 
 static void
@@ -429,6 +446,7 @@ main(int argc, char **argv)
         { "/unwind/to-user-mode", test_to_user_mode },
         { "/unwind/to-kernel-thread", test_to_kernel_thread },
         { "/unwind/call-before-end", test_call_before_end },
+        { "/unwind/new-task", test_new_task },
         { "/unwind/frame-pointer", test_frame_pointer },
         { "/unwind/scan", test_scan },
         { "/unwind/misplaced-user-regs", test_misplaced_user_regs },
