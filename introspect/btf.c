@@ -206,7 +206,8 @@ parse_header(IntroBtf *btf, GError **error)
     }
     if (!cut_part(cursor, header_length, type_offset, type_length, &btf->types)
         || !cut_part(cursor, header_length, string_offset, string_length, &btf->strings)) {
-        g_set_error_literal(error, INTRO_ERROR, INTRO_ERROR_CORRUPT, "the kernel's BTF is shorter than its header says");
+        g_set_error_literal(error, INTRO_ERROR, INTRO_ERROR_CORRUPT,
+                            "the kernel's BTF is shorter than its header says");
         return FALSE;
     }
     return TRUE;

@@ -80,4 +80,14 @@ intro_cursor_u32(IntroCursor *cursor, guint32 *value)
     return TRUE;
 }
 
+/* The 8 bytes at BYTES, for where it has been seen before that they are there. */
+static inline guint64
+intro_word(const guint8 *bytes)
+{
+    guint64 word;
+
+    memcpy(&word, bytes, sizeof word);
+    return GUINT64_FROM_LE(word);
+}
+
 #endif

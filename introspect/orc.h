@@ -43,7 +43,7 @@ typedef struct {
     IntroMember end, signal;            /* size_bits is 0 if the kernel has no such field */
 } IntroOrcLayout;
 
-/* One table, as it was in guest memory: N offsets to instructions, each from its own place, ascending, and N entries. */
+/* One table, as it was in guest memory: N offsets to instructions, each from its own place, ascending; N entries. */
 typedef struct {
     GuestVa start, end;                 /* the text that it is for: START inclusive, END exclusive */
     GuestVa offsets_va;
@@ -64,7 +64,8 @@ void intro_orc_table_clear(IntroOrcTable *table);
 /* The bytes of the entry for IP; NULL if the table has none. */
 const guint8 *intro_orc_table_entry(const IntroOrcTable *table, const IntroOrcLayout *layout, GuestVa ip);
 /* The same, decoded. FALSE if the table has none; whether IP lies in the table's text is for the caller to see. */
-gboolean intro_orc_table_find(const IntroOrcTable *table, const IntroOrcLayout *layout, GuestVa ip, IntroOrcEntry *entry);
+gboolean intro_orc_table_find(const IntroOrcTable *table, const IntroOrcLayout *layout, GuestVa ip,
+                              IntroOrcEntry *entry);
 
 /* Reads all tables. INTRO_ERROR_UNSUPPORTED if the kernel was built without ORC. */
 IntroOrc *intro_orc_new(const IntroKernel *kernel, GError **error);

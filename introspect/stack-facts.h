@@ -14,7 +14,7 @@ typedef struct {
     guint number;                   /* as the kernel counts */
     guint64 base;                   /* of its per-CPU variables: what GS holds in kernel mode */
     GuestVa current_task;           /* where it keeps the pointer to its current task */
-    GArray *stacks;                 /* of IntroStackArea: its interrupt, exception and entry stacks, if it was started */
+    GArray *stacks;                 /* of IntroStackArea: its interrupt, exception and entry stacks, once started */
 } IntroCpu;
 
 struct IntroStackFacts {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "introspect/stack.h"
 
-#include <string.h>
-
+#include "introspect/cursor.h"
 #include "introspect/stack-facts.h"
 #include "introspect/vcpus.h"
 
@@ -79,23 +78,14 @@ intro_stack_free(IntroStack *stack)
     g_free(stack);
 }
 
-static guint64
-word_at(const guint8 *bytes)
-{
-    guint64 word;
-
-    memcpy(&word, bytes, sizeof(word));
-    return GUINT64_FROM_LE(word);
-}
-
 /* A task that was switched away from: __switch_to_asm() left its registers at the stack pointer. */
 static IntroUnwindStart
 inactive_start(const IntroStackFacts *facts, const IntroStackArea *area)
 {
     return (IntroUnwindStart) {
-        .ip = word_at(area->bytes + facts->inactive_frame.return_address),
+        .ip = intro_word(area->bytes + facts->inactive_frame.return_address),
         .sp = area->start + facts->inactive_frame.size_bytes,
-        .bp = word_at(area->bytes + facts->inactive_frame.bp), .fork_return = facts->fork_return,
+        .bp = intro_word(area->bytes + facts->inactive_frame.bp), .fork_return = facts->fork_return,
     };
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "introspect/tracers.h"
 
-#include <string.h>
+#include "introspect/cursor.h"
 
 #define MAX_ENTRY_BYTES     256
 #define MAX_SHADOW_BYTES    4096    /* of one task's return addresses, in all versions so far */
@@ -77,15 +77,6 @@ intro_tracers_has(const IntroTracers *tracers, GuestVa ip)
     return is_in(&tracers->graph, ip) || is_in(&tracers->rethook, ip) || is_in(&tracers->kretprobe, ip);
 }
 
-static guint64
-word_at(const guint8 *bytes)
-{
-    guint64 word;
-
-    memcpy(&word, bytes, sizeof(word));
-    return GUINT64_FROM_LE(word);
-}
-
 /*
  * A traced function's entry says which slot its return address was taken from. How many entries are in use is counted
  * in other ways from version to version, but they fill up from the bottom: the first for a slot is the one in use.
@@ -102,8 +93,8 @@ find_graph_return(const IntroTracers *tracers, const IntroKernel *kernel, GuestV
         || !intro_space_read(space, stack, shadow, sizeof(shadow), NULL))
         return FALSE;
     for (gsize at = 0; at + size <= sizeof(shadow); at += sizeof(guint64)) {
-        *original = word_at(shadow + at + tracers->graph_layout.ret);
-        if (word_at(shadow + at + tracers->graph_layout.retp) == slot && intro_kernel_is_text(kernel, *original))
+        *original = intro_word(shadow + at + tracers->graph_layout.ret);
+        if (intro_word(shadow + at + tracers->graph_layout.retp) == slot && intro_kernel_is_text(kernel, *original))
             return TRUE;
     }
     return FALSE;
@@ -124,10 +115,10 @@ find_rethook_return(const IntroTracers *tracers, const IntroKernel *kernel, Gues
     for (guint i = 0; i < MAX_RETHOOKS && next != 0; i++) {
         if (!intro_space_read(space, next - tracers->rethook_layout.list, node, size, NULL))
             return FALSE;
-        *original = word_at(node + tracers->rethook_layout.ret);
-        if (word_at(node + tracers->rethook_layout.frame) == slot && *original != tracers->rethook.va)
+        *original = intro_word(node + tracers->rethook_layout.ret);
+        if (intro_word(node + tracers->rethook_layout.frame) == slot && *original != tracers->rethook.va)
             return TRUE;
-        next = word_at(node + tracers->rethook_layout.list);
+        next = intro_word(node + tracers->rethook_layout.list);
     }
     return FALSE;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "introspect/unwind.h"
 
-#include <string.h>
+#include "introspect/cursor.h"
 
 #define MAX_FRAMES          4096
 #define MAX_AREA_BYTES      (1u << 20)
@@ -83,15 +83,6 @@ bytes_at(const Unwinder *unwinder, State *state, GuestVa va, gsize length)
     return load(unwinder, state->area) ? state->area->bytes + (va - state->area->start) : NULL;
 }
 
-static guint64
-word_at(const guint8 *bytes)
-{
-    guint64 word;
-
-    memcpy(&word, bytes, sizeof(word));
-    return GUINT64_FROM_LE(word);
-}
-
 static gboolean
 read_word(const Unwinder *unwinder, State *state, GuestVa va, guint64 *value)
 {
@@ -99,7 +90,7 @@ read_word(const Unwinder *unwinder, State *state, GuestVa va, guint64 *value)
 
     if (bytes == NULL)
         return FALSE;
-    *value = word_at(bytes);
+    *value = intro_word(bytes);
     return TRUE;
 }
 
@@ -113,10 +104,11 @@ read_regs(const Unwinder *unwinder, State *state, GuestVa va, IntroRegs *regs)
         return FALSE;
     *regs = (IntroRegs) {
         .is_present = TRUE, .is_full = TRUE,
-        .ip = word_at(bytes + layout->ip), .sp = word_at(bytes + layout->sp), .bp = word_at(bytes + layout->bp),
-        .cs = word_at(bytes + layout->cs), .r10 = word_at(bytes + layout->r10), .r13 = word_at(bytes + layout->r13),
-        .di = word_at(bytes + layout->di), .dx = word_at(bytes + layout->dx),
-        .ax = word_at(bytes + layout->ax),
+        .ip = intro_word(bytes + layout->ip), .cs = intro_word(bytes + layout->cs),
+        .sp = intro_word(bytes + layout->sp), .bp = intro_word(bytes + layout->bp),
+        .r10 = intro_word(bytes + layout->r10), .r13 = intro_word(bytes + layout->r13),
+        .di = intro_word(bytes + layout->di), .dx = intro_word(bytes + layout->dx),
+        .ax = intro_word(bytes + layout->ax),
     };
     return TRUE;
 }
@@ -131,8 +123,8 @@ read_iret_frame(const Unwinder *unwinder, State *state, GuestVa va, IntroRegs *r
     if (bytes == NULL)
         return FALSE;
     *regs = (IntroRegs) {
-        .is_present = TRUE, .ip = word_at(bytes), .cs = word_at(bytes + (layout->cs - layout->ip)),
-        .sp = word_at(bytes + (layout->sp - layout->ip)),
+        .is_present = TRUE, .ip = intro_word(bytes), .cs = intro_word(bytes + (layout->cs - layout->ip)),
+        .sp = intro_word(bytes + (layout->sp - layout->ip)),
     };
     return TRUE;
 }
@@ -329,7 +321,7 @@ scan_words(const Unwinder *unwinder, IntroStackArea *area, GuestVa from)
     if (!load(unwinder, area))
         return;
     for (GuestVa va = MAX(from & ~(WORD - 1), area->start); area->end - va >= WORD; va += WORD) {
-        guint64 word = word_at(area->bytes + (va - area->start));
+        guint64 word = intro_word(area->bytes + (va - area->start));
 
         if (unwinder->ops->is_text(unwinder->self, word))
             add_frame(unwinder, word, TRUE, FALSE);
@@ -344,11 +336,11 @@ linked_sp(const Unwinder *unwinder, const IntroStackArea *area, GuestVa *sp)
     if (area->bytes == NULL)
         return FALSE;
     if (area->link == INTRO_STACK_SAVED_SP && length >= WORD) {
-        *sp = word_at(area->bytes + length - WORD);
+        *sp = intro_word(area->bytes + length - WORD);
         return TRUE;
     }
     if (area->link == INTRO_STACK_SAVED_REGS && length >= regs_bytes) {
-        *sp = word_at(area->bytes + length - regs_bytes + unwinder->layout->sp);
+        *sp = intro_word(area->bytes + length - regs_bytes + unwinder->layout->sp);
         return TRUE;
     }
     return FALSE;

@@ -31,8 +31,8 @@ static const IntroOrcRegister registers[INTRO_ORC_N_REGISTERS] = {
 };
 
 static const IntroOrcLayout orc_layout = {
-    .size_bytes = ENTRY_BYTES, .registers = registers, .sp_offset = { 0, 16, 1 }, .bp_offset = { 16, 16, 1 }, .sp_register = { 32, 4, 1 },
-    .bp_register = { 36, 4, 1 }, .type = { 40, 3, 1 }, .signal = { 43, 1, 1 },
+    .size_bytes = ENTRY_BYTES, .registers = registers, .sp_offset = { 0, 16, 1 }, .bp_offset = { 16, 16, 1 },
+    .sp_register = { 32, 4, 1 }, .bp_register = { 36, 4, 1 }, .type = { 40, 3, 1 }, .signal = { 43, 1, 1 },
 };
 
 static const IntroRegsLayout regs_layout = {

@@ -397,7 +397,8 @@ static void
 test_hidden_return(Fixture *fixture, gconstpointer data)
 {
     set_call(fixture, 1, 8);
-    set_call(fixture, 255, 8);
+    set_call(fixture, 254, 8);
+    fixture->entries[2].type = INTRO_ORC_END_OF_STACK;
     *task_word(fixture, 100) = HIDDEN;
     *task_word(fixture, 101) = INSIDE(2);
     unwind_from(fixture, 100);
