@@ -4,7 +4,8 @@
 
 #include <glib.h>
 
-/* The build id in the notes of ELF file PATH, in hex; to be freed. PATCH_ERROR_USAGE: it is no ELF file, or has none. */
+/* The build id in the notes of ELF file PATH, in hex; to be freed. PATCH_ERROR_USAGE: PATH is no ELF file, or has
+ * none. */
 char *patch_build_id_read(const char *path, GError **error);
 
 #endif
