@@ -110,3 +110,9 @@ vmm_monitor_confirm_running(VmmMonitor *monitor, GError **error)
 {
     return monitor->ops->confirm_running == NULL || monitor->ops->confirm_running(monitor->self, error);
 }
+
+gboolean
+vmm_monitor_last_stop(VmmMonitor *monitor, gint64 *stood_us)
+{
+    return monitor->ops->last_stop != NULL && monitor->ops->last_stop(monitor->self, stood_us);
+}

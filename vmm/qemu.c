@@ -155,6 +155,16 @@ resume_somehow(Qemu *qemu, GError **error)
     return FALSE;
 }
 
+/* From our connecting to our detaching is how long it can have been at most (us). On a busy host QEMU comes to both some
+ * time later; what it says itself is closer to what the guest saw. */
+static gint64
+time_stood(Qemu *qemu, gint64 resumed_at)
+{
+    gint64 at_most = resumed_at - qemu->stood_since, told;
+
+    return vmm_monitor_last_stop(qemu->monitor, &told) ? MIN(told, at_most) : at_most;
+}
+
 static gboolean
 qemu_resume(gpointer self, guint64 *stood_ns, GError **error)
 {
@@ -175,7 +185,7 @@ qemu_resume(gpointer self, guint64 *stood_ns, GError **error)
         return FALSE;
     vmm_guard_disarm(qemu->guard);
     if (stood_ns != NULL)
-        *stood_ns = (resumed_at - qemu->stood_since) * 1000;
+        *stood_ns = time_stood(qemu, resumed_at) * 1000;
     return vmm_monitor_confirm_running(qemu->monitor, error);
 }
 

@@ -14,6 +14,7 @@ typedef struct {
     GString *received;      /* not yet taken apart */
     gint64 last_id;
     gboolean broken;        /* what comes next could not be told from what came before */
+    gint64 stopped_us, resumed_us;  /* when the last events said so, by QEMU's clock; 0: not since */
 } Qmp;
 
 static void
@@ -70,6 +71,26 @@ read_object(Qmp *qmp, gint64 deadline, GError **error)
     return object;
 }
 
+/* Events carry the time at which they happened, however late they are read. */
+static void
+note_event(Qmp *qmp, JsonObject *object)
+{
+    const char *event = vmm_json_string(object, "event");
+    JsonObject *timestamp = vmm_json_object(object, "timestamp");
+    gint64 seconds, us;
+
+    if (event == NULL || !vmm_json_int(timestamp, "seconds", &seconds) ||
+        !vmm_json_int(timestamp, "microseconds", &us) || seconds < 0 || seconds > G_MAXINT64 / G_USEC_PER_SEC - 1)
+        return;
+    us += seconds * G_USEC_PER_SEC;
+    if (g_str_equal(event, "STOP")) {
+        qmp->stopped_us = us;
+        qmp->resumed_us = 0;
+    } else if (g_str_equal(event, "RESUME")) {
+        qmp->resumed_us = us;
+    }
+}
+
 /* Events, and the answers to requests that were given up on, are passed over. */
 static gboolean
 is_reply_to(JsonObject *object, gint64 id)
@@ -108,11 +129,22 @@ qmp_exchange(gpointer self, JsonObject *request, gint64 timeout_us, GError **err
             return NULL;
         if (is_reply_to(object, qmp->last_id))
             return g_steal_pointer(&object);
+        note_event(qmp, object);
     }
+}
+
+static gboolean
+qmp_last_stop(gpointer self, gint64 *stood_us)
+{
+    const Qmp *qmp = self;
+
+    *stood_us = qmp->resumed_us - qmp->stopped_us;
+    return qmp->stopped_us != 0 && qmp->resumed_us != 0 && *stood_us >= 0;
 }
 
 static const VmmMonitorOps qmp_ops = {
     .exchange = qmp_exchange,
+    .last_stop = qmp_last_stop,
     .close = qmp_close,
 };
 

@@ -180,11 +180,42 @@ test_broken_stays_broken(void)
     g_assert_error(error, VMM_ERROR, VMM_ERROR_LOST);
 }
 
+/* Events tell for how long the guest stood still; an old RESUME does not end a new STOP. */
+static void
+test_last_stop(void)
+{
+#define EVENT(name, us) "{\"timestamp\": {\"seconds\": 17, \"microseconds\": " us "}, \"event\": \"" name "\"}\r\n"
+#define STATUS "{\"return\":{\"status\":\"running\",\"running\":true},\"id\":@}\r\n"
+    const char *says[] = {
+        GREETING, "{\"return\":{},\"id\":@}\r\n", STATUS,
+        EVENT("STOP", "100") EVENT("OTHER", "150") EVENT("RESUME", "1350") STATUS,
+        EVENT("STOP", "2000") STATUS, EVENT("RESUME", "2600") STATUS, NULL
+    };
+    static const gint64 expected[] = { -1, 1250, -1, 600 };
+    Script script = { says, FALSE };
+    g_autoptr(FakePeer) peer = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(VmmMonitor) monitor = open_monitor(&script, &peer, LONG_US, &error);
+
+    g_assert_no_error(error);
+    for (gsize i = 0; i < G_N_ELEMENTS(expected); i++) {
+        gboolean running, told;
+        gint64 us;
+
+        g_assert_true(vmm_monitor_run_state(monitor, &running, NULL, &error));
+        told = vmm_monitor_last_stop(monitor, &us);
+        g_assert_cmpint(told, ==, expected[i] >= 0);
+        if (told)
+            g_assert_cmpint(us, ==, expected[i]);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/vmm/qmp/status", test_status);
+    g_test_add_func("/vmm/qmp/last-stop", test_last_stop);
     g_test_add_func("/vmm/qmp/no-greeting", test_no_greeting);
     g_test_add_func("/vmm/qmp/bad-answers", test_bad_answers);
     g_test_add_func("/vmm/qmp/oversized", test_oversized);
