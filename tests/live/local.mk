@@ -2,3 +2,12 @@
 check_PROGRAMS += tests/live/alter-update
 tests_live_alter_update_SOURCES = tests/live/alter-update.c
 tests_live_alter_update_LDADD = libpatcher.a libintrospect.a libvmm.a $(CAPSTONE_LIBS) $(VMM_LIBS)
+EXTRA_DIST += \
+	tests/live/00-guest.t \
+	tests/live/10-introspect.t \
+	tests/live/20-apply.t \
+	tests/live/30-refusals.t \
+	tests/live/40-rounds.t \
+	tests/live/50-libvirt.t \
+	tests/live/lib.sh \
+	tests/live/patches/select.patch

@@ -1,0 +1,19 @@
+# Scripts that make and run test guests; nothing here is built or installed.
+EXTRA_DIST += \
+	images/ctl.h \
+	images/demo/run images/demo/uptime.patch \
+	images/fetch-kernel \
+	images/guest-exec images/host/guest-exec.c \
+	images/host/kvm-probe.c \
+	images/init \
+	images/lib.sh \
+	images/mkinitramfs \
+	images/probes/caller.c \
+	images/probes/churn.c \
+	images/probes/ctl.c \
+	images/probes/heartbeat.c \
+	images/probes/ktext.c \
+	images/probes/sleeper.c \
+	images/probes/witness.c \
+	images/run-domain images/run-guest \
+	images/stop-domain images/stop-guest
