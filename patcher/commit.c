@@ -154,6 +154,7 @@ try_once(const PatchGuest *guest, const PatchPlan *plan, PatchSurvey *survey, Pa
     if (!pause)
         return MOMENT_FAILED;
     report->n_pauses++;
+    report->earlier_ns += report->stood_ns;
     vcpus = vmm_pause_vcpus(pause, &n_vcpus);
     intro_kernel_hold(guest->kernel);
     moment = look(survey, vcpus, n_vcpus, error);

@@ -22,6 +22,7 @@ typedef struct {
     guint64 stood_ns;           /* how long the guest stood still, in the pause that counted */
     guint64 look_ns, write_ns;  /* of it, spent on stacks and on memory */
     guint n_pauses;             /* with those that found a task in the way */
+    guint64 earlier_ns;         /* how long the guest stood still in all of those, together */
     guint n_tasks_again;        /* stacks that had to be looked at during the pause */
 } PatchCommitReport;
 

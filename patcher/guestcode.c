@@ -223,14 +223,18 @@ explain_jump_label(PatchCompare *compare, const PatchSite *site)
     const guint8 *live = compare->live + site->offset;
     gsize size = 0;
     GuestVa target = branch_target(live, site->length, compare->va + site->offset, &size);
+    const PatchFixup *fixup;
 
     if (nop_length(compare->decoder, live, site->length) == site->length)
         return TRUE;
     if (!target || live[0] == OP_CALL32 || size != site->length)
         return FALSE;
-    /* The label may lie in the function's cold part, whose distance only the linker knew. */
-    return site->arg < compare->code->bytes->len ? target == compare->va + site->arg
-                                                 : intro_kernel_is_text(compare->kernel, target);
+    if (site->arg != PATCH_JUMP_BY_FIXUP)
+        return target == compare->va + site->arg;
+    fixup = fixup_within(compare->code->fixups, site->offset, site->offset + site->length);
+    if (fixup)
+        bind(compare, fixup, target - fixup->addend - 4);
+    return fixup != NULL;
 }
 
 static gboolean

@@ -63,6 +63,18 @@ patch_report_plan(const PatchCli *cli, const PatchPlan *plan, const char *guest)
     patch_cli_print_json(json);
 }
 
+static void
+print_result(const PatchPlan *plan, const char *guest, const PatchCommitReport *report, gboolean is_undo)
+{
+    guint n_functions = plan->record->jumps->len;
+    g_autofree char *earlier =
+        report->n_pauses > 1 ? g_strdup_printf(", and for %.2f ms in %u earlier tries", report->earlier_ns / 1e6,
+                                               report->n_pauses - 1) : g_strdup("");
+
+    g_printerr("%s: update %s %s: %u function%s; the guest stood still for %.2f ms%s\n", guest, plan->record->id,
+               is_undo ? "undone" : "applied", n_functions, n_functions == 1 ? "" : "s", report->stood_ns / 1e6, earlier);
+}
+
 void
 patch_report_commit(const PatchCli *cli, const PatchPlan *plan, const char *guest, const PatchCommitReport *report)
 {
@@ -77,10 +89,7 @@ patch_report_commit(const PatchCli *cli, const PatchPlan *plan, const char *gues
     if (!cli->json) {
         g_print("%s\n", plan->record->id);
         if (!cli->quiet)
-            g_printerr("%s: update %s %s: %u function%s; the guest stood still for %.2f ms%s\n", guest,
-                       plan->record->id, is_undo ? "undone" : "applied", plan->record->jumps->len,
-                       plan->record->jumps->len == 1 ? "" : "s", report->stood_ns / 1e6,
-                       report->n_pauses > 1 ? ", after earlier tries" : "");
+            print_result(plan, guest, report, is_undo);
         return;
     }
     json_builder_begin_object(json);
@@ -91,6 +100,7 @@ patch_report_commit(const PatchCli *cli, const PatchPlan *plan, const char *gues
     patch_json_int(json, "pause_stacks_ns", report->look_ns);
     patch_json_int(json, "pause_writes_ns", report->write_ns);
     patch_json_int(json, "pauses", report->n_pauses);
+    patch_json_int(json, "earlier_pauses_ns", report->earlier_ns);
     patch_json_int(json, "bytes", bytes_written(plan));
     add_functions(json, plan->record);
     json_builder_end_object(json);

@@ -112,7 +112,7 @@ vmm_monitor_confirm_running(VmmMonitor *monitor, GError **error)
 }
 
 gboolean
-vmm_monitor_last_stop(VmmMonitor *monitor, gint64 *stood_us)
+vmm_monitor_last_resume(VmmMonitor *monitor, gint64 *at_us)
 {
-    return monitor->ops->last_stop != NULL && monitor->ops->last_stop(monitor->self, stood_us);
+    return monitor->ops->last_resume != NULL && monitor->ops->last_resume(monitor->self, at_us);
 }

@@ -14,8 +14,8 @@ typedef struct {
     /* REQUEST has "execute" and perhaps "arguments"; an "id" is the channel's own matter. Returns the whole reply, with
      * "return" or "error" in it. Errors: LOST, UNREACHABLE (no answer in TIMEOUT), PROTOCOL. */
     JsonObject *(*exchange)(gpointer self, JsonObject *request, gint64 timeout_us, GError **error);
-    /* May be NULL. For how long the vCPUs stood still the last time, by QEMU's own events; FALSE if it did not tell. */
-    gboolean (*last_stop)(gpointer self, gint64 *stood_us);
+    /* May be NULL. When the guest was last resumed (us since 1970), by QEMU's own events; FALSE if it did not tell. */
+    gboolean (*last_resume)(gpointer self, gint64 *at_us);
     /* May be NULL. Waits until whoever manages the machine has seen it running again. */
     gboolean (*confirm_running)(gpointer self, GError **error);
     void (*close)(gpointer self);
@@ -41,6 +41,6 @@ gboolean vmm_monitor_run_state(VmmMonitor *monitor, gboolean *running, char **st
 gboolean vmm_monitor_confirm_running(VmmMonitor *monitor, GError **error);
 
 /* To be asked when the guest was seen running again. FALSE if this monitor's channel does not tell. */
-gboolean vmm_monitor_last_stop(VmmMonitor *monitor, gint64 *stood_us);
+gboolean vmm_monitor_last_resume(VmmMonitor *monitor, gint64 *at_us);
 
 #endif

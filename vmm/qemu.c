@@ -20,6 +20,7 @@ typedef struct {
     VmmStub *stub;
     VmmGdb *gdb;
     gint64 stood_since;             /* monotonic, us */
+    gint64 stood_since_1970;        /* the same moment on the clock that QEMU's events have, us */
 } Qemu;
 
 static void
@@ -155,14 +156,20 @@ resume_somehow(Qemu *qemu, GError **error)
     return FALSE;
 }
 
-/* From our connecting to our detaching is how long it can have been at most (us). On a busy host QEMU comes to both some
- * time later; what it says itself is closer to what the guest saw. */
+/*
+ * For how long the guest stood still (us). It stops when QEMU's main loop has come to our connecting, and goes on when it
+ * has come to our detaching, which on a busy host is some time before we get to know: an event tells. STOP events do
+ * not help at the other end, since they come when all vCPUs have stopped, long after the first.
+ */
 static gint64
 time_stood(Qemu *qemu, gint64 resumed_at)
 {
     gint64 at_most = resumed_at - qemu->stood_since, told;
 
-    return vmm_monitor_last_stop(qemu->monitor, &told) ? MIN(told, at_most) : at_most;
+    if (!vmm_monitor_last_resume(qemu->monitor, &told))
+        return at_most;
+    told -= qemu->stood_since_1970;
+    return told > 0 && told < at_most ? told : at_most;
 }
 
 static gboolean
@@ -194,6 +201,7 @@ stop_and_look(Qemu *qemu, GArray *vcpus, GError **error)
 {
     int fd;
 
+    qemu->stood_since_1970 = g_get_real_time();
     qemu->stood_since = g_get_monotonic_time();
     fd = vmm_stub_connect(qemu->stub, error);
     if (fd < 0)

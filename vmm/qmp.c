@@ -14,7 +14,7 @@ typedef struct {
     GString *received;      /* not yet taken apart */
     gint64 last_id;
     gboolean broken;        /* what comes next could not be told from what came before */
-    gint64 stopped_us, resumed_us;  /* when the last events said so, by QEMU's clock; 0: not since */
+    gint64 resumed_us;      /* the time of the last RESUME event, since 1970; 0 if there was none since the last STOP */
 } Qmp;
 
 static void
@@ -83,12 +83,10 @@ note_event(Qmp *qmp, JsonObject *object)
         !vmm_json_int(timestamp, "microseconds", &us) || seconds < 0 || seconds > G_MAXINT64 / G_USEC_PER_SEC - 1)
         return;
     us += seconds * G_USEC_PER_SEC;
-    if (g_str_equal(event, "STOP")) {
-        qmp->stopped_us = us;
+    if (g_str_equal(event, "STOP"))
         qmp->resumed_us = 0;
-    } else if (g_str_equal(event, "RESUME")) {
+    else if (g_str_equal(event, "RESUME"))
         qmp->resumed_us = us;
-    }
 }
 
 /* Events, and the answers to requests that were given up on, are passed over. */
@@ -134,17 +132,17 @@ qmp_exchange(gpointer self, JsonObject *request, gint64 timeout_us, GError **err
 }
 
 static gboolean
-qmp_last_stop(gpointer self, gint64 *stood_us)
+qmp_last_resume(gpointer self, gint64 *at_us)
 {
     const Qmp *qmp = self;
 
-    *stood_us = qmp->resumed_us - qmp->stopped_us;
-    return qmp->stopped_us != 0 && qmp->resumed_us != 0 && *stood_us >= 0;
+    *at_us = qmp->resumed_us;
+    return qmp->resumed_us != 0;
 }
 
 static const VmmMonitorOps qmp_ops = {
     .exchange = qmp_exchange,
-    .last_stop = qmp_last_stop,
+    .last_resume = qmp_last_resume,
     .close = qmp_close,
 };
 

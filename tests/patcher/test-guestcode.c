@@ -142,6 +142,27 @@ test_alternative(void)
     check_alternative("e900000000", &call, "e811000000", FALSE, 0);
 }
 
+/* The label lies in the function's cold part: the jump tells where that is. */
+static void
+test_jump_to_cold_part(void)
+{
+    const PatchFixup jump = { .offset = 1, .type = R_X86_64_PLT32, .addend = -4, .target = PATCH_TARGET_SYMBOL };
+    g_autoptr(GArray) bindings = g_array_new(FALSE, FALSE, sizeof(PatchBinding));
+    g_autoptr(GByteArray) live = unhex("e911000000");
+    g_autoptr(PatchCode) code = patch_code_new();
+    PatchSite *site = patch_site_new(PATCH_SITE_JUMP_LABEL, 0, 5, PATCH_JUMP_BY_FIXUP);
+    PatchCompare compare = { .code = code, .live = live->data, .va = VA, .bindings = bindings };
+
+    g_byte_array_append(code->bytes, live->data, live->len);
+    g_array_append_val(code->fixups, jump);
+    g_assert_cmpint(cs_open(CS_ARCH_X86, CS_MODE_64, &compare.decoder), ==, CS_ERR_OK);
+    g_assert_true(patch_site_explains(&compare, site));
+    g_assert_cmpuint(bindings->len, ==, 1);
+    g_assert_cmphex(g_array_index(bindings, PatchBinding, 0).va, ==, VA + 5 + 0x11);
+    cs_close(&compare.decoder);
+    patch_site_free(site);
+}
+
 static void
 test_fixup_value(void)
 {
@@ -164,6 +185,7 @@ main(int argc, char **argv)
         g_test_add_data_func(path, &rows[i], test_row);
     }
     g_test_add_func("/guestcode/alternative", test_alternative);
+    g_test_add_func("/guestcode/jump-to-cold-part", test_jump_to_cold_part);
     g_test_add_func("/guestcode/fixup-value", test_fixup_value);
     return g_test_run();
 }

@@ -180,9 +180,9 @@ test_broken_stays_broken(void)
     g_assert_error(error, VMM_ERROR, VMM_ERROR_LOST);
 }
 
-/* Events tell for how long the guest stood still; an old RESUME does not end a new STOP. */
+/* Events tell when the guest was resumed; an old RESUME says nothing of a new STOP. */
 static void
-test_last_stop(void)
+test_last_resume(void)
 {
 #define EVENT(name, us) "{\"timestamp\": {\"seconds\": 17, \"microseconds\": " us "}, \"event\": \"" name "\"}\r\n"
 #define STATUS "{\"return\":{\"status\":\"running\",\"running\":true},\"id\":@}\r\n"
@@ -191,7 +191,7 @@ test_last_stop(void)
         EVENT("STOP", "100") EVENT("OTHER", "150") EVENT("RESUME", "1350") STATUS,
         EVENT("STOP", "2000") STATUS, EVENT("RESUME", "2600") STATUS, NULL
     };
-    static const gint64 expected[] = { -1, 1250, -1, 600 };
+    static const gint64 expected[] = { -1, 17001350, -1, 17002600 };
     Script script = { says, FALSE };
     g_autoptr(FakePeer) peer = NULL;
     g_autoptr(GError) error = NULL;
@@ -203,7 +203,7 @@ test_last_stop(void)
         gint64 us;
 
         g_assert_true(vmm_monitor_run_state(monitor, &running, NULL, &error));
-        told = vmm_monitor_last_stop(monitor, &us);
+        told = vmm_monitor_last_resume(monitor, &us);
         g_assert_cmpint(told, ==, expected[i] >= 0);
         if (told)
             g_assert_cmpint(us, ==, expected[i]);
@@ -215,7 +215,7 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/vmm/qmp/status", test_status);
-    g_test_add_func("/vmm/qmp/last-stop", test_last_stop);
+    g_test_add_func("/vmm/qmp/last-resume", test_last_resume);
     g_test_add_func("/vmm/qmp/no-greeting", test_no_greeting);
     g_test_add_func("/vmm/qmp/bad-answers", test_bad_answers);
     g_test_add_func("/vmm/qmp/oversized", test_oversized);
