@@ -147,12 +147,13 @@ vmm_gdb_parse_hex(const char *digits, gsize n_digits)
     bytes = g_byte_array_sized_new(n_digits / 2);
     for (gsize i = 0; i < n_digits; i += 2) {
         int high = digit_value(digits[i]), low = digit_value(digits[i + 1]);
-        guint8 byte = high << 4 | low;
+        guint8 byte = 0;
 
         if (high < 0 || low < 0) {
             g_byte_array_unref(bytes);
             return NULL;
         }
+        byte = high << 4 | low;
         g_byte_array_append(bytes, &byte, 1);
     }
     return bytes;
