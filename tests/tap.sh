@@ -11,7 +11,7 @@ tap_result() {
     else
         tap_failed=$((tap_failed + 1))
         echo "not ok $tap_count - $2"
-        diag "${3:-}"
+        diag "failed: $2${3:+$'\n'$3}"
     fi
     return "$1"
 }
