@@ -27,6 +27,13 @@ programs() {
     done
 }
 
+# unlisted: those that no part of the Makefile names, and so would not be in a distribution.
+unlisted() {
+    programs | while read -r file; do
+        grep -qF -- "${file%.c}" Makefile.am ./*/local.mk tests/*/local.mk || echo "$file"
+    done
+}
+
 mirrors() {
     command -v apt-get > /dev/null || return 0
     apt-get indextargets --format '$(SITE)' 2> /dev/null | sed -E 's#^[a-z+]+://([^@/]*@)?([^:/]+).*#\2#' | sort -u
@@ -38,6 +45,7 @@ is "$(inclusions introspect patcher)" "" "introspect includes nothing of patcher
 is "$(inclusions 'vmm|introspect|patcher|images|guest-agent' 'tests|bench')" "" "only tests and bench include of tests"
 like "$(programs)" 'vmm/machine.h.*images/run-guest.*tests/rooms\.t.*quickstart' "C and shell files are found"
 is "$(programs | xargs grep -L 'SPDX-License-Identifier: GPL-2.0-or-later')" "" "each says its licence"
+is "$(unlisted)" "" "the Makefile has each"
 is "$(mirrors | grep . | grep -rlFf - "${existing[@]}" docs quickstart README.md configure.ac Makefile.am)" "" \
     "no host that this machine's packages come from is named"
 done_testing
