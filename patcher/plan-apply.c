@@ -286,14 +286,50 @@ take_room(const Assembly *assembly, PatchArena *arena, PatchRecord *record, GErr
     return assembly->data_end == 0 || patch_arena_take(arena, FALSE, assembly->data_end, &record->data, error);
 }
 
+/* The whole block but its header, which is left out for now. */
 static GBytes *
-finish_block(const Assembly *assembly, guint8 *block, const PatchRecord *record)
+finish_block(const Assembly *assembly, guint8 *block, GBytes *record)
 {
-    g_autoptr(GBytes) body = patch_record_save(record);
+    gsize length = g_bytes_get_size(record);
 
-    memcpy(block + assembly->text_end, g_bytes_get_data(body, NULL), g_bytes_get_size(body));
-    patch_record_fill_header(block, PATCH_STATE_PREPARING, record->block.length, assembly->text_end, body);
-    return g_bytes_new(block, assembly->text_end + g_bytes_get_size(body));
+    memcpy(block + assembly->text_end, g_bytes_get_data(record, NULL), length);
+    return g_bytes_new(block + PATCH_BLOCK_HEADER_BYTES, assembly->text_end + length - PATCH_BLOCK_HEADER_BYTES);
+}
+
+static GBytes *
+make_header(const Assembly *assembly, PatchState state, guint64 block_bytes, GBytes *record)
+{
+    guint8 header[PATCH_BLOCK_HEADER_BYTES];
+
+    patch_record_fill_header(header, state, block_bytes, assembly->text_end, record);
+    return g_bytes_new(header, sizeof header);
+}
+
+/* First the pages are claimed, then filled, and only then is it said that there is a record. */
+static gboolean
+plan_block(const Assembly *assembly, PatchPlan *plan, guint8 *block, GError **error)
+{
+    GuestVa va = plan->record->block.va;
+    g_autoptr(GBytes) record = patch_record_save(plan->record);
+    g_autoptr(GBytes) claim = make_header(assembly, PATCH_STATE_CLAIMED, plan->record->block.length, record);
+    g_autoptr(GBytes) header = make_header(assembly, PATCH_STATE_PREPARING, plan->record->block.length, record);
+    g_autoptr(GBytes) body = finish_block(assembly, block, record);
+    g_autoptr(GBytes) no_header = patch_plan_filler(PATCH_EMPTY_TEXT, g_bytes_get_size(header));
+    g_autoptr(GBytes) no_body = patch_plan_filler(PATCH_EMPTY_TEXT, g_bytes_get_size(body));
+
+    return patch_plan_write(plan, assembly->kernel, va, no_header, claim, error) &&
+           patch_plan_write(plan, assembly->kernel, va + PATCH_BLOCK_HEADER_BYTES, no_body, body, error) &&
+           patch_plan_write(plan, assembly->kernel, va, NULL, header, error);
+}
+
+static gboolean
+plan_data(const Assembly *assembly, PatchPlan *plan, const guint8 *data, GError **error)
+{
+    g_autoptr(GBytes) bytes = g_bytes_new(data, assembly->data_end);
+    g_autoptr(GBytes) before = patch_plan_filler(0, assembly->data_end);
+
+    return assembly->data_end == 0 ||
+           patch_plan_write(plan, assembly->kernel, plan->record->data.va, before, bytes, error);
 }
 
 static gboolean
@@ -301,21 +337,11 @@ plan_areas(const Assembly *assembly, PatchPlan *plan, GError **error)
 {
     PatchRecord *record = plan->record;
     g_autofree guint8 *block = g_malloc(record->block.length), *data = g_malloc0(MAX(record->data.length, 1));
-    g_autoptr(GBytes) text_bytes = NULL, text_before = NULL, data_bytes = NULL, data_before = NULL;
 
     memset(block, PATCH_EMPTY_TEXT, record->block.length);
     place(assembly, record);
-    if (!add_jumps(assembly, record, error) || !link_pieces(assembly, block, data, record, error))
-        return FALSE;
-    text_bytes = finish_block(assembly, block, record);
-    text_before = patch_plan_filler(PATCH_EMPTY_TEXT, g_bytes_get_size(text_bytes));
-    if (!patch_plan_write(plan, assembly->kernel, record->block.va, text_before, text_bytes, error))
-        return FALSE;
-    if (assembly->data_end == 0)
-        return TRUE;
-    data_bytes = g_bytes_new(data, assembly->data_end);
-    data_before = patch_plan_filler(0, assembly->data_end);
-    return patch_plan_write(plan, assembly->kernel, record->data.va, data_before, data_bytes, error);
+    return add_jumps(assembly, record, error) && link_pieces(assembly, block, data, record, error) &&
+           plan_block(assembly, plan, block, error) && plan_data(assembly, plan, data, error);
 }
 
 static void

@@ -59,22 +59,33 @@ forbid_text(PatchPlan *plan, const PatchRecord *record)
     }
 }
 
-/* The block as it was before: its state word changes on the way, so it is emptied behind the header first. */
 static gboolean
-plan_emptying(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, GError **error)
+plan_data(PatchPlan *plan, const IntroKernel *kernel, const PatchArea *data, GError **error)
 {
-    g_autoptr(GBytes) empty = patch_plan_filler(PATCH_EMPTY_TEXT, record->block.length - PATCH_BLOCK_HEADER_BYTES);
-    g_autoptr(GBytes) no_header = patch_plan_filler(PATCH_EMPTY_TEXT, PATCH_BLOCK_HEADER_BYTES);
-    g_autoptr(GBytes) zeros = NULL;
+    g_autoptr(GBytes) zeros = patch_plan_filler(0, data->length);
 
-    if (!patch_plan_write(plan, kernel, record->block.va + PATCH_BLOCK_HEADER_BYTES, NULL, empty, error))
-        return FALSE;
-    if (record->data.length > 0) {
-        zeros = patch_plan_filler(0, record->data.length);
-        if (!patch_plan_write(plan, kernel, record->data.va, NULL, zeros, error))
-            return FALSE;
-    }
-    return patch_plan_write(plan, kernel, record->block.va, NULL, no_header, error);
+    return data->length == 0 || patch_plan_write(plan, kernel, data->va, NULL, zeros, error);
+}
+
+/* The header goes last: until then, it says what is to be emptied. */
+static gboolean
+plan_emptying(PatchPlan *plan, const IntroKernel *kernel, const PatchArea *block, GError **error)
+{
+    g_autoptr(GBytes) no_body = patch_plan_filler(PATCH_EMPTY_TEXT, block->length - PATCH_BLOCK_HEADER_BYTES);
+    g_autoptr(GBytes) no_header = patch_plan_filler(PATCH_EMPTY_TEXT, PATCH_BLOCK_HEADER_BYTES);
+
+    return patch_plan_write(plan, kernel, block->va + PATCH_BLOCK_HEADER_BYTES, NULL, no_body, error) &&
+           patch_plan_write(plan, kernel, block->va, NULL, no_header, error);
+}
+
+/* What a claimed block has behind it already. */
+static gboolean
+plan_removal(PatchPlan *plan, const IntroKernel *kernel, GError **error)
+{
+    forbid_text(plan, plan->record);
+    return patch_plan_write_state(plan, kernel, PATCH_STATE_REMOVING, error) &&
+           plan_jumps(plan, kernel, plan->record, error) && plan_data(plan, kernel, &plan->record->data, error) &&
+           patch_plan_write_state(plan, kernel, PATCH_STATE_CLAIMED, error);
 }
 
 /* The record at hand belongs to an arena; the plan gets one of its own. */
@@ -94,9 +105,8 @@ patch_plan_undo(const IntroKernel *kernel, const PatchRecord *record, GError **e
 
     if (!plan)
         return NULL;
-    forbid_text(plan, own);
-    if (!patch_plan_write_state(plan, kernel, PATCH_STATE_REMOVING, error) ||
-        !plan_jumps(plan, kernel, own, error) || !plan_emptying(plan, kernel, own, error))
+    if ((own->state != PATCH_STATE_CLAIMED && !plan_removal(plan, kernel, error)) ||
+        !plan_emptying(plan, kernel, &own->block, error))
         return NULL;
     return g_steal_pointer(&plan);
 }

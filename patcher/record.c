@@ -275,6 +275,21 @@ load_body(GBytes *body)
     return g_steal_pointer(&record);
 }
 
+static PatchRecord *
+claimed_block(GuestVa va, gsize length)
+{
+    PatchRecord *record = patch_record_new();
+
+    g_strlcpy(record->id, PATCH_NO_ID, sizeof record->id);
+    record->state = PATCH_STATE_CLAIMED;
+    record->description = g_strdup("what an interrupted apply or undo left");
+    record->kernel = g_strdup("");
+    record->tool = g_strdup("");
+    record->cves = g_new0(char *, 1);
+    record->block = (PatchArea) { va, length };
+    return record;
+}
+
 PatchRecord *
 patch_record_load(GuestVa va, const guint8 *block, gsize length, GError **error)
 {
@@ -289,6 +304,8 @@ patch_record_load(GuestVa va, const guint8 *block, gsize length, GError **error)
         return NULL;
     }
     state = get32(block + PATCH_BLOCK_STATE_OFFSET);
+    if (state == PATCH_STATE_CLAIMED)
+        return claimed_block(va, length);
     offset = get64(block + 24);
     body_bytes = get32(block + 32);
     if (state >= PATCH_STATE_PREPARING && state <= PATCH_STATE_REMOVING &&

@@ -6,11 +6,12 @@
  * An update occupies one block of whole pages in an executable hole of the kernel's image: a header at its start, text
  * and read-only data behind it, the record at its end. Writable data lies in a second area, in a writable hole.
  *
- *              apply                          undo
- *     (empty) ------> preparing --> installed ------> removing --> (empty)
+ *                    apply                               undo
+ *     (empty) --> claimed --> preparing --> installed --> removing --> claimed --> (empty)
  *
- * In the states on the way, jumps may be there or not; the record says what was at each place before, so they can be
- * taken out whatever was done of them.
+ * While preparing or removing, jumps may be there or not; the record says what was at each place before, so they can be
+ * taken out whatever was done of them. While claimed, no jump and no datum is there, and nothing but the block's length
+ * counts.
  */
 #ifndef PATCHER_RECORD_H
 #define PATCHER_RECORD_H
@@ -31,7 +32,11 @@ typedef enum {
     PATCH_STATE_PREPARING = 1,
     PATCH_STATE_INSTALLED = 2,
     PATCH_STATE_REMOVING = 3,
+    PATCH_STATE_CLAIMED = 4,
 } PatchState;
+
+/* What stands for the id of a block that is only claimed. */
+#define PATCH_NO_ID "-"
 
 typedef struct {
     GuestVa va;
@@ -80,7 +85,8 @@ GBytes *patch_record_save(const PatchRecord *record);
  * the block. */
 void patch_record_fill_header(guint8 *header, PatchState state, guint64 block_bytes, guint64 record_offset, GBytes *record);
 
-/* A whole block's bytes as they lie at VA, back to a record. Anything may be in them: PATCH_ERROR_FAILED. */
+/* A whole block's bytes as they lie at VA, back to a record, which for a claimed block tells its area and nothing else.
+ * Anything may be in them: PATCH_ERROR_FAILED. */
 PatchRecord *patch_record_load(GuestVa va, const guint8 *block, gsize length, GError **error);
 
 /* TRUE if a block begins with these PATCH_BLOCK_HEADER_BYTES bytes; then its length (bytes, whole pages). */

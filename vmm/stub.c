@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -18,28 +19,35 @@
 struct VmmStub {
     VmmMonitor *monitor;
     char *directory;            /* ours, or NULL */
+    uid_t owner;                /* who has to be able to make a socket in it */
     char *path;
     gboolean is_open;
 };
 
-/* Root's directory is one that every user's QEMU can reach, whatever TMPDIR says here. */
+/* Root's directory is one that every user's QEMU can reach, whatever TMPDIR says here. The name is known before there is
+ * such a directory, so that the guard can be told of it first. */
 static char *
-make_directory(uid_t owner, GError **error)
+choose_directory(void)
 {
-    g_autofree char *directory = g_strdup(geteuid() == 0 ? "/run/virt-livepatch-XXXXXX" : "/tmp/virt-livepatch-XXXXXX");
+    g_autofree char *uuid = g_uuid_string_random();
 
-    if (g_mkdtemp_full(directory, 0700) == NULL) {
-        g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "cannot make a directory for the gdb stub's socket: %s",
-                    g_strerror(errno));
-        return NULL;
+    return g_strdup_printf("%s/virt-livepatch-%.18s", geteuid() == 0 ? "/run" : "/tmp", uuid);
+}
+
+static gboolean
+make_directory(const VmmStub *stub, GError **error)
+{
+    if (mkdir(stub->directory, 0700) != 0) {
+        g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "cannot make %s for the gdb stub's socket: %s",
+                    stub->directory, g_strerror(errno));
+        return FALSE;
     }
-    if (owner != geteuid() && chown(directory, owner, -1) != 0) {
+    if (stub->owner != geteuid() && chown(stub->directory, stub->owner, -1) != 0) {
         g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "cannot give %s to QEMU's user %u: %s; run this as root",
-                    directory, (unsigned int)owner, g_strerror(errno));
-        rmdir(directory);
-        return NULL;
+                    stub->directory, (unsigned int)stub->owner, g_strerror(errno));
+        return FALSE;
     }
-    return g_steal_pointer(&directory);
+    return TRUE;
 }
 
 VmmStub *
@@ -48,11 +56,9 @@ vmm_stub_new(VmmMonitor *monitor, const char *directory, uid_t owner, GError **e
     g_autoptr(VmmStub) stub = g_new0(VmmStub, 1);
 
     stub->monitor = monitor;
-    if (directory == NULL) {
-        stub->directory = make_directory(owner, error);
-        if (stub->directory == NULL)
-            return NULL;
-    }
+    stub->owner = owner;
+    if (directory == NULL)
+        stub->directory = choose_directory();
     stub->path = g_build_filename(directory != NULL ? directory : stub->directory, SOCKET_NAME, NULL);
     if (strlen(stub->path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
         g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "%s is too long for a socket's path", stub->path);
@@ -129,6 +135,8 @@ vmm_stub_open(VmmStub *stub, GError **error)
     g_autofree char *line = g_strdup_printf("gdbserver \"unix:%s,server=on,wait=off\"", quoted);
     g_autofree char *answer = NULL;
 
+    if (stub->directory != NULL && !make_directory(stub, error))
+        return FALSE;
     /* Also closed when the answer does not come: it may have been opened all the same. */
     stub->is_open = TRUE;
     answer = vmm_monitor_hmp(stub->monitor, line, -1, error);

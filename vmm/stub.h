@@ -14,7 +14,7 @@ typedef struct VmmStub VmmStub;
 
 /*
  * Chooses the place for the socket: in DIRECTORY, where QEMU may make files, or, if that is NULL, in a new directory
- * that only OWNER, the user QEMU runs as, and root can enter. Errors: UNREACHABLE.
+ * that opening the stub makes and only OWNER, the user QEMU runs as, and root can enter. Errors: UNREACHABLE.
  */
 VmmStub *vmm_stub_new(VmmMonitor *monitor, const char *directory, uid_t owner, GError **error);
 
@@ -28,7 +28,7 @@ void vmm_stub_describe(const VmmStub *stub, VmmGuardOrder *order);
 /* To be asked before anything that could close the stub. Errors: BUSY (somebody else uses it), those of the monitor. */
 gboolean vmm_stub_check_unused(VmmMonitor *monitor, GError **error);
 
-/* Makes QEMU listen. The guest goes on running. Errors: UNSUPPORTED, those of the monitor. */
+/* Makes QEMU listen. The guest goes on running. Errors: UNSUPPORTED, UNREACHABLE, those of the monitor. */
 gboolean vmm_stub_open(VmmStub *stub, GError **error);
 
 /* Stops the guest. A file descriptor or -1. */

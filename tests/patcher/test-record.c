@@ -101,7 +101,7 @@ test_length_without_addresses(void)
     g_assert_cmpuint(g_bytes_get_size(with), ==, g_bytes_get_size(without));
 }
 
-/* Any changed byte of header or record is noticed, except that of the state, which has three valid values. */
+/* Any changed byte of header or record is noticed, except that of the state, which has four valid values. */
 static void
 test_every_byte_counts(void)
 {
@@ -122,6 +122,23 @@ test_every_byte_counts(void)
         g_assert_error(error, PATCH_ERROR, PATCH_ERROR_FAILED);
         block[i] ^= i == STATE_BYTE ? 0x10 : 0x01;
     }
+}
+
+/* Of a block that is only claimed, nothing but where it is counts. */
+static void
+test_claimed(void)
+{
+    g_autoptr(PatchRecord) record = sample_record(), loaded = NULL;
+    g_autofree guint8 *block = sample_block(record);
+
+    block[STATE_BYTE] = PATCH_STATE_CLAIMED;
+    memset(block + PATCH_BLOCK_HEADER_BYTES, 0x5a, PATCH_PAGE_BYTES - PATCH_BLOCK_HEADER_BYTES);
+    loaded = patch_record_load(VA, block, PATCH_PAGE_BYTES, NULL);
+    g_assert_nonnull(loaded);
+    g_assert_cmpint(loaded->state, ==, PATCH_STATE_CLAIMED);
+    g_assert_cmphex(loaded->block.va, ==, VA);
+    g_assert_cmpuint(loaded->block.length, ==, PATCH_PAGE_BYTES);
+    g_assert_cmpuint(loaded->jumps->len + loaded->placed->len + loaded->data.length, ==, 0);
 }
 
 static void
@@ -184,6 +201,7 @@ main(int argc, char **argv)
     g_test_add_func("/record/round-trip", test_round_trip);
     g_test_add_func("/record/length-without-addresses", test_length_without_addresses);
     g_test_add_func("/record/every-byte-counts", test_every_byte_counts);
+    g_test_add_func("/record/claimed", test_claimed);
     g_test_add_func("/record/truncated", test_truncated);
     g_test_add_func("/record/lies", test_lies);
     return g_test_run();
