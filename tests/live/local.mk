@@ -9,5 +9,6 @@ EXTRA_DIST += \
 	tests/live/30-refusals.t \
 	tests/live/40-rounds.t \
 	tests/live/50-libvirt.t \
+	tests/live/60-killed.t \
 	tests/live/lib.sh \
 	tests/live/patches/select.patch
