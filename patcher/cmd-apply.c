@@ -31,8 +31,8 @@ prepare(const PatchCli *cli, const char *name, const char *file, Job *job, GErro
     job->update = patch_update_read_file(file, error);
     if (!job->update)
         return FALSE;
-    job->guest = patch_guest_open(name, cli->uri, error);
-    if (!job->guest || !patch_guest_require_running(job->guest, error))
+    job->guest = patch_guest_open_running(name, cli->uri, error);
+    if (!job->guest)
         return FALSE;
     job->arena = patch_arena_open(job->guest->kernel, error);
     job->plan = job->arena ? patch_plan_apply(job->guest->kernel, job->arena, job->update, error) : NULL;

@@ -34,8 +34,8 @@ run_undo(const PatchCli *cli, int argc, char **argv, int *status, GError **error
 
     if (patch_cli_parse(&patch_cmd_undo, options, argc, argv, 2, 2, error) < 0)
         return FALSE;
-    guest = patch_guest_open(argv[1], cli->uri, error);
-    if (!guest || !patch_guest_require_running(guest, error))
+    guest = patch_guest_open_running(argv[1], cli->uri, error);
+    if (!guest)
         return FALSE;
     arena = patch_arena_open(guest->kernel, error);
     record = arena ? patch_arena_find(arena, argv[2], error) : NULL;
@@ -52,8 +52,8 @@ run_recover(const PatchCli *cli, int argc, char **argv, int *status, GError **er
 
     if (patch_cli_parse(&patch_cmd_recover, NULL, argc, argv, 1, 1, error) < 0)
         return FALSE;
-    guest = patch_guest_open(argv[1], cli->uri, error);
-    if (!guest || !patch_guest_require_running(guest, error))
+    guest = patch_guest_open_running(argv[1], cli->uri, error);
+    if (!guest)
         return FALSE;
     arena = patch_arena_open(guest->kernel, error);
     if (!arena)

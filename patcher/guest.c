@@ -3,19 +3,46 @@
 
 #include "patcher/error.h"
 
-PatchGuest *
-patch_guest_open(const char *name, const char *uri, GError **error)
+static gboolean
+require_running(VmmMachine *machine, GError **error)
+{
+    g_autofree char *state = NULL;
+    gboolean running;
+
+    if (!vmm_machine_is_running(machine, &running, &state, error))
+        return FALSE;
+    if (!running)
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
+                    "the guest is not running (state: %s), and whoever stopped it may rely on that; resume it and try "
+                    "again", state);
+    return running;
+}
+
+static PatchGuest *
+open_guest(const char *name, const char *uri, gboolean to_change, GError **error)
 {
     g_autoptr(PatchGuest) guest = g_new0(PatchGuest, 1);
 
     guest->machine = vmm_machine_open(name, uri, error);
-    if (guest->machine)
+    if (guest->machine && (!to_change || require_running(guest->machine, error)))
         guest->kernel = intro_kernel_attach(vmm_machine_reader(guest->machine), error);
     if (!guest->kernel) {
         g_prefix_error(error, "%s: ", name);
         return NULL;
     }
     return g_steal_pointer(&guest);
+}
+
+PatchGuest *
+patch_guest_open(const char *name, const char *uri, GError **error)
+{
+    return open_guest(name, uri, FALSE, error);
+}
+
+PatchGuest *
+patch_guest_open_running(const char *name, const char *uri, GError **error)
+{
+    return open_guest(name, uri, TRUE, error);
 }
 
 void
@@ -26,19 +53,4 @@ patch_guest_free(PatchGuest *guest)
     g_clear_pointer(&guest->kernel, intro_kernel_free);
     g_clear_pointer(&guest->machine, vmm_machine_free);
     g_free(guest);
-}
-
-gboolean
-patch_guest_require_running(const PatchGuest *guest, GError **error)
-{
-    g_autofree char *state = NULL;
-    gboolean running;
-
-    if (!vmm_machine_is_running(guest->machine, &running, &state, error))
-        return FALSE;
-    if (!running)
-        g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
-                    "%s: the guest is not running (state: %s), and whoever stopped it may rely on that; resume it and "
-                    "try again", vmm_machine_name(guest->machine), state);
-    return running;
 }

@@ -13,12 +13,13 @@ typedef struct {
     IntroKernel *kernel;
 } PatchGuest;
 
-/* Errors: VMM_ERROR and INTRO_ERROR, with the guest's name before them. */
+/* For looking, whatever state the guest is in. Errors: VMM_ERROR and INTRO_ERROR, with the guest's name before them. */
 PatchGuest *patch_guest_open(const char *guest, const char *uri, GError **error);
+
+/* For changing it: also PATCH_ERROR_NOT_NOW if the guest is not running, since somebody else has paused it or it is
+ * being moved. */
+PatchGuest *patch_guest_open_running(const char *guest, const char *uri, GError **error);
 void patch_guest_free(PatchGuest *guest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchGuest, patch_guest_free)
-
-/* PATCH_ERROR_NOT_NOW if the guest is not running: somebody else has paused it, or it is being moved. */
-gboolean patch_guest_require_running(const PatchGuest *guest, GError **error);
 
 #endif

@@ -24,7 +24,6 @@ vlp_exits 0 "apply" -o json apply "$qmp" "$work/uptime.vlp"
 pause=$(sed -n 's/.*"pause_ns":\([0-9]*\).*"earlier_pauses_ns":\([0-9]*\).*/(\1 + \2) \/ 1000/p' <<< "$out")
 pause=$((pause))
 read -r stood error < <(witness_stop)
-
 ok "the reported pause ($pause us) is not less than what the guest saw ($stood us, +- $error)" test $((stood - pause)) -le $((error + 100))
 ok "and not much more" test "$pause" -le $((2 * stood + 2000))
 like "$(uptime)" '\(idle time of 2 CPUs\)$' "the guest runs the new code"
@@ -41,6 +40,9 @@ ok "the function can still be traced" in_guest 'cd /sys/kernel/tracing && echo u
     echo function > current_tracer && cat /proc/uptime > /dev/null && grep -q uptime_proc_show trace &&
     grep -q CPUs /proc/uptime && echo nop > current_tracer'
 
+ok "and probed" in_guest 'cd /sys/kernel/tracing && echo "p:vlp uptime_proc_show" > kprobe_events &&
+    echo 1 > events/kprobes/vlp/enable && cat /proc/uptime | grep -q CPUs && echo 0 > events/kprobes/vlp/enable &&
+    grep -q "vlp: (uptime_proc_show" trace && echo > kprobe_events'
 vlp_exits 0 "a second update, of another function" apply "$qmp" "$work/select.vlp"
 vlp_exits 0 "verify both" verify "$qmp"
 is "$(grep -c intact <<< "$out")" 2 "are intact"
