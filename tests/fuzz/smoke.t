@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Each fuzzer for a few seconds (VLP_FUZZ_SECONDS), from nothing. Needs `make fuzzers` in VLP_BUILD, the build directory.
+# Each fuzzer for VLP_FUZZ_SECONDS, from nothing. Needs `make fuzzers` in the build directory, VLP_BUILD.
 set -u
 top=$(dirname "$(dirname "$(dirname "$(readlink -f "$0")")")")
 . "$top/tests/tap.sh"

@@ -4,8 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 
 update_create "$top/images/demo/uptime.patch" uptime
-domain_start vlp-test
-domain=vlp-test
+domain=vlp-test-$$
+domain_start "$domain"
 uuid=$(virsh domuuid "$domain" | head -n 1)
 
 vlp_exits 0 "inspect by name" -c qemu:///system inspect "$domain"
