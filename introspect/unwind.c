@@ -376,6 +376,19 @@ is_kernel_half(GuestVa va)
     return va >> 63;
 }
 
+/*
+ * ORC marks the end of stacks, and also code of which it knows nothing, like retpoline thunks. It is an end only where
+ * nothing but saved registers can follow: at the top of a stack, or while entry code is still on user mode's.
+ */
+static gboolean
+is_end(const Unwinder *unwinder, const State *state)
+{
+    if (!is_kernel_half(state->sp))
+        return TRUE;
+    return state->area != NULL && state->sp <= state->area->end
+           && state->area->end - state->sp <= unwinder->layout->size_bytes + MAX_TOP_PADDING;
+}
+
 /* TRUE if the end of the stack was reached. */
 static gboolean
 unwind(const Unwinder *unwinder, State *state)
@@ -390,7 +403,7 @@ unwind(const Unwinder *unwinder, State *state)
         if (state->is_hidden || !find_entry(unwinder, state, &entry))
             return FALSE;
         if (entry.type == INTRO_ORC_END_OF_STACK)
-            return TRUE;
+            return is_end(unwinder, state);
         if (!step(unwinder, state, &entry))
             return FALSE;
     }

@@ -10,6 +10,8 @@
 #define IRQ_STACK       0xffffc90000020000ULL
 #define STACK_BYTES     0x1000
 #define N_WORDS         (STACK_BYTES / 8)
+/* Index of a word behind which only saved registers find room: where an end is believed to be one. */
+#define TOP             (N_WORDS - 22)
 #define USER_CS         0x33
 #define KERNEL_CS       0x10
 #define HIDDEN          (TEXT + 0xff00)
@@ -189,10 +191,21 @@ test_to_kernel_thread(Fixture *fixture, gconstpointer data)
 {
     set_call(fixture, 1, 8);
     fixture->entries[2].type = INTRO_ORC_END_OF_STACK;
-    *task_word(fixture, 100) = INSIDE(2);
-    *task_word(fixture, 101) = INSIDE(9);
-    unwind_from(fixture, 100);
+    *task_word(fixture, TOP) = INSIDE(2);
+    *task_word(fixture, TOP + 1) = INSIDE(9);
+    unwind_from(fixture, TOP);
     assert_n_frames(fixture, 2, TRUE);
+}
+
+/* ORC calls code of which it knows nothing an end, too: a vCPU may stand in a retpoline thunk. */
+static void
+test_no_end(Fixture *fixture, gconstpointer data)
+{
+    fixture->entries[1].type = INTRO_ORC_END_OF_STACK;
+    *task_word(fixture, 100) = INSIDE(2);
+    unwind_from(fixture, 100);
+    assert_n_frames(fixture, 2, FALSE);
+    assert_frame(fixture, 1, INSIDE(2), TRUE, FALSE);
 }
 
 /* A call at the end of a function returns to the next one, which it is not from. */
@@ -201,8 +214,8 @@ test_call_before_end(Fixture *fixture, gconstpointer data)
 {
     set_call(fixture, 1, 8);
     fixture->entries[2].type = INTRO_ORC_END_OF_STACK;
-    *task_word(fixture, 100) = FUNCTION(3);
-    unwind_from(fixture, 100);
+    *task_word(fixture, TOP) = FUNCTION(3);
+    unwind_from(fixture, TOP);
     assert_n_frames(fixture, 2, TRUE);
     assert_frame(fixture, 1, FUNCTION(3), TRUE, TRUE);
 }
@@ -212,12 +225,12 @@ static void
 test_new_task(Fixture *fixture, gconstpointer data)
 {
     const IntroUnwindStart start = {
-        .ip = INSIDE(1), .sp = task_va(100), .signal = TRUE, .fork_return = FUNCTION(3),
+        .ip = INSIDE(1), .sp = task_va(TOP), .signal = TRUE, .fork_return = FUNCTION(3),
     };
 
     set_call(fixture, 1, 8);
     fixture->entries[3].type = INTRO_ORC_END_OF_STACK;
-    *task_word(fixture, 100) = FUNCTION(3);
+    *task_word(fixture, TOP) = FUNCTION(3);
     add_area(fixture, TASK_STACK, INTRO_STACK_LAST);
     fixture->stack = intro_unwind(&ops, fixture, &regs_layout, fixture->areas, &start);
     assert_n_frames(fixture, 2, TRUE);
@@ -227,7 +240,7 @@ test_new_task(Fixture *fixture, gconstpointer data)
 static void
 test_frame_pointer(Fixture *fixture, gconstpointer data)
 {
-    const IntroUnwindStart start = { .ip = INSIDE(1), .sp = task_va(100), .bp = task_va(110) };
+    const IntroUnwindStart start = { .ip = INSIDE(1), .sp = task_va(TOP - 22), .bp = task_va(TOP - 12) };
     const IntroOrcEntry by_bp = {
         .type = INTRO_ORC_CALL, .sp_register = INTRO_ORC_REG_BP, .sp_offset = 16,
         .bp_register = INTRO_ORC_REG_PREV_SP, .bp_offset = -16,
@@ -235,9 +248,9 @@ test_frame_pointer(Fixture *fixture, gconstpointer data)
 
     fixture->entries[1] = fixture->entries[2] = by_bp;
     fixture->entries[3].type = INTRO_ORC_END_OF_STACK;
-    *task_word(fixture, 110) = task_va(120);
-    *task_word(fixture, 111) = INSIDE(2);
-    *task_word(fixture, 121) = INSIDE(3);
+    *task_word(fixture, TOP - 12) = task_va(TOP - 2);
+    *task_word(fixture, TOP - 11) = INSIDE(2);
+    *task_word(fixture, TOP - 1) = INSIDE(3);
     add_area(fixture, TASK_STACK, INTRO_STACK_LAST);
     fixture->stack = intro_unwind(&ops, fixture, &regs_layout, fixture->areas, &start);
     assert_n_frames(fixture, 3, TRUE);
@@ -294,13 +307,13 @@ test_partial_regs(Fixture *fixture, gconstpointer data)
 {
     set_regs(fixture, 1, INTRO_ORC_REGS, 0);
     put_regs(fixture, 100, FUNCTION(2), KERNEL_CS, task_va(200));
-    *task_word(fixture, 100 + regs_layout.r10 / 8) = task_va(300);
+    *task_word(fixture, 100 + regs_layout.r10 / 8) = task_va(TOP);
     set_regs(fixture, 2, INTRO_ORC_REGS_PARTIAL, 0);
     *task_word(fixture, 200) = FUNCTION(3);
     *task_word(fixture, 201) = KERNEL_CS;
     *task_word(fixture, 203) = task_va(250);
     fixture->entries[3] = (IntroOrcEntry) { .type = INTRO_ORC_CALL, .sp_register = INTRO_ORC_REG_R10 };
-    *task_word(fixture, 299) = INSIDE(4);
+    *task_word(fixture, TOP - 1) = INSIDE(4);
     fixture->entries[4].type = INTRO_ORC_END_OF_STACK;
     unwind_from(fixture, 100);
     assert_n_frames(fixture, 4, TRUE);
@@ -314,11 +327,11 @@ start_on_interrupt_stack(Fixture *fixture, gint16 sp_offset)
 
     set_call(fixture, 1, 8);
     fixture->stacks[1][N_WORDS - 2] = INSIDE(2);
-    fixture->stacks[1][N_WORDS - 1] = task_va(100);
+    fixture->stacks[1][N_WORDS - 1] = task_va(TOP);
     fixture->entries[2] = (IntroOrcEntry) {
         .type = INTRO_ORC_CALL, .sp_register = INTRO_ORC_REG_SP_INDIRECT, .sp_offset = sp_offset,
     };
-    *task_word(fixture, 100) = INSIDE(3);
+    *task_word(fixture, TOP) = INSIDE(3);
     add_area(fixture, TASK_STACK, INTRO_STACK_LAST);
     add_area(fixture, IRQ_STACK, INTRO_STACK_SAVED_SP);
     fixture->stack = intro_unwind(&ops, fixture, &regs_layout, fixture->areas, &start);
@@ -337,7 +350,7 @@ test_off_interrupt_stack(Fixture *fixture, gconstpointer data)
 static void
 test_scan_through_stacks(Fixture *fixture, gconstpointer data)
 {
-    *task_word(fixture, 99) = INSIDE(9);
+    *task_word(fixture, TOP - 1) = INSIDE(9);
     start_on_interrupt_stack(fixture, 0x7ff0);
     assert_n_frames(fixture, 3, FALSE);
     assert_frame(fixture, 1, INSIDE(2), TRUE, TRUE);
@@ -410,9 +423,9 @@ test_hidden_return(Fixture *fixture, gconstpointer data)
 static void
 test_call_of_null(Fixture *fixture, gconstpointer data)
 {
-    const IntroUnwindStart start = { .ip = 0, .sp = task_va(100), .signal = TRUE };
+    const IntroUnwindStart start = { .ip = 0, .sp = task_va(TOP), .signal = TRUE };
 
-    *task_word(fixture, 100) = INSIDE(2);
+    *task_word(fixture, TOP) = INSIDE(2);
     fixture->entries[2].type = INTRO_ORC_END_OF_STACK;
     add_area(fixture, TASK_STACK, INTRO_STACK_LAST);
     fixture->stack = intro_unwind(&ops, fixture, &regs_layout, fixture->areas, &start);
@@ -446,6 +459,7 @@ main(int argc, char **argv)
     } tests[] = {
         { "/unwind/to-user-mode", test_to_user_mode },
         { "/unwind/to-kernel-thread", test_to_kernel_thread },
+        { "/unwind/no-end", test_no_end },
         { "/unwind/call-before-end", test_call_before_end },
         { "/unwind/new-task", test_new_task },
         { "/unwind/frame-pointer", test_frame_pointer },
