@@ -10,5 +10,6 @@ EXTRA_DIST += \
 	tests/live/40-rounds.t \
 	tests/live/50-libvirt.t \
 	tests/live/60-killed.t \
+	tests/live/70-migration.t \
 	tests/live/lib.sh \
 	tests/live/patches/select.patch
