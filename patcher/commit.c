@@ -47,19 +47,18 @@ read_place(const PatchGuest *guest, const PatchWrite *write, GError **error)
     return g_bytes_new_take(g_steal_pointer(&bytes), length);
 }
 
-static gboolean
-write_place(VmmPause *pause, const PatchWrite *write, GBytes *bytes, GError **error)
+static void
+add_chunks(GArray *chunks, const PatchWrite *write, GBytes *bytes)
 {
     const guint8 *data = g_bytes_get_data(bytes, NULL);
 
     for (guint i = 0; i < write->mappings->len; i++) {
         const IntroMapping *mapping = &g_array_index(write->mappings, IntroMapping, i);
+        VmmChunk chunk = { mapping->pa, data, mapping->length };
 
-        if (!vmm_pause_write(pause, mapping->pa, data, mapping->length, error))
-            return FALSE;
+        g_array_append_val(chunks, chunk);
         data += mapping->length;
     }
-    return TRUE;
 }
 
 /* What is there now, write by write, to go back to. */
@@ -87,40 +86,65 @@ check_places(const PatchGuest *guest, const PatchPlan *plan, GError **error)
 
 /* Writes back what was there, last write first. */
 static void
-roll_back(VmmPause *pause, const PatchPlan *plan, const GPtrArray *places, guint n_begun, GError **error)
+roll_back(VmmPause *pause, const PatchPlan *plan, const GPtrArray *places, GError **error)
 {
+    g_autoptr(GArray) chunks = g_array_new(FALSE, FALSE, sizeof(VmmChunk));
     g_autoptr(GError) failure = NULL;
 
-    for (guint i = n_begun; i > 0; i--)
-        if (!write_place(pause, plan->writes->pdata[i - 1], places->pdata[i - 1], &failure)) {
-            g_prefix_error(error, "the guest is half patched, since what was written could not be taken back either "
-                           "(%s); run recover: ", failure->message);
-            return;
-        }
+    for (guint i = plan->writes->len; i > 0; i--)
+        add_chunks(chunks, plan->writes->pdata[i - 1], places->pdata[i - 1]);
+    if (!vmm_pause_write(pause, (const VmmChunk *) chunks->data, chunks->len, &failure))
+        g_prefix_error(error, "the guest is half patched, since what was written could not be taken back either (%s); "
+                       "run recover: ", failure->message);
+}
+
+/* What WRITES[index] leaves in the end: some of it is written over by later ones. */
+static GBytes *
+final_bytes(const GPtrArray *writes, guint index)
+{
+    const PatchWrite *write = writes->pdata[index];
+    gsize length = g_bytes_get_size(write->after);
+    guint8 *bytes = g_memdup2(g_bytes_get_data(write->after, NULL), length);
+
+    for (guint i = index + 1; i < writes->len; i++) {
+        const PatchWrite *later = writes->pdata[i];
+        gsize later_length = g_bytes_get_size(later->after);
+        const guint8 *data = g_bytes_get_data(later->after, NULL);
+        GuestVa start = MAX(write->va, later->va), end = MIN(write->va + length, later->va + later_length);
+
+        if (start < end)
+            memcpy(bytes + (start - write->va), data + (start - later->va), end - start);
+    }
+    return g_bytes_new_take(bytes, length);
+}
+
+static gboolean
+read_back(const PatchGuest *guest, const PatchPlan *plan, GError **error)
+{
+    for (guint i = 0; i < plan->writes->len; i++) {
+        const PatchWrite *write = plan->writes->pdata[i];
+        g_autoptr(GBytes) expected = final_bytes(plan->writes, i), now = read_place(guest, write, error);
+
+        if (now && !g_bytes_equal(now, expected))
+            g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED,
+                        "what was written at %#" G_GINT64_MODIFIER "x does not read back", write->va);
+        if (!now || !g_bytes_equal(now, expected))
+            return FALSE;
+    }
+    return TRUE;
 }
 
 static gboolean
 write_plan(const PatchGuest *guest, VmmPause *pause, const PatchPlan *plan, const GPtrArray *places, GError **error)
 {
-    guint n_begun = 0;
-    gboolean done = TRUE;
+    g_autoptr(GArray) chunks = g_array_new(FALSE, FALSE, sizeof(VmmChunk));
 
-    for (guint i = 0; done && i < plan->writes->len; i++) {
-        const PatchWrite *write = plan->writes->pdata[i];
-        g_autoptr(GBytes) now = NULL;
-
-        n_begun++;
-        done = write_place(pause, write, write->after, error);
-        if (done)
-            now = read_place(guest, write, error);
-        if (now && !g_bytes_equal(now, write->after))
-            g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED,
-                        "what was written at %#" G_GINT64_MODIFIER "x does not read back", write->va);
-        done = now && g_bytes_equal(now, write->after);
-    }
-    if (!done)
-        roll_back(pause, plan, places, n_begun, error);
-    return done;
+    for (guint i = 0; i < plan->writes->len; i++)
+        add_chunks(chunks, plan->writes->pdata[i], ((const PatchWrite *) plan->writes->pdata[i])->after);
+    if (vmm_pause_write(pause, (const VmmChunk *) chunks->data, chunks->len, error) && read_back(guest, plan, error))
+        return TRUE;
+    roll_back(pause, plan, places, error);
+    return FALSE;
 }
 
 typedef enum { MOMENT_SAFE, MOMENT_BLOCKED, MOMENT_FAILED } Moment;

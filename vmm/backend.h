@@ -20,7 +20,7 @@ typedef struct {
     gboolean (*peek_vcpu)(gpointer self, guint index, VmmVcpu *vcpu, GError **error);
 
     gboolean (*pause)(gpointer self, GArray *vcpus /* of VmmVcpu */, GError **error);
-    gboolean (*write)(gpointer self, GuestPa pa, const void *data, gsize length, GError **error);
+    gboolean (*write)(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error);
     gboolean (*resume)(gpointer self, guint64 *stood_ns, GError **error);
 } VmmBackend;
 

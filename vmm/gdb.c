@@ -409,11 +409,29 @@ all_ok(const GPtrArray *answers, const char *about, GError **error)
     return TRUE;
 }
 
-gboolean
-vmm_gdb_write(VmmGdb *gdb, GuestPa pa, const guint8 *data, gsize length, GError **error)
+/* The requests that write CHUNK; how many. */
+static guint
+add_write_requests(const VmmGdb *gdb, GString *requests, const VmmChunk *chunk)
 {
     gsize piece_bytes = (gdb->facts->packet_size - PACKET_OVERHEAD) / 2;
-    g_autoptr(GString) requests = g_string_sized_new(length * 2 + 1024);
+    guint n = 0;
+
+    for (gsize done = 0; done < chunk->length; n++) {
+        gsize piece = MIN(chunk->length - done, piece_bytes);
+        g_autoptr(GString) request = g_string_new(NULL);
+
+        g_string_printf(request, "M%" G_GINT64_MODIFIER "x,%" G_GSIZE_MODIFIER "x:", chunk->pa.value + done, piece);
+        vmm_gdb_append_hex(request, (const guint8 *)chunk->data + done, piece);
+        vmm_gdb_frame(requests, request->str, request->len);
+        done += piece;
+    }
+    return n;
+}
+
+gboolean
+vmm_gdb_write(VmmGdb *gdb, const VmmChunk *chunks, gsize n_chunks, GError **error)
+{
+    g_autoptr(GString) requests = g_string_sized_new(4096);
     g_autoptr(GPtrArray) answers = NULL;
     guint n = 0;
 
@@ -422,15 +440,8 @@ vmm_gdb_write(VmmGdb *gdb, GuestPa pa, const guint8 *data, gsize length, GError 
                             "this QEMU is too old: its gdb stub cannot write guest-physical memory");
         return FALSE;
     }
-    for (gsize done = 0; done < length; n++) {
-        gsize piece = MIN(length - done, piece_bytes);
-        g_autoptr(GString) request = g_string_new(NULL);
-
-        g_string_printf(request, "M%" G_GINT64_MODIFIER "x,%" G_GSIZE_MODIFIER "x:", pa.value + done, piece);
-        vmm_gdb_append_hex(request, data + done, piece);
-        vmm_gdb_frame(requests, request->str, request->len);
-        done += piece;
-    }
+    for (gsize i = 0; i < n_chunks; i++)
+        n += add_write_requests(gdb, requests, &chunks[i]);
     answers = ask(gdb, requests, n, error);
     return answers != NULL && all_ok(answers, "to write guest memory", error);
 }

@@ -30,8 +30,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmmGdb, vmm_gdb_free)
  * Errors: PROTOCOL, UNSUPPORTED, LOST, UNREACHABLE. */
 gboolean vmm_gdb_begin(VmmGdb *gdb, GArray *vcpus, GError **error);
 
-/* Writes guest-physical memory. Errors: as above; part of it may be written then. */
-gboolean vmm_gdb_write(VmmGdb *gdb, GuestPa pa, const guint8 *data, gsize length, GError **error);
+/* Writes guest-physical memory, in this order. Errors: as above; part of it may be written then. */
+gboolean vmm_gdb_write(VmmGdb *gdb, const VmmChunk *chunks, gsize n_chunks, GError **error);
 
 /* Starts the vCPUs: they run when this returns TRUE. Nothing may be asked afterwards. */
 gboolean vmm_gdb_detach(VmmGdb *gdb, GError **error);

@@ -236,14 +236,16 @@ vmm_pause_vcpus(const VmmPause *pause, guint *n_vcpus)
 }
 
 gboolean
-vmm_pause_write(VmmPause *pause, GuestPa pa, const void *data, gsize length, GError **error)
+vmm_pause_write(VmmPause *pause, const VmmChunk *chunks, gsize n_chunks, GError **error)
 {
     const VmmBackendInstance *instance = &pause->machine->instance;
 
     if (instance->ops->write == NULL)
         return set_unsupported(instance, "be written to", error);
-    return check_address(instance, pa, length, error)
-        && instance->ops->write(instance->self, pa, data, length, error);
+    for (gsize i = 0; i < n_chunks; i++)
+        if (!check_address(instance, chunks[i].pa, chunks[i].length, error))
+            return FALSE;
+    return instance->ops->write(instance->self, chunks, n_chunks, error);
 }
 
 gboolean

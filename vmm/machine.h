@@ -46,6 +46,13 @@ typedef struct {
     gsize length;
 } VmmExtent;
 
+/* One piece of a write. */
+typedef struct {
+    GuestPa pa;
+    const void *data;       /* of the caller; LENGTH bytes */
+    gsize length;
+} VmmChunk;
+
 /*
  * Opens the machine that GUEST names: "qmp:SOCKET", or the name, id or UUID of a libvirt domain on URI (NULL: libvirt's
  * own default). Does not pause the guest. Errors: any of VMM_ERROR but BUSY and BAD_ADDRESS.
@@ -88,9 +95,9 @@ VmmPause *vmm_pause_begin(VmmMachine *machine, GError **error);
 /* The vCPUs as they stand; owned by the pause. */
 const VmmVcpu *vmm_pause_vcpus(const VmmPause *pause, guint *n_vcpus);
 
-/* Writes guest-physical memory the way the monitor itself does (dirty log, translation caches). A failed write may
- * have been done in part. */
-gboolean vmm_pause_write(VmmPause *pause, GuestPa pa, const void *data, gsize length, GError **error);
+/* Writes guest-physical memory the way the monitor itself does (dirty log, translation caches), chunk after chunk in
+ * this order, with as little waiting in between as there can be. A failed write may have been done in part. */
+gboolean vmm_pause_write(VmmPause *pause, const VmmChunk *chunks, gsize n_chunks, GError **error);
 
 /* Resumes the guest and says for how long it stood still (ns; may be NULL). The pause is gone afterwards, whether this
  * succeeds or not; on an error it could not be resumed, and the message says what to do. */

@@ -226,11 +226,11 @@ qemu_pause(gpointer self, GArray *vcpus, GError **error)
 }
 
 static gboolean
-qemu_write(gpointer self, GuestPa pa, const void *data, gsize length, GError **error)
+qemu_write(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error)
 {
     Qemu *qemu = self;
 
-    return vmm_gdb_write(qemu->gdb, pa, data, length, error);
+    return vmm_gdb_write(qemu->gdb, chunks, n_chunks, error);
 }
 
 static const VmmBackend qemu_backend = {

@@ -120,11 +120,11 @@ test_write(Fixture *fixture, gconstpointer data)
     for (gsize i = 0; i < 60000; i++)
         bytes[i] = i * 31 + (i >> 8);
     begin(fixture);
-    vmm_gdb_write(fixture->gdb, guest_pa(5000), bytes, 60000, &error);
+    vmm_gdb_write(fixture->gdb, &(VmmChunk) { guest_pa(5000), bytes, 60000 }, 1, &error);
     g_assert_no_error(error);
-    vmm_gdb_write(fixture->gdb, guest_pa(1), (const guint8 *)"x", 1, &error);
+    vmm_gdb_write(fixture->gdb, &(VmmChunk) { guest_pa(1), "x", 1 }, 1, &error);
     g_assert_no_error(error);
-    vmm_gdb_write(fixture->gdb, guest_pa(1), bytes, 0, &error);
+    vmm_gdb_write(fixture->gdb, &(VmmChunk) { guest_pa(1), bytes, 0 }, 1, &error);
     g_assert_no_error(error);
     detach(fixture);
     g_assert_cmpmem(fixture->stub->memory + 5000, 60000, bytes, 60000);
@@ -140,7 +140,7 @@ test_write_is_refused(Fixture *fixture, gconstpointer data)
     g_autoptr(GError) error = NULL;
 
     begin(fixture);
-    g_assert_false(vmm_gdb_write(fixture->gdb, guest_pa(0), (const guint8 *)"abc", 3, &error));
+    g_assert_false(vmm_gdb_write(fixture->gdb, &(VmmChunk) { guest_pa(0), "abc", 3 }, 1, &error));
     g_assert_error(error, VMM_ERROR, code);
     detach(fixture);
     g_assert_cmpuint(fixture->stub->memory[0], ==, 0);

@@ -47,9 +47,10 @@ fake_pause(gpointer self, GArray *vcpus, GError **error)
 }
 
 static gboolean
-fake_write(gpointer self, GuestPa pa, const void *data, gsize length, GError **error)
+fake_write(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error)
 {
-    g_string_append_printf(((Fake *)self)->log, " write:%" G_GSIZE_FORMAT, length);
+    for (gsize i = 0; i < n_chunks; i++)
+        g_string_append_printf(((Fake *)self)->log, " write:%" G_GSIZE_FORMAT, chunks[i].length);
     return TRUE;
 }
 
@@ -173,8 +174,8 @@ test_pause(Fixture *fixture, gconstpointer ops)
     g_assert_null(vmm_pause_begin(fixture->machine, &error));
     g_assert_error(error, VMM_ERROR, VMM_ERROR_BUSY);
     g_clear_error(&error);
-    g_assert_true(vmm_pause_write(pause, guest_pa(0x1000), "abc", 3, &error));
-    g_assert_false(vmm_pause_write(pause, guest_pa(0x27fe), "abc", 3, &error));
+    g_assert_true(vmm_pause_write(pause, &(VmmChunk) { guest_pa(0x1000), "abc", 3 }, 1, &error));
+    g_assert_false(vmm_pause_write(pause, &(VmmChunk) { guest_pa(0x27fe), "abc", 3 }, 1, &error));
     g_assert_error(error, VMM_ERROR, VMM_ERROR_BAD_ADDRESS);
     g_clear_error(&error);
     g_assert_true(vmm_pause_end(pause, &stood_ns, &error));

@@ -259,7 +259,7 @@ pause_and_write(FakeQemu *qemu, VmmMachine *machine)
     g_assert_no_error(error);
     g_assert_cmphex(vmm_pause_vcpus(pause, &n_vcpus)[1].rip, ==, fake_stub_register(1, 16));
     g_assert_cmpuint(n_vcpus, ==, 2);
-    vmm_pause_write(pause, guest_pa(0x1ffe), "ab", 2, &error);
+    vmm_pause_write(pause, &(VmmChunk) { guest_pa(0x1ffe), "ab", 2 }, 1, &error);
     g_assert_no_error(error);
     g_assert_true(is_stopped_by_stub(qemu));
     vmm_pause_end(pause, &stood_ns, &error);
