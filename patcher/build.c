@@ -283,14 +283,12 @@ read_saved_cmd(PatchBuild *build, const char *file, GError **error)
     return saved;
 }
 
-gboolean
-patch_build_is_module(PatchBuild *build, const char *file, gboolean *is_module, GError **error)
+char *
+patch_build_module(PatchBuild *build, const char *file, GError **error)
 {
     g_autoptr(PatchSavedCmd) saved = read_saved_cmd(build, file, error);
 
-    if (saved)
-        *is_module = patch_saved_cmd_is_module(saved);
-    return saved != NULL;
+    return saved ? patch_saved_cmd_module(saved, error) : NULL;
 }
 
 /* Whether the compiler read the patched file, and the original of none, by the dependencies that it wrote. */

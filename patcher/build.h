@@ -36,7 +36,7 @@ const char *patch_build_overlay(const PatchBuild *build);
 /* Builds the object of the C file FILE (as fs/proc/uptime.c). Returns the object file's path. */
 char *patch_build_object(PatchBuild *build, const char *file, PatchBuildVariant variant, GError **error);
 
-/* The .cmd file of an object that was built says whether it goes into a module. */
-gboolean patch_build_is_module(PatchBuild *build, const char *file, gboolean *is_module, GError **error);
+/* Name of the module that the object of FILE, which was built, becomes part of, to be freed; "" for vmlinux. */
+char *patch_build_module(PatchBuild *build, const char *file, GError **error);
 
 #endif

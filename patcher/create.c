@@ -16,20 +16,6 @@ say(const char *text)
 }
 
 static gboolean
-check_file(PatchBuild *build, const PatchFile *file, GError **error)
-{
-    gboolean is_module;
-
-    if (!patch_build_is_module(build, file->path, &is_module, error))
-        return FALSE;
-    if (is_module)
-        g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
-                    "%s is built into a module; updates can be made for what is built into the kernel itself",
-                    file->path);
-    return !is_module;
-}
-
-static gboolean
 create_objects(PatchUpdate *update, PatchBuild *build, PatchFiles *files, GError **error)
 {
     g_autofree char *boot_only = NULL;
@@ -38,17 +24,21 @@ create_objects(PatchUpdate *update, PatchBuild *build, PatchFiles *files, GError
         const PatchFile *file = files->files->pdata[i];
         g_autoptr(GError) cause = NULL;
         g_autofree char *running = patch_build_object(build, file->path, PATCH_BUILD_RUNNING, error);
+        g_autofree char *module = running ? patch_build_module(build, file->path, error) : NULL;
         PatchObject *object;
 
-        if (!running || !check_file(build, file, error))
+        if (!module)
             return FALSE;
         object = patch_compose_object(build, file, &boot_only, &cause);
         if (cause) {
             g_propagate_prefixed_error(error, g_steal_pointer(&cause), "%s: ", file->path);
             return FALSE;
         }
-        if (object)
-            g_ptr_array_add(update->objects, object);
+        if (!object)
+            continue;
+        g_free(object->module);
+        object->module = g_steal_pointer(&module);
+        g_ptr_array_add(update->objects, object);
     }
     if (update->objects->len && boot_only)
         g_printerr("virt-livepatch: warning: the patch also changes code that runs at boot only (%s); that part of it "

@@ -4,6 +4,7 @@
 #include "patcher/error.h"
 
 #define DEPENDENCIES "-Wp,-MMD,"
+#define MODULE_NAME "-DKBUILD_MODNAME=\""
 
 static gboolean
 refuse(GError **error, const char *why)
@@ -120,12 +121,28 @@ patch_saved_cmd_free(PatchSavedCmd *saved)
     g_free(saved);
 }
 
-gboolean
-patch_saved_cmd_is_module(const PatchSavedCmd *saved)
+char *
+patch_saved_cmd_module(const PatchSavedCmd *saved, GError **error)
 {
     GStrv argv = saved->commands->pdata[0];
+    const char *value = NULL;
+    gsize length;
 
-    return argv[find_argument(argv, "-DMODULE")] != NULL;
+    if (!argv[find_argument(argv, "-DMODULE")])
+        return g_strdup("");
+    for (char **argument = argv; *argument; argument++)
+        if (g_str_has_prefix(*argument, MODULE_NAME))
+            value = *argument + strlen(MODULE_NAME);
+    length = value ? strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") : 0;
+    if (length && g_str_equal(value + length, "\""))
+        return g_strdelimit(g_strndup(value, length), "-", '_');
+    if (length && value[length] == ':')
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
+                    "%s becomes part of several modules (%s); updates can be made for what is in one place",
+                    saved->object, value);
+    else
+        refuse(error, "they do not say which module it becomes part of");
+    return NULL;
 }
 
 /* ARGUMENT with OVERLAY for every SOURCE that ends there or at a slash. */

@@ -130,7 +130,7 @@ test_saved_commands(void)
     g_autoptr(GError) error = NULL;
     g_autoptr(PatchSavedCmd) saved = patch_saved_cmd_parse(SAVED, &error);
     g_auto(GStrv) compiler = NULL, objtool = NULL;
-    g_autofree char *first = NULL, *second = NULL;
+    g_autofree char *first = NULL, *second = NULL, *module = NULL;
 
     g_assert_no_error(error);
     g_assert_cmpuint(saved->commands->len, ==, 2);
@@ -141,7 +141,37 @@ test_saved_commands(void)
     g_assert_cmpstr(first, ==, "gcc|-I/own|-Wp,-MMD,/out/x.o.d|-I/over/include|-I/srcs/include|-DNAME=\"a;b\"|"
                     "-DP=#|-g0|-c|-o|/out/x.o|/over/fs/x.c");
     g_assert_cmpstr(second, ==, "./tools/objtool/objtool|--orc|/out/x.o");
-    g_assert_false(patch_saved_cmd_is_module(saved));
+    module = patch_saved_cmd_module(saved, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(module, ==, "");
+}
+
+static void
+test_module_of_command(void)
+{
+    static const struct {
+        const char *command, *module;
+        int code;
+    } commands[] = {
+        { "gcc -DMODULE -DKBUILD_BASENAME='\"core\"' -DKBUILD_MODNAME='\"nft-x_y\"' -c -o x.o x.c", "nft_x_y", 0 },
+        { "gcc -DKBUILD_MODNAME='\"x\"' -c -o x.o x.c", "", 0 },
+        { "gcc -DMODULE -DKBUILD_MODNAME='\"a:b\"' -c -o x.o x.c", NULL, PATCH_ERROR_DOES_NOT_FIT },
+        { "gcc -DMODULE -DKBUILD_MODNAME='\"\"' -c -o x.o x.c", NULL, PATCH_ERROR_FAILED },
+        { "gcc -DMODULE -c -o x.o x.c", NULL, PATCH_ERROR_FAILED },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(commands); i++) {
+        g_autofree char *text = g_strdup_printf("cmd_x.o := %s\n", commands[i].command);
+        g_autoptr(PatchSavedCmd) saved = patch_saved_cmd_parse(text, NULL);
+        g_autoptr(GError) error = NULL;
+        g_autofree char *module = NULL;
+
+        g_assert_nonnull(saved);
+        module = patch_saved_cmd_module(saved, &error);
+        g_assert_cmpstr(module, ==, commands[i].module);
+        if (!commands[i].module)
+            g_assert_error(error, PATCH_ERROR, commands[i].code);
+    }
 }
 
 static void
@@ -189,6 +219,7 @@ main(int argc, char **argv)
     g_test_add_func("/source/refused-patches", test_refused_patches);
     g_test_add_func("/source/kconfig", test_kconfig);
     g_test_add_func("/source/saved-commands", test_saved_commands);
+    g_test_add_func("/source/module-of-command", test_module_of_command);
     g_test_add_func("/source/refused-commands", test_refused_commands);
     g_test_add_func("/source/functions-in-source", test_functions_in_source);
     return g_test_run();
