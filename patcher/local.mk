@@ -43,6 +43,7 @@ libpatcher_a_SOURCES += \
 	patcher/object-items.c patcher/object-items.h \
 	patcher/tables.c patcher/tables.h \
 	patcher/sites.c patcher/sites.h \
+	patcher/unwind-table.c patcher/unwind-table.h \
 	patcher/pairing.c patcher/pairing.h \
 	patcher/compare.c patcher/compare.h \
 	patcher/diff.c patcher/diff.h \

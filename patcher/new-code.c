@@ -5,7 +5,13 @@
 
 #include "patcher/error.h"
 #include "patcher/sites.h"
+#include "patcher/unwind-table.h"
 #include "patcher/update-format.h"
+
+/* struct exception_table_entry: instruction, where to go on, handler or data. */
+#define EXCEPTION_BYTES 12
+#define EXCEPTION_TO 4
+#define EXCEPTION_LAST 8
 
 struct PatchNewCode {
     PatchObject *object;
@@ -15,6 +21,7 @@ struct PatchNewCode {
     GHashTable *replaced;
     GHashTable *pieces;         /* item -> index + 1 */
     GHashTable *literals;       /* GBytes * -> index + 1 */
+    GArray *unwinds;            /* of PatchUnwindPlace; read when first needed */
     GArray *queue;              /* of guint32: items whose piece is there, but empty */
     const PatchElfItem *current;    /* being filled in */
 };
@@ -40,6 +47,7 @@ patch_new_code_free(PatchNewCode *code)
         return;
     g_hash_table_unref(code->pieces);
     g_hash_table_unref(code->literals);
+    g_clear_pointer(&code->unwinds, g_array_unref);
     g_array_unref(code->queue);
     g_free(code);
 }
@@ -231,6 +239,85 @@ make_fixup(gpointer data, const PatchReloc *reloc, guint32 offset, GArray *fixup
     return TRUE;
 }
 
+/* The last word of an exception's entry: the handler that it refers to, or else what it says itself. */
+static gboolean
+read_exception_kind(PatchNewCode *code, const PatchTableEntry *entry, PatchException *exception, GError **error)
+{
+    const PatchReloc *reloc = patch_table_reloc(code->elf, entry, EXCEPTION_LAST);
+    PatchPlace place;
+
+    exception->handler = -1;
+    memcpy(&exception->data, patch_elf_section(code->elf, entry->section)->data + entry->offset + EXCEPTION_LAST,
+           sizeof exception->data);
+    exception->data = GUINT32_FROM_LE(exception->data);
+    if (!reloc)
+        return TRUE;
+    place = patch_elf_place(code->elf, reloc);
+    if (place.kind != PATCH_PLACE_EXTERN || place.offset != 0)
+        return refuse(code, error, "may fault (as on user memory), and has a handler of its own for that, which cannot be "
+                      "carried");
+    exception->handler = patch_old_code_extern(code->old, patch_elf_symbol(code->elf, place.index)->name);
+    exception->data = 0;
+    return TRUE;
+}
+
+static gboolean
+add_exception(PatchNewCode *code, const PatchElfItem *item, guint32 piece, const PatchTableEntry *entry, GError **error)
+{
+    PatchException exception = { .piece = piece, .offset = entry->code_offset - item->offset };
+    guint32 section;
+    guint64 offset;
+    gint32 to = -1;
+
+    if (entry->size != EXCEPTION_BYTES)
+        return refuse(code, error, "may fault (as on user memory), and the table of such places has a layout that is not "
+                      "known");
+    if (patch_table_field(code->elf, entry, EXCEPTION_TO, &section, &offset))
+        to = patch_elf_item_at(code->elf, section, offset);
+    if (to < 0 || !patch_elf_item(code->elf, to)->is_function)
+        return refuse(code, error, "may fault (as on user memory), and goes on then where there is no function");
+    if (!read_exception_kind(code, entry, &exception, error) ||
+        !piece_index(code, to, &exception.to_piece, error))
+        return FALSE;
+    exception.to_offset = offset - patch_elf_item(code->elf, to)->offset;
+    g_array_append_val(code->object->exceptions, exception);
+    return TRUE;
+}
+
+static gboolean
+add_exceptions(PatchNewCode *code, const PatchElfItem *item, guint32 piece, GError **error)
+{
+    GArray *entries = code->diff->new_entries;
+    guint end = patch_tables_first(entries, item->section, item->offset + item->size);
+
+    for (guint i = patch_tables_first(entries, item->section, item->offset); i < end; i++) {
+        const PatchTableEntry *entry = &g_array_index(entries, PatchTableEntry, i);
+
+        if (entry->kind == PATCH_TABLE_EXCEPTIONS && !add_exception(code, item, piece, entry, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+add_unwinds(PatchNewCode *code, const PatchElfItem *item, guint32 piece, GError **error)
+{
+    if (!code->unwinds)
+        code->unwinds = patch_unwind_table_read(code->elf, &code->object->unwind_bytes, error);
+    if (!code->unwinds)
+        return FALSE;
+    for (guint i = patch_unwind_table_at(code->unwinds, item->section, item->offset); i < code->unwinds->len; i++) {
+        const PatchUnwindPlace *place = &g_array_index(code->unwinds, PatchUnwindPlace, i);
+        guint64 offset = MAX(place->offset, item->offset) - item->offset;
+        PatchUnwind unwind = { piece, offset, place->entry };
+
+        if (place->section != item->section || offset >= item->size)
+            break;
+        g_array_append_val(code->object->unwinds, unwind);
+    }
+    return TRUE;
+}
+
 static gboolean
 check_tables(PatchNewCode *code, const PatchElfItem *item, GError **error)
 {
@@ -292,8 +379,9 @@ compare_fixups(gconstpointer a, gconstpointer b)
 }
 
 static gboolean
-fill_piece(PatchNewCode *code, const PatchElfItem *item, PatchCode *into, GError **error)
+fill_piece(PatchNewCode *code, const PatchElfItem *item, guint32 index, GError **error)
 {
+    PatchCode *into = ((PatchPiece *) code->object->pieces->pdata[index])->code;
     const PatchElfSection *section = patch_elf_section(code->elf, item->section);
     guint end = patch_elf_first_reloc(section, item->offset + item->size);
     PatchSiteSource source = {
@@ -306,7 +394,8 @@ fill_piece(PatchNewCode *code, const PatchElfItem *item, PatchCode *into, GError
         return refuse(code, error, "holds instructions that cannot be decoded, or jumps into another function");
     if (section->data)
         g_byte_array_append(into->bytes, section->data + item->offset, item->size);
-    if (item->is_function && (!check_tables(code, item, error) || !patch_sites_add(&source, into, error)))
+    if (item->is_function && (!check_tables(code, item, error) || !patch_sites_add(&source, into, error) ||
+                              !add_exceptions(code, item, index, error) || !add_unwinds(code, item, index, error)))
         return FALSE;
     tracer = silence_tracer(into);
     for (guint i = patch_elf_first_reloc(section, item->offset); i < end; i++) {
@@ -330,11 +419,10 @@ patch_new_code_add(PatchNewCode *code, guint32 item, guint32 *index, GError **er
     while (code->queue->len) {
         guint32 next = g_array_index(code->queue, guint32, 0);
         guint32 number = GPOINTER_TO_UINT(g_hash_table_lookup(code->pieces, GUINT_TO_POINTER(next))) - 1;
-        PatchPiece *piece = code->object->pieces->pdata[number];
 
         g_array_remove_index(code->queue, 0);
         code->current = patch_elf_item(code->elf, next);
-        if (!fill_piece(code, code->current, piece->code, error))
+        if (!fill_piece(code, code->current, number, error))
             return FALSE;
     }
     return TRUE;

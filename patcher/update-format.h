@@ -10,7 +10,7 @@
 
 #define PATCH_FILE_MAGIC "\211VLP\r\n\032\n"   /* the line ends show a transfer that took the file for text */
 #define PATCH_FILE_MAGIC_BYTES 8
-#define PATCH_FILE_VERSION 1
+#define PATCH_FILE_VERSION 2
 #define PATCH_FILE_DIGEST_BYTES 32             /* SHA-256 of the body */
 #define PATCH_FILE_HEADER_BYTES 56             /* magic, version (4), zero (4), body length (8), digest */
 #define PATCH_FILE_MAX_BYTES (64 * 1024 * 1024)
@@ -26,9 +26,11 @@
 #define PATCH_FORMAT_FUNCTIONS "a(u" PATCH_FORMAT_CODE ")" /* symbol */
 #define PATCH_FORMAT_PIECES "a(sytt" PATCH_FORMAT_CODE ")" /* name, kind, alignment, size */
 #define PATCH_FORMAT_REPLACEMENTS "a(uuauy)"               /* function, piece, parts, reason */
+#define PATCH_FORMAT_EXCEPTIONS "a(uuuuiu)"                /* piece, offset, to_piece, to_offset, handler, data */
+#define PATCH_FORMAT_UNWINDS "(ya(uut))"                   /* bytes of an entry; piece, offset, entry */
 #define PATCH_FORMAT_OBJECTS                                                                                   \
     "a(ss" PATCH_FORMAT_SECTIONS PATCH_FORMAT_SYMBOLS PATCH_FORMAT_LITERALS PATCH_FORMAT_FUNCTIONS             \
-    PATCH_FORMAT_PIECES PATCH_FORMAT_REPLACEMENTS ")"      /* path, module */
+    PATCH_FORMAT_PIECES PATCH_FORMAT_REPLACEMENTS PATCH_FORMAT_EXCEPTIONS PATCH_FORMAT_UNWINDS ")" /* path, module */
 /* description, kernel, build_id, compiler, patch, cves */
 #define PATCH_FORMAT_UPDATE "(ssssayas" PATCH_FORMAT_OBJECTS ")"
 

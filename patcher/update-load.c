@@ -170,11 +170,35 @@ load_replacements(GVariant *variant, PatchObject *object)
     }
 }
 
+static void
+load_exceptions(GVariant *variant, PatchObject *object)
+{
+    PatchException exception;
+    GVariantIter iter;
+
+    g_variant_iter_init(&iter, variant);
+    while (g_variant_iter_next(&iter, "(uuuuiu)", &exception.piece, &exception.offset, &exception.to_piece,
+                               &exception.to_offset, &exception.handler, &exception.data))
+        g_array_append_val(object->exceptions, exception);
+}
+
+static void
+load_unwinds(GVariant *variant, PatchObject *object)
+{
+    g_autoptr(GVariantIter) iter = NULL;
+    PatchUnwind unwind;
+
+    g_variant_get(variant, "(ya(uut))", &object->unwind_bytes, &iter);
+    while (g_variant_iter_next(iter, "(uut)", &unwind.piece, &unwind.offset, &unwind.entry))
+        g_array_append_val(object->unwinds, unwind);
+}
+
 static PatchObject *
 load_object(GVariant *variant)
 {
     static void (*const loaders[])(GVariant *, PatchObject *) = {
         load_sections, load_symbols, load_literals, load_functions, load_pieces, load_replacements,
+        load_exceptions, load_unwinds,
     };
     PatchObject *object = patch_object_new();
 

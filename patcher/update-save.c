@@ -147,6 +147,35 @@ replacements_variant(GPtrArray *replacements)
 }
 
 static GVariant *
+exceptions_variant(GArray *exceptions)
+{
+    GVariantBuilder builder;
+
+    g_variant_builder_init(&builder, G_VARIANT_TYPE(PATCH_FORMAT_EXCEPTIONS));
+    for (guint i = 0; i < exceptions->len; i++) {
+        const PatchException *exception = &g_array_index(exceptions, PatchException, i);
+
+        g_variant_builder_add(&builder, "(uuuuiu)", exception->piece, exception->offset, exception->to_piece,
+                              exception->to_offset, exception->handler, exception->data);
+    }
+    return g_variant_builder_end(&builder);
+}
+
+static GVariant *
+unwinds_variant(const PatchObject *object)
+{
+    GVariantBuilder builder;
+
+    g_variant_builder_init(&builder, G_VARIANT_TYPE("a(uut)"));
+    for (guint i = 0; i < object->unwinds->len; i++) {
+        const PatchUnwind *unwind = &g_array_index(object->unwinds, PatchUnwind, i);
+
+        g_variant_builder_add(&builder, "(uut)", unwind->piece, unwind->offset, unwind->entry);
+    }
+    return g_variant_new("(y@a(uut))", object->unwind_bytes, g_variant_builder_end(&builder));
+}
+
+static GVariant *
 objects_variant(GPtrArray *objects)
 {
     GVariantBuilder builder;
@@ -164,6 +193,8 @@ objects_variant(GPtrArray *objects)
         g_variant_builder_add_value(&builder, functions_variant(object->functions));
         g_variant_builder_add_value(&builder, pieces_variant(object->pieces));
         g_variant_builder_add_value(&builder, replacements_variant(object->replacements));
+        g_variant_builder_add_value(&builder, exceptions_variant(object->exceptions));
+        g_variant_builder_add_value(&builder, unwinds_variant(object));
         g_variant_builder_close(&builder);
     }
     return g_variant_builder_end(&builder);

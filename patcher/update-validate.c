@@ -284,6 +284,53 @@ check_replacements(Check *check)
 }
 
 static gboolean
+is_code_place(const PatchObject *object, guint32 piece, guint32 offset)
+{
+    const PatchPiece *found = piece < object->pieces->len ? object->pieces->pdata[piece] : NULL;
+
+    return found && found->kind == PATCH_PIECE_TEXT && offset < found->size;
+}
+
+static gboolean
+check_exceptions(Check *check)
+{
+    const PatchObject *object = check->object;
+
+    for (guint i = 0; i < object->exceptions->len; i++) {
+        const PatchException *exception = &g_array_index(object->exceptions, PatchException, i);
+
+        if (!is_code_place(object, exception->piece, exception->offset) ||
+            !is_code_place(object, exception->to_piece, exception->to_offset))
+            return refuse(check, "exception %u is not in its code", i);
+        if (exception->handler < -1 || (exception->handler >= 0 && (guint) exception->handler >= object->symbols->len))
+            return refuse(check, "exception %u names symbol %d", i, exception->handler);
+    }
+    return TRUE;
+}
+
+static gboolean
+check_unwinds(Check *check)
+{
+    const PatchObject *object = check->object;
+    guint bits = object->unwind_bytes * 8;
+    guint64 least = 0;
+
+    if (object->unwind_bytes > sizeof(guint64) || (!bits && object->unwinds->len))
+        return refuse(check, "its unwind data are of %u bytes each", object->unwind_bytes);
+    for (guint i = 0; i < object->unwinds->len; i++) {
+        const PatchUnwind *unwind = &g_array_index(object->unwinds, PatchUnwind, i);
+        guint64 place = (guint64) unwind->piece << 32 | unwind->offset;
+
+        if (!is_code_place(object, unwind->piece, unwind->offset) || place < least)
+            return refuse(check, "unwind entry %u is not in its code, or out of order", i);
+        if (bits < 64 && unwind->entry >> bits)
+            return refuse(check, "unwind entry %u is longer than it may be", i);
+        least = place + 1;
+    }
+    return TRUE;
+}
+
+static gboolean
 check_object(Check *check)
 {
     const PatchObject *object = check->object;
@@ -298,6 +345,8 @@ check_object(Check *check)
     for (gsize i = 0; i < G_N_ELEMENTS(arrays); i++)
         if (arrays[i]->len > MAX_ITEMS)
             return refuse(check, "it is too large");
+    if (object->exceptions->len > MAX_ITEMS || object->unwinds->len > MAX_ITEMS)
+        return refuse(check, "it is too large");
     for (guint i = 0; i < object->literals->len; i++) {
         gsize size = g_bytes_get_size(object->literals->pdata[i]);
 
@@ -307,7 +356,7 @@ check_object(Check *check)
     if (!check_symbols(check) || !check_functions(check) || !check_pieces(check))
         return FALSE;
     check->where = object->path;
-    return check_replacements(check);
+    return check_replacements(check) && check_exceptions(check) && check_unwinds(check);
 }
 
 static gboolean

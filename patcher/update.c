@@ -130,6 +130,8 @@ patch_object_new(void)
     object->functions = g_ptr_array_new_with_free_func((GDestroyNotify) old_function_free);
     object->pieces = g_ptr_array_new_with_free_func((GDestroyNotify) piece_free);
     object->replacements = g_ptr_array_new_with_free_func((GDestroyNotify) replacement_free);
+    object->exceptions = g_array_new(FALSE, FALSE, sizeof(PatchException));
+    object->unwinds = g_array_new(FALSE, FALSE, sizeof(PatchUnwind));
     return object;
 }
 
@@ -146,6 +148,8 @@ patch_object_free(PatchObject *object)
     g_ptr_array_unref(object->functions);
     g_ptr_array_unref(object->pieces);
     g_ptr_array_unref(object->replacements);
+    g_array_unref(object->exceptions);
+    g_array_unref(object->unwinds);
     g_free(object);
 }
 

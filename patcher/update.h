@@ -107,6 +107,21 @@ typedef struct {
     PatchCode *code;
 } PatchPiece;
 
+/* An instruction of new code that may fault, and where the kernel then goes on. */
+typedef struct {
+    guint32 piece, offset;          /* the instruction: in PatchObject.pieces[piece], a text piece; bytes */
+    guint32 to_piece, to_offset;    /* the same of where to go on */
+    gint32 handler;                 /* PatchObject.symbols[handler] does what else there is to do (until Linux 5.15);
+                                       -1: DATA says what (since 5.16) */
+    guint32 data;                   /* the third word of the kernel's entry */
+} PatchException;
+
+/* From here on up to the next one in the piece, or to the piece's end, the kernel's unwinder is told ENTRY. */
+typedef struct {
+    guint32 piece, offset;          /* as above */
+    guint64 entry;                  /* the bytes of a struct orc_entry, the first one lowest; else zero */
+} PatchUnwind;
+
 typedef enum { PATCH_REASON_CHANGED, PATCH_REASON_INLINED } PatchReason;
 
 /* Calls of the old function go to the new one. */
@@ -128,6 +143,9 @@ typedef struct {
                                    matched to resolve what the new code refers to */
     GPtrArray *pieces;          /* of PatchPiece */
     GPtrArray *replacements;    /* of PatchReplacement */
+    GArray *exceptions;         /* of PatchException */
+    guint8 unwind_bytes;        /* size of a struct orc_entry, bytes; 0 if the object has none */
+    GArray *unwinds;            /* of PatchUnwind, by ascending piece and offset */
 } PatchObject;
 
 typedef struct {

@@ -62,6 +62,11 @@ sample_object(void)
     add_fixup(data->code->fixups, 0, R_X86_64_64, -0x7fffffff, PATCH_TARGET_SYMBOL, 1);
     patch_object_add_piece(object, "buffer", PATCH_PIECE_BSS, 64, 4096);
     g_array_append_vals(patch_object_add_replacement(object, 0, 0, PATCH_REASON_INLINED)->parts, &(guint32) { 0 }, 1);
+    g_array_append_val(object->exceptions, ((PatchException) { 0, 4, 0, 30, -1, 3 }));
+    g_array_append_val(object->exceptions, ((PatchException) { 0, 9, 0, 30, 1, 0 }));
+    object->unwind_bytes = 6;
+    g_array_append_val(object->unwinds, ((PatchUnwind) { 0, 0, 0x500080005 }));
+    g_array_append_val(object->unwinds, ((PatchUnwind) { 0, 31, 0x500080008 }));
     return object;
 }
 
