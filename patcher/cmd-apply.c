@@ -25,13 +25,15 @@ job_clear(Job *job)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Job, job_clear)
 
+typedef PatchGuest *(*OpenGuest)(const char *name, const char *uri, GError **error);
+
 static gboolean
-prepare(const PatchCli *cli, const char *name, const char *file, Job *job, GError **error)
+prepare(const PatchCli *cli, const char *name, const char *file, OpenGuest open_guest, Job *job, GError **error)
 {
     job->update = patch_update_read_file(file, error);
     if (!job->update)
         return FALSE;
-    job->guest = patch_guest_open_running(name, cli->uri, error);
+    job->guest = open_guest(name, cli->uri, error);
     if (!job->guest)
         return FALSE;
     job->arena = patch_arena_open(job->guest->kernel, error);
@@ -49,7 +51,7 @@ run_check(const PatchCli *cli, int argc, char **argv, int *status, GError **erro
     g_auto(Job) job = { 0 };
 
     if (patch_cli_parse(&patch_cmd_check, NULL, argc, argv, 2, 2, error) < 0 ||
-        !prepare(cli, argv[1], argv[2], &job, error))
+        !prepare(cli, argv[1], argv[2], patch_guest_open_to_check, &job, error))
         return FALSE;
     if (!patch_commit_rehearse(job.guest, job.plan, error)) {
         g_prefix_error(error, "%s: ", argv[1]);
@@ -68,7 +70,7 @@ run_apply(const PatchCli *cli, int argc, char **argv, int *status, GError **erro
     g_auto(Job) job = { 0 };
 
     if (patch_cli_parse(&patch_cmd_apply, options, argc, argv, 2, 2, error) < 0 ||
-        !prepare(cli, argv[1], argv[2], &job, error))
+        !prepare(cli, argv[1], argv[2], patch_guest_open_running, &job, error))
         return FALSE;
     if (!patch_commit(job.guest, job.plan, timeout_s, &report, error)) {
         g_prefix_error(error, "%s: ", argv[1]);

@@ -218,12 +218,28 @@ patch_commit(const PatchGuest *guest, const PatchPlan *plan, double timeout_s, P
     return FALSE;
 }
 
+/* What stands still can be seen as a pause would see it. */
+static gboolean
+peek_vcpus(const PatchGuest *guest, GArray *vcpus, GError **error)
+{
+    const VmmReader *reader = vmm_machine_reader(guest->machine);
+
+    g_array_set_size(vcpus, vmm_machine_is_image(guest->machine) ? vmm_reader_n_vcpus(reader) : 0);
+    for (guint i = 0; i < vcpus->len; i++)
+        if (!vmm_reader_peek_vcpu(reader, i, &g_array_index(vcpus, VmmVcpu, i), error))
+            return FALSE;
+    return TRUE;
+}
+
 gboolean
 patch_commit_rehearse(const PatchGuest *guest, const PatchPlan *plan, GError **error)
 {
     g_autoptr(PatchSurvey) survey = patch_survey_new(guest->kernel, plan->forbidden);
-    Moment moment = look(survey, NULL, 0, error);
+    g_autoptr(GArray) vcpus = g_array_new(FALSE, TRUE, sizeof(VmmVcpu));
+    Moment moment = MOMENT_FAILED;
 
+    if (peek_vcpus(guest, vcpus, error))
+        moment = look(survey, vcpus->len > 0 ? (const VmmVcpu *) vcpus->data : NULL, vcpus->len, error);
     if (moment == MOMENT_BLOCKED)
         set_blocked(error, plan, patch_survey_blockers(survey));
     return moment == MOMENT_SAFE;

@@ -3,6 +3,8 @@
 
 #include "patcher/error.h"
 
+typedef enum { TO_LOOK, TO_CHECK, TO_CHANGE } Purpose;
+
 static gboolean
 require_running(VmmMachine *machine, GError **error)
 {
@@ -18,13 +20,28 @@ require_running(VmmMachine *machine, GError **error)
     return running;
 }
 
+static gboolean
+require_fitness(VmmMachine *machine, Purpose purpose, GError **error)
+{
+    gboolean is_image = vmm_machine_is_image(machine);
+
+    if (purpose == TO_LOOK || (purpose == TO_CHECK && is_image))
+        return TRUE;
+    if (!is_image)
+        return require_running(machine, error);
+    g_set_error_literal(error, PATCH_ERROR, PATCH_ERROR_USAGE,
+                        "this is a memory image, which can be looked at and checked, but not changed; name the running "
+                        "guest");
+    return FALSE;
+}
+
 static PatchGuest *
-open_guest(const char *name, const char *uri, gboolean to_change, GError **error)
+open_guest(const char *name, const char *uri, Purpose purpose, GError **error)
 {
     g_autoptr(PatchGuest) guest = g_new0(PatchGuest, 1);
 
     guest->machine = vmm_machine_open(name, uri, error);
-    if (guest->machine && (!to_change || require_running(guest->machine, error)))
+    if (guest->machine && require_fitness(guest->machine, purpose, error))
         guest->kernel = intro_kernel_attach(vmm_machine_reader(guest->machine), error);
     if (!guest->kernel) {
         g_prefix_error(error, "%s: ", name);
@@ -36,13 +53,19 @@ open_guest(const char *name, const char *uri, gboolean to_change, GError **error
 PatchGuest *
 patch_guest_open(const char *name, const char *uri, GError **error)
 {
-    return open_guest(name, uri, FALSE, error);
+    return open_guest(name, uri, TO_LOOK, error);
+}
+
+PatchGuest *
+patch_guest_open_to_check(const char *name, const char *uri, GError **error)
+{
+    return open_guest(name, uri, TO_CHECK, error);
 }
 
 PatchGuest *
 patch_guest_open_running(const char *name, const char *uri, GError **error)
 {
-    return open_guest(name, uri, TRUE, error);
+    return open_guest(name, uri, TO_CHANGE, error);
 }
 
 void

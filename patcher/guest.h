@@ -17,8 +17,12 @@ typedef struct {
 PatchGuest *patch_guest_open(const char *guest, const char *uri, GError **error);
 
 /* For changing it: also PATCH_ERROR_NOT_NOW if the guest is not running, since somebody else has paused it or it is
- * being moved. */
+ * being moved, and PATCH_ERROR_USAGE if it is a memory image. */
 PatchGuest *patch_guest_open_running(const char *guest, const char *uri, GError **error);
+
+/* For all of that short of the change: as for changing it, but a memory image will do. */
+PatchGuest *patch_guest_open_to_check(const char *guest, const char *uri, GError **error);
+
 void patch_guest_free(PatchGuest *guest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchGuest, patch_guest_free)
 

@@ -36,6 +36,7 @@ typedef struct {
  * of their own. */
 VmmMachine *vmm_machine_new(const VmmBackendInstance *instance);
 
+gboolean vmm_core_open(const char *path, const char *uri, VmmBackendInstance *instance, GError **error);
 gboolean vmm_qmp_open(const char *socket_path, const char *uri, VmmBackendInstance *instance, GError **error);
 gboolean vmm_libvirt_open(const char *domain, const char *uri, VmmBackendInstance *instance, GError **error);
 

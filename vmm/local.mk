@@ -3,6 +3,8 @@ noinst_LIBRARIES += libvmm.a
 libvmm_a_SOURCES = \
 	vmm/addr.h \
 	vmm/backend.h \
+	vmm/core.c \
+	vmm/core-file.c vmm/core-file.h \
 	vmm/gdb.c vmm/gdb.h \
 	vmm/gdb-target.c vmm/gdb-target.h \
 	vmm/gdb-wire.c vmm/gdb-wire.h \

@@ -28,6 +28,7 @@ static const struct {
     const char *prefix;
     gboolean (*open)(const char *rest, const char *uri, VmmBackendInstance *instance, GError **error);
 } kinds[] = {
+    { "core:", vmm_core_open },
     { "qmp:", vmm_qmp_open },
 };
 
@@ -84,6 +85,12 @@ gboolean
 vmm_machine_is_running(VmmMachine *machine, gboolean *running, char **state, GError **error)
 {
     return machine->instance.ops->is_running(machine->instance.self, running, state, error);
+}
+
+gboolean
+vmm_machine_is_image(const VmmMachine *machine)
+{
+    return machine->instance.ops->pause == NULL;
 }
 
 const VmmReader *

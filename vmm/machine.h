@@ -54,8 +54,8 @@ typedef struct {
 } VmmChunk;
 
 /*
- * Opens the machine that GUEST names: "qmp:SOCKET", or the name, id or UUID of a libvirt domain on URI (NULL: libvirt's
- * own default). Does not pause the guest. Errors: any of VMM_ERROR but BUSY and BAD_ADDRESS.
+ * Opens the machine that GUEST names: "qmp:SOCKET", "core:FILE" (a memory image), or the name, id or UUID of a libvirt
+ * domain on URI (NULL: libvirt's own default). Does not pause the guest. Errors: any of VMM_ERROR but BUSY and BAD_ADDRESS.
  */
 VmmMachine *vmm_machine_open(const char *guest, const char *uri, GError **error);
 void vmm_machine_free(VmmMachine *machine);
@@ -67,6 +67,9 @@ const char *vmm_machine_name(const VmmMachine *machine);
 /* What the monitor says of the machine's run state. STATE (may be NULL) is the monitor's own word for it ("running",
  * "paused", "inmigrate", ...), to be freed. */
 gboolean vmm_machine_is_running(VmmMachine *machine, gboolean *running, char **state, GError **error);
+
+/* TRUE if nothing runs in it, and it can only be looked at. What is in it does not change. */
+gboolean vmm_machine_is_image(const VmmMachine *machine);
 
 /* Owned by the machine. */
 const VmmReader *vmm_machine_reader(const VmmMachine *machine);

@@ -8,7 +8,7 @@ FUZZ_CFLAGS = -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=u
 FUZZ_SUPPORT = tests/fake-guest.c tests/introspect/btf-writer.c tests/introspect/kallsyms-writer.c
 FUZZ_FILES = $(filter %.c,$(libvmm_a_SOURCES) $(libintrospect_a_SOURCES) $(libpatcher_a_SOURCES)) $(FUZZ_SUPPORT)
 FUZZ_OBJECTS = $(FUZZ_FILES:%.c=fuzz-objects/%.o)
-FUZZERS = tests/fuzz/fuzz-btf tests/fuzz/fuzz-kallsyms tests/fuzz/fuzz-orc \
+FUZZERS = tests/fuzz/fuzz-btf tests/fuzz/fuzz-core tests/fuzz/fuzz-kallsyms tests/fuzz/fuzz-orc \
 	tests/fuzz/fuzz-record tests/fuzz/fuzz-space tests/fuzz/fuzz-update
 
 EXTRA_DIST += $(FUZZERS:%=%.c) tests/fuzz/smoke.t

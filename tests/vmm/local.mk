@@ -1,4 +1,5 @@
 VMM_TESTS = \
+	tests/vmm/test-core \
 	tests/vmm/test-gdb \
 	tests/vmm/test-gdb-target \
 	tests/vmm/test-gdb-wire \
@@ -14,6 +15,8 @@ VMM_TEST_LIBS = libvmm.a $(VMM_LIBS)
 check_PROGRAMS += $(VMM_TESTS)
 TESTS += $(VMM_TESTS)
 
+tests_vmm_test_core_SOURCES = tests/vmm/test-core.c
+tests_vmm_test_core_LDADD = $(VMM_TEST_LIBS)
 tests_vmm_test_gdb_SOURCES = tests/vmm/test-gdb.c tests/vmm/fake-stub.c tests/vmm/fake-stub.h \
 	tests/vmm/fake-peer.c tests/vmm/fake-peer.h
 tests_vmm_test_gdb_LDADD = $(VMM_TEST_LIBS)

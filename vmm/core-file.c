@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vmm/core-file.h"
+
+#include <gelf.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* With `paging` QEMU writes a segment for each run of the guest's page tables. */
+#define MAX_SEGMENTS (1U << 20)
+#define MAX_NOTES_BYTES (32U << 20)
+#define MAX_VCPUS 4096
+
+#define QEMU_NOTE_OWNER "QEMU"
+#define QEMU_NOTE_VERSION 1
+
+#define CR0_PG (1ULL << 31)
+#define CR4_PAE (1ULL << 5)
+
+typedef struct {
+    guint32 selector, limit, flags, pad;
+    guint64 base;
+} NoteSegment;
+
+/* kernel_gs_base is missing before QEMU 3.1. */
+typedef struct {
+    guint32 version, size;
+    guint64 rax, rbx, rcx, rdx, rsi, rdi, rsp, rbp, r[8];
+    guint64 rip, rflags;
+    NoteSegment cs, ds, es, fs, gs, ss, ldt, tr, gdt, idt;
+    guint64 cr[5];
+    guint64 kernel_gs_base;
+} QemuNote;
+
+#define QEMU_NOTE_LEAST G_STRUCT_OFFSET(QemuNote, kernel_gs_base)
+
+G_STATIC_ASSERT(sizeof(QemuNote) == 440);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Elf, elf_end)
+
+static gboolean
+set_damaged(GError **error, const char *what)
+{
+    g_set_error(error, VMM_ERROR, VMM_ERROR_PROTOCOL, "the memory image is damaged or cut off: %s", what);
+    return FALSE;
+}
+
+static gboolean
+set_no_elf(int fd, GError **error)
+{
+    char magic[16] = "";
+
+    if (pread(fd, magic, sizeof magic - 1, 0) > 0
+        && (g_str_has_prefix(magic, "makedumpfile") || g_str_has_prefix(magic, "KDUMP   ")))
+        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,
+                            "this is a compressed kdump, which is not read; dump again as ELF, which is what "
+                            "'virsh dump --memory-only' does unless told otherwise");
+    else
+        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,
+                            "this is no ELF core file; make one with 'virsh dump --memory-only' or QEMU's "
+                            "dump-guest-memory");
+    return FALSE;
+}
+
+static gboolean
+check_kind(int fd, Elf *elf, GError **error)
+{
+    GElf_Ehdr header;
+
+    if (elf == NULL || elf_kind(elf) != ELF_K_ELF || gelf_getehdr(elf, &header) == NULL)
+        return set_no_elf(fd, error);
+    if (header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_ident[EI_DATA] == ELFDATA2LSB && header.e_type == ET_CORE
+        && header.e_machine == EM_X86_64)
+        return TRUE;
+    g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,
+                        "this is no memory image of an x86-64 machine in 64-bit mode");
+    return FALSE;
+}
+
+static gboolean
+add_segment(GArray *segments, const GElf_Phdr *header, guint64 file_bytes, GError **error)
+{
+    VmmCoreSegment segment = { { guest_pa(header->p_paddr), header->p_filesz }, header->p_offset };
+
+    if (header->p_filesz == 0)
+        return TRUE;    /* memory that was left out of the image */
+    if (header->p_offset > file_bytes || header->p_filesz > file_bytes - header->p_offset)
+        return set_damaged(error, "memory lies behind its end");
+    if (header->p_paddr > G_MAXUINT64 - header->p_filesz)
+        return set_damaged(error, "memory lies at an impossible address");
+    g_array_append_val(segments, segment);
+    return TRUE;
+}
+
+static void
+take_general_registers(const QemuNote *note, VmmVcpu *vcpu)
+{
+    const guint64 gpr[VMM_N_GPR] = {
+        [VMM_RAX] = note->rax, [VMM_RBX] = note->rbx, [VMM_RCX] = note->rcx, [VMM_RDX] = note->rdx,
+        [VMM_RSI] = note->rsi, [VMM_RDI] = note->rdi, [VMM_RBP] = note->rbp, [VMM_RSP] = note->rsp,
+        [VMM_R8] = note->r[0], [VMM_R9] = note->r[1], [VMM_R10] = note->r[2], [VMM_R11] = note->r[3],
+        [VMM_R12] = note->r[4], [VMM_R13] = note->r[5], [VMM_R14] = note->r[6], [VMM_R15] = note->r[7],
+    };
+
+    memcpy(vcpu->gpr, gpr, sizeof gpr);
+}
+
+/* The note does not tell EFER. QEMU calls the file x86-64 if its first vCPU was in long mode, and a vCPU with paging is
+ * as the first one then: nobody runs some vCPUs in long mode and others with 32-bit page tables. */
+static gboolean
+add_vcpu(GArray *vcpus, const void *desc, gsize length, GError **error)
+{
+    VmmVcpu vcpu = { .index = vcpus->len };
+    QemuNote note = { 0 };
+
+    if (length < QEMU_NOTE_LEAST || vcpus->len >= MAX_VCPUS)
+        return set_damaged(error, "a vCPU's note has a wrong size, or there are too many");
+    memcpy(&note, desc, MIN(length, sizeof note));
+    if (note.version != QEMU_NOTE_VERSION || note.size < QEMU_NOTE_LEAST || note.size > length) {
+        g_set_error(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED, "the image's vCPU notes are of a version (%u) that is not "
+                    "known", note.version);
+        return FALSE;
+    }
+    take_general_registers(&note, &vcpu);
+    vcpu.rip = note.rip;
+    vcpu.eflags = note.rflags;
+    vcpu.cs = note.cs.selector;
+    vcpu.ss = note.ss.selector;
+    vcpu.fs_base = note.fs.base;
+    vcpu.gs_base = note.gs.base;
+    vcpu.kernel_gs_base = note.kernel_gs_base;
+    vcpu.cr0 = note.cr[0];
+    vcpu.cr3 = note.cr[3];
+    vcpu.cr4 = note.cr[4];
+    vcpu.efer = (vcpu.cr0 & CR0_PG) != 0 && (vcpu.cr4 & CR4_PAE) != 0 ? VMM_EFER_LMA : 0;
+    g_array_append_val(vcpus, vcpu);
+    return TRUE;
+}
+
+static gboolean
+is_qemu_note(const GElf_Nhdr *header, const char *name)
+{
+    return header->n_namesz == sizeof QEMU_NOTE_OWNER && memcmp(name, QEMU_NOTE_OWNER, sizeof QEMU_NOTE_OWNER) == 0
+           && header->n_type == 0;
+}
+
+static gboolean
+read_notes(Elf *elf, const GElf_Phdr *segment, GArray *vcpus, GError **error)
+{
+    gsize position = 0, name_at, desc_at, next;
+    GElf_Nhdr header;
+    Elf_Data *data = NULL;
+
+    if (segment->p_filesz <= MAX_NOTES_BYTES)
+        data = elf_getdata_rawchunk(elf, segment->p_offset, segment->p_filesz, ELF_T_NHDR);
+    if (data == NULL)
+        return set_damaged(error, "its notes cannot be read");
+    while ((next = gelf_getnote(data, position, &header, &name_at, &desc_at)) > 0) {
+        const char *bytes = data->d_buf;
+
+        if (is_qemu_note(&header, bytes + name_at) && !add_vcpu(vcpus, bytes + desc_at, header.n_descsz, error))
+            return FALSE;
+        position = next;
+    }
+    return TRUE;
+}
+
+static gboolean
+read_segments(Elf *elf, guint64 file_bytes, VmmCoreFile *file, GError **error)
+{
+    gsize n;
+
+    if (elf_getphdrnum(elf, &n) != 0 || n > MAX_SEGMENTS)
+        return set_damaged(error, "its table of segments cannot be read");
+    for (gsize i = 0; i < n; i++) {
+        GElf_Phdr header;
+
+        if (gelf_getphdr(elf, i, &header) == NULL)
+            return set_damaged(error, "its table of segments is not there");
+        if (header.p_type == PT_NOTE && !read_notes(elf, &header, file->vcpus, error))
+            return FALSE;
+        if (header.p_type == PT_LOAD && !add_segment(file->segments, &header, file_bytes, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gint
+compare_segments(gconstpointer a, gconstpointer b)
+{
+    guint64 first = ((const VmmCoreSegment *)a)->range.start.value;
+    guint64 second = ((const VmmCoreSegment *)b)->range.start.value;
+
+    return first < second ? -1 : first > second;
+}
+
+/* Segments made by way of the guest's page tables tell of the same memory more than once. */
+static void
+drop_overlaps(GArray *segments)
+{
+    guint64 end = 0;
+    guint kept = 0;
+
+    g_array_sort(segments, compare_segments);
+    for (guint i = 0; i < segments->len; i++) {
+        VmmCoreSegment segment = g_array_index(segments, VmmCoreSegment, i);
+        guint64 known = end > segment.range.start.value ? end - segment.range.start.value : 0;
+
+        if (known >= segment.range.length)
+            continue;
+        segment.range.start.value += known;
+        segment.range.length -= known;
+        segment.offset += known;
+        end = segment.range.start.value + segment.range.length;
+        g_array_index(segments, VmmCoreSegment, kept++) = segment;
+    }
+    g_array_set_size(segments, kept);
+}
+
+VmmCoreFile *
+vmm_core_file_new(int fd, GError **error)
+{
+    g_autoptr(VmmCoreFile) file = g_new0(VmmCoreFile, 1);
+    g_autoptr(Elf) elf = NULL;
+    struct stat facts;
+
+    file->segments = g_array_new(FALSE, FALSE, sizeof(VmmCoreSegment));
+    file->vcpus = g_array_new(FALSE, FALSE, sizeof(VmmVcpu));
+    if (fstat(fd, &facts) != 0 || !S_ISREG(facts.st_mode)) {
+        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "a memory image has to be an ordinary file");
+        return NULL;
+    }
+    elf_version(EV_CURRENT);
+    elf = elf_begin(fd, ELF_C_READ, NULL);
+    if (!check_kind(fd, elf, error) || !read_segments(elf, facts.st_size, file, error))
+        return NULL;
+    if (file->vcpus->len == 0 || file->segments->len == 0) {
+        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,
+                            "the core file has no memory, or none of QEMU's notes of the vCPUs' registers, without "
+                            "which its page tables cannot be found; make it with 'virsh dump --memory-only' or QEMU's "
+                            "dump-guest-memory");
+        return NULL;
+    }
+    drop_overlaps(file->segments);
+    return g_steal_pointer(&file);
+}
+
+void
+vmm_core_file_free(VmmCoreFile *file)
+{
+    if (file == NULL)
+        return;
+    g_array_unref(file->segments);
+    g_array_unref(file->vcpus);
+    g_free(file);
+}
+
+const VmmCoreSegment *
+vmm_core_file_find(const VmmCoreFile *file, guint64 pa)
+{
+    guint low = 0, high = file->segments->len;
+
+    while (low < high) {
+        guint middle = low + (high - low) / 2;
+        const VmmCoreSegment *segment = &g_array_index(file->segments, VmmCoreSegment, middle);
+
+        if (pa < segment->range.start.value)
+            high = middle;
+        else if (pa - segment->range.start.value >= segment->range.length)
+            low = middle + 1;
+        else
+            return segment;
+    }
+    return NULL;
+}

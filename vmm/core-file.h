@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A memory image as QEMU's dump-guest-memory and `virsh dump --memory-only` write it: an ELF core file whose PT_LOAD
+ * segments hold guest-physical memory, with one note of owner "QEMU" for each vCPU.
+ *
+ * Sources: the ELF specification; QEMU's docs/interop and target/i386/arch_dump.c for the note (QEMUCPUState).
+ * The file may come from anyone: it is bounded in every number, and nothing of it is believed before it is checked.
+ */
+#ifndef VMM_CORE_FILE_H
+#define VMM_CORE_FILE_H
+
+#include "vmm/machine.h"
+
+typedef struct {
+    VmmRange range;
+    guint64 offset;         /* of the range's first byte in the file */
+} VmmCoreSegment;
+
+typedef struct {
+    GArray *segments;       /* of VmmCoreSegment, ascending, without overlaps */
+    GArray *vcpus;          /* of VmmVcpu, in the order of their index; at least one */
+} VmmCoreFile;
+
+/* Reads what FD's headers say; FD stays the caller's. Errors: UNSUPPORTED (another kind of file; the message says what to
+ * do), PROTOCOL (damaged or cut off), UNREACHABLE (cannot be read). */
+VmmCoreFile *vmm_core_file_new(int fd, GError **error);
+void vmm_core_file_free(VmmCoreFile *file);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmmCoreFile, vmm_core_file_free)
+
+/* The segment that holds PA, or NULL. */
+const VmmCoreSegment *vmm_core_file_find(const VmmCoreFile *file, guint64 pa);
+
+#endif
