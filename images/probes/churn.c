@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * churn: keeps a kernel busy: forks, executes programs, maps memory, writes, reads and removes small files. Runs until it
- * is killed, and never holds more than a few hundred KiB.
+ * churn: keeps a kernel busy: forks, executes programs, maps memory, sends itself datagrams, writes, reads and removes small
+ * files. Runs until it is killed, and never holds more than a few hundred KiB.
  *
  * usage: churn [-n PROCESSES (2)] [-d DIRECTORY for the files (/tmp)]
  *
  * Prints "churn: N rounds" every second. Ends with 1, after saying what, if something failed that never should.
  */
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -72,6 +75,24 @@ use_memory(void)
 }
 
 static void
+use_network(void)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t length = sizeof(address);
+    char out[1000], in[1000];
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    memset(out, *rounds & 0xff, sizeof(out));
+    if (fd < 0 || bind(fd, (struct sockaddr *) &address, length) ||
+        getsockname(fd, (struct sockaddr *) &address, &length) ||
+        sendto(fd, out, sizeof(out), 0, (struct sockaddr *) &address, length) != sizeof(out))
+        fail("churn: sending a datagram");
+    if (recv(fd, in, sizeof(in), 0) != sizeof(in) || memcmp(in, out, sizeof(in)) != 0)
+        fail("churn: receiving it");
+    close(fd);
+}
+
+static void
 churn(const char *directory, int index)
 {
     char path[200];
@@ -82,6 +103,7 @@ churn(const char *directory, int index)
         run_program();
         use_file(path);
         use_memory();
+        use_network();
         atomic_fetch_add(rounds, 1);
     }
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ktext: writes all of the running kernel's text, from _stext to _etext as it is in memory at this moment, to standard
- * output; for a checksum program behind a pipe. Reads /proc/kcore, an ELF file of the kernel's memory, and needs root.
+ * ktext: writes all of the running kernel's text and read-only data, from _stext to _etext and from __start_rodata to
+ * __end_rodata as they are in memory at this moment, to standard output; for a checksum program behind a pipe. Reads
+ * /proc/kcore, an ELF file of the kernel's memory, and needs root.
  */
 #include <elf.h>
 #include <err.h>
@@ -46,17 +47,12 @@ offset_of(int core, unsigned long address)
     errx(1, "/proc/kcore does not hold %#lx", address);
 }
 
-int
-main(void)
+static void
+copy(int core, unsigned long at, unsigned long end)
 {
     static char buffer[1 << 20];
-    unsigned long at = symbol("_stext"), end = symbol("_etext");
-    int core = open("/proc/kcore", O_RDONLY);
-    off_t offset;
+    off_t offset = offset_of(core, at);
 
-    if (core < 0)
-        err(1, "/proc/kcore");
-    offset = offset_of(core, at);
     while (at < end) {
         size_t wanted = end - at < sizeof buffer ? end - at : sizeof buffer;
         ssize_t got = pread(core, buffer, wanted, offset);
@@ -68,5 +64,16 @@ main(void)
         at += got;
         offset += got;
     }
+}
+
+int
+main(void)
+{
+    int core = open("/proc/kcore", O_RDONLY);
+
+    if (core < 0)
+        err(1, "/proc/kcore");
+    copy(core, symbol("_stext"), symbol("_etext"));
+    copy(core, symbol("__start_rodata"), symbol("__end_rodata"));
     return fflush(stdout) == 0 ? 0 : 1;
 }

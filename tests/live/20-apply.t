@@ -11,7 +11,7 @@ update_create "$top/tests/live/patches/select.patch" select
 vlp_exits 0 "show" show "$work/uptime.vlp"
 like "$out" uptime_proc_show "names the function"
 
-guest_start -1
+guest_start
 before=$(text)
 in_guest 'caller -n 2 /proc/uptime "[0-9]*.[0-9][0-9] [0-9]*.[0-9][0-9]" "* (idle time of 2 CPUs)" > /run/calls &'
 vlp_exits 0 "view of a guest as it came" view "$qmp"
