@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config.h"
 
-#include "patcher/build.h"
+#include "patcher/build-private.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -13,19 +13,8 @@
 #include "patcher/kernel-headers.h"
 #include "patcher/overlay.h"
 #include "patcher/run.h"
-#include "patcher/savedcmd.h"
 
-struct PatchBuild {
-    PatchCache *cache;
-    PatchFiles *files;
-    void (*say)(const char *text);
-    char *source;               /* absolute, without symbolic links */
-    char *config;               /* text */
-    char *compiler;             /* command */
-    char *compiler_version, *other_compiler;
-    char *kernel;
-    char *folder, *work, *overlay, *headers;
-};
+#define CACHE_LAYOUT "2"        /* to be changed with what lies in a cache folder */
 
 void
 patch_build_close(PatchBuild *build)
@@ -33,6 +22,9 @@ patch_build_close(PatchBuild *build)
     if (!build)
         return;
     patch_cache_close(build->cache);
+    patch_kbuild_free(build->kbuild);
+    g_clear_pointer(&build->made, g_hash_table_unref);
+    g_mutex_clear(&build->lock);
     g_free(build->source);
     g_free(build->config);
     g_free(build->compiler);
@@ -43,6 +35,7 @@ patch_build_close(PatchBuild *build)
     g_free(build->work);
     g_free(build->overlay);
     g_free(build->headers);
+    g_free(build->commands);
     g_free(build);
 }
 
@@ -68,6 +61,24 @@ const char *
 patch_build_overlay(const PatchBuild *build)
 {
     return build->overlay;
+}
+
+const PatchKbuild *
+patch_build_kbuild(const PatchBuild *build)
+{
+    return build->kbuild;
+}
+
+const char *
+patch_build_source(const PatchBuild *build)
+{
+    return build->source;
+}
+
+const char *
+patch_build_folder(const PatchBuild *build)
+{
+    return build->folder;
 }
 
 /* The value of "NAME = VALUE" in the kernel's top Makefile; "" if it has none. */
@@ -139,7 +150,7 @@ static char *
 cache_key(const PatchBuild *build, const char *makefile)
 {
     g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
-    const char *parts[] = { PACKAGE_VERSION, build->source, makefile, build->config, build->compiler,
+    const char *parts[] = { PACKAGE_VERSION, CACHE_LAYOUT, build->source, makefile, build->config, build->compiler,
                             build->compiler_version };
 
     for (gsize i = 0; i < G_N_ELEMENTS(parts); i++)
@@ -147,15 +158,30 @@ cache_key(const PatchBuild *build, const char *makefile)
     return g_strndup(g_checksum_get_string(checksum), 16);
 }
 
-static gboolean
-make(PatchBuild *build, const char *target, GError **error)
+gboolean
+patch_build_make(PatchBuild *build, const char *option, const char *const *targets, char **said, GError **error)
 {
     g_autofree char *output = g_strconcat("O=", build->folder, NULL);
     g_autofree char *compiler = g_strconcat("CC=", build->compiler, NULL);
-    g_autofree char *jobs = g_strdup_printf("-j%u", g_get_num_processors());
-    const char *argv[] = { "make", "-s", "-C", build->source, jobs, output, compiler, target, NULL };
+    /* Several jobs at a time would mix their lines in what is said. */
+    g_autofree char *jobs = g_strdup_printf("-j%u", said ? 1 : g_get_num_processors());
+    const char *const fixed[] = { "make", option, "-C", build->source, jobs, output, compiler };
+    g_autoptr(GPtrArray) argv = g_ptr_array_new();
 
-    if (patch_run(NULL, argv, NULL, error))
+    for (gsize i = 0; i < G_N_ELEMENTS(fixed); i++)
+        g_ptr_array_add(argv, (char *) fixed[i]);
+    for (gsize i = 0; targets[i]; i++)
+        g_ptr_array_add(argv, (char *) targets[i]);
+    g_ptr_array_add(argv, NULL);
+    return patch_run(NULL, (const char *const *) argv->pdata, said, error);
+}
+
+static gboolean
+make(PatchBuild *build, const char *target, GError **error)
+{
+    const char *targets[] = { target, NULL };
+
+    if (patch_build_make(build, "-s", targets, NULL, error))
         return TRUE;
     g_prefix_error(error, "building the kernel's %s: ", target);
     return FALSE;
@@ -188,7 +214,9 @@ prepare(PatchBuild *build, GError **error)
         build->say("preparing the kernel's build (once per source, config and compiler)");
     if (!patch_overlay_remove(build->folder, error))
         return FALSE;
-    if (g_mkdir(build->folder, 0700) != 0) {
+    if (!patch_overlay_remove(build->commands, error))
+        return FALSE;
+    if (g_mkdir(build->folder, 0700) != 0 || g_mkdir(build->commands, 0700) != 0) {
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "cannot make %s: %s", build->folder, g_strerror(errno));
         return FALSE;
     }
@@ -236,8 +264,10 @@ patch_build_open(const char *source, const char *config, PatchFiles *files, void
                  GError **error)
 {
     g_autoptr(PatchBuild) build = g_new0(PatchBuild, 1);
-    g_autofree char *makefile = NULL, *key = NULL;
+    g_autofree char *makefile = NULL, *key = NULL, *objects = NULL;
 
+    g_mutex_init(&build->lock);
+    build->made = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, patch_build_made_free);
     build->files = files;
     build->say = say;
     if (!read_inputs(build, source, config, &makefile, error) || !choose_compiler(build, error))
@@ -250,114 +280,12 @@ patch_build_open(const char *source, const char *config, PatchFiles *files, void
     build->work = g_build_filename(build->cache->folder, "work", NULL);
     build->overlay = g_build_filename(build->work, "source", NULL);
     build->headers = g_build_filename(build->work, "headers", NULL);
+    build->commands = g_build_filename(build->cache->folder, "commands", NULL);
+    objects = g_build_filename(build->cache->folder, "objects", NULL);
     if (!make_work_folder(build, error) || !prepare(build, error))
         return NULL;
+    build->kbuild = patch_kbuild_open(build->source, build->folder, objects, error);
+    if (!build->kbuild)
+        return NULL;
     return g_steal_pointer(&build);
-}
-
-static char *
-object_name(const char *file)
-{
-    return g_strdup_printf("%.*s.o", (int) (strlen(file) - 2), file);
-}
-
-static PatchSavedCmd *
-read_saved_cmd(PatchBuild *build, const char *file, GError **error)
-{
-    g_autofree char *object = object_name(file);
-    g_autofree char *folder = g_path_get_dirname(object);
-    g_autofree char *base = g_path_get_basename(object);
-    g_autofree char *name = g_strdup_printf(".%s.cmd", base);
-    g_autofree char *path = g_build_filename(build->folder, folder, name, NULL);
-    g_autofree char *text = NULL;
-    g_autoptr(GError) cause = NULL;
-    PatchSavedCmd *saved;
-
-    if (!g_file_get_contents(path, &text, NULL, &cause)) {
-        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s", cause->message);
-        return NULL;
-    }
-    saved = patch_saved_cmd_parse(text, error);
-    if (!saved)
-        g_prefix_error(error, "%s: ", object);
-    return saved;
-}
-
-char *
-patch_build_module(PatchBuild *build, const char *file, GError **error)
-{
-    g_autoptr(PatchSavedCmd) saved = read_saved_cmd(build, file, error);
-
-    return saved ? patch_saved_cmd_module(saved, error) : NULL;
-}
-
-/* Whether the compiler read the patched file, and the original of none, by the dependencies that it wrote. */
-static gboolean
-check_dependencies(PatchBuild *build, const char *file, const char *path, GError **error)
-{
-    g_autofree char *text = NULL;
-    g_autoptr(GError) cause = NULL;
-    g_auto(GStrv) names = NULL;
-    g_autofree char *wanted = g_build_filename(build->overlay, file, NULL);
-
-    if (!g_file_get_contents(path, &text, NULL, &cause)) {
-        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s", cause->message);
-        return FALSE;
-    }
-    names = g_strsplit_set(text, " \n\\", -1);
-    for (guint i = 0; i < build->files->files->len; i++) {
-        const PatchFile *patched = build->files->files->pdata[i];
-        g_autofree char *original = g_build_filename(build->source, patched->path, NULL);
-
-        if (g_strv_contains((const char *const *) names, original)) {
-            g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s was compiled from the unpatched %s", file,
-                        original);
-            return FALSE;
-        }
-    }
-    if (!g_strv_contains((const char *const *) names, wanted)) {
-        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s was not compiled from the patched source", file);
-        return FALSE;
-    }
-    return TRUE;
-}
-
-static char *
-build_variant(PatchBuild *build, const char *file, PatchBuildVariant variant, GError **error)
-{
-    static const char *const options[] = { "-ffunction-sections", "-fdata-sections", "-g0", NULL };
-    gboolean is_new = variant != PATCH_BUILD_OLD;
-    g_autoptr(PatchSavedCmd) saved = read_saved_cmd(build, file, error);
-    g_autofree char *flat = g_strdelimit(object_name(file), "/", '_');
-    g_autofree char *name = g_strdup_printf("%u-%s", (guint) variant, flat);
-    g_autofree char *output = g_build_filename(build->work, name, NULL);
-    g_autofree char *dependencies = g_strconcat(output, ".d", NULL);
-    PatchCmdChange change = {
-        .output = output, .options = options, .include = variant == PATCH_BUILD_NEW_CODE ? build->headers : NULL,
-        .source = is_new ? build->source : NULL, .overlay = build->overlay,
-    };
-
-    for (guint i = 0; saved && i < saved->commands->len; i++) {
-        g_auto(GStrv) argv = patch_saved_cmd_argv(saved, i, &change);
-
-        if (!patch_run(build->folder, (const char *const *) argv, NULL, error)) {
-            g_prefix_error(error, "%s, %s: ", file, is_new ? "patched" : "unpatched");
-            return NULL;
-        }
-    }
-    if (!saved || (is_new && !check_dependencies(build, file, dependencies, error)))
-        return NULL;
-    return g_steal_pointer(&output);
-}
-
-char *
-patch_build_object(PatchBuild *build, const char *file, PatchBuildVariant variant, GError **error)
-{
-    g_autofree char *object = object_name(file);
-
-    if (variant != PATCH_BUILD_RUNNING)
-        return build_variant(build, file, variant, error);
-    if (!make(build, object, error))
-        return NULL;
-    return g_build_filename(build->folder, object, NULL);
 }

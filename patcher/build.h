@@ -6,6 +6,7 @@
 #ifndef PATCHER_BUILD_H
 #define PATCHER_BUILD_H
 
+#include "patcher/kbuild.h"
 #include "patcher/patchfile.h"
 
 typedef struct PatchBuild PatchBuild;
@@ -33,10 +34,26 @@ const char *patch_build_other_compiler(const PatchBuild *build);
 /* Folder of the patched source tree. */
 const char *patch_build_overlay(const PatchBuild *build);
 
-/* Builds the object of the C file FILE (as fs/proc/uptime.c). Returns the object file's path. */
+const PatchKbuild *patch_build_kbuild(const PatchBuild *build);
+const char *patch_build_source(const PatchBuild *build);    /* folders */
+const char *patch_build_folder(const PatchBuild *build);
+
+/* Finds out, in one go, how the kernel's build makes the objects of FILES (of char *: C files). */
+gboolean patch_build_learn(PatchBuild *build, const GPtrArray *files, GError **error);
+
+/* Builds the object of the C file FILE (as fs/proc/uptime.c), unless that was done already. Returns the object file's
+ * path. */
 char *patch_build_object(PatchBuild *build, const char *file, PatchBuildVariant variant, GError **error);
 
-/* Name of the module that the object of FILE, which was built, becomes part of, to be freed; "" for vmlinux. */
+/* Builds the objects of FILES (of char *) in all VARIANTS (a mask of 1 << PatchBuildVariant) on all processors. What
+ * fails is told by patch_build_object, if it is ever asked for. */
+void patch_build_ahead(PatchBuild *build, const GPtrArray *files, guint variants);
+
+/* The C file FILE as the compiler sees it behind the preprocessor, unpatched (OLD) or patched (NEW). */
+char *patch_build_preprocess(PatchBuild *build, const char *file, PatchBuildVariant variant, GError **error);
+
+/* Name of the module that the object of FILE becomes part of, as a running kernel spells it; to be freed. "" for
+ * vmlinux. */
 char *patch_build_module(PatchBuild *build, const char *file, GError **error);
 
 #endif

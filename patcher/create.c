@@ -5,6 +5,8 @@
 #include "patcher/buildid.h"
 #include "patcher/compose.h"
 #include "patcher/error.h"
+#include "patcher/run.h"
+#include "patcher/targets.h"
 #include "patcher/update-format.h"
 
 #define MAX_PATCH_BYTES (4 * 1024 * 1024)
@@ -16,30 +18,30 @@ say(const char *text)
 }
 
 static gboolean
-create_objects(PatchUpdate *update, PatchBuild *build, PatchFiles *files, GError **error)
+create_object(PatchUpdate *update, PatchBuild *build, const PatchFile *file, char **boot_only, GError **error)
+{
+    g_autofree char *module = patch_build_module(build, file->path, error);
+    g_autoptr(GError) cause = NULL;
+    PatchObject *object = module ? patch_compose_object(build, file, boot_only, &cause) : NULL;
+
+    if (cause)
+        g_propagate_prefixed_error(error, g_steal_pointer(&cause), "%s: ", file->path);
+    if (!object)
+        return module && !cause;
+    g_free(object->module);
+    object->module = g_steal_pointer(&module);
+    g_ptr_array_add(update->objects, object);
+    return TRUE;
+}
+
+static gboolean
+create_objects(PatchUpdate *update, PatchBuild *build, const PatchTargets *targets, GError **error)
 {
     g_autofree char *boot_only = NULL;
 
-    for (guint i = 0; i < files->files->len; i++) {
-        const PatchFile *file = files->files->pdata[i];
-        g_autoptr(GError) cause = NULL;
-        g_autofree char *running = patch_build_object(build, file->path, PATCH_BUILD_RUNNING, error);
-        g_autofree char *module = running ? patch_build_module(build, file->path, error) : NULL;
-        PatchObject *object;
-
-        if (!module)
+    for (guint i = 0; i < targets->files->len; i++)
+        if (!create_object(update, build, targets->files->pdata[i], &boot_only, error))
             return FALSE;
-        object = patch_compose_object(build, file, &boot_only, &cause);
-        if (cause) {
-            g_propagate_prefixed_error(error, g_steal_pointer(&cause), "%s: ", file->path);
-            return FALSE;
-        }
-        if (!object)
-            continue;
-        g_free(object->module);
-        object->module = g_steal_pointer(&module);
-        g_ptr_array_add(update->objects, object);
-    }
     if (update->objects->len && boot_only)
         g_printerr("virt-livepatch: warning: the patch also changes code that runs at boot only (%s); that part of it "
                    "takes no effect in a running kernel\n", boot_only);
@@ -53,22 +55,6 @@ create_objects(PatchUpdate *update, PatchBuild *build, PatchFiles *files, GError
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
                     "with this config and compiler the patch changes no code: there is nothing to update");
     return FALSE;
-}
-
-static gboolean
-check_kinds(PatchFiles *files, GError **error)
-{
-    for (guint i = 0; i < files->files->len; i++) {
-        const char *path = ((const PatchFile *) files->files->pdata[i])->path;
-
-        if (g_str_has_suffix(path, ".c"))
-            continue;
-        g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
-                    "the patch changes %s; updates can be made from patches to C files only%s", path,
-                    g_str_has_suffix(path, ".h") ? ": a header may reach into every object of the kernel" : "");
-        return FALSE;
-    }
-    return TRUE;
 }
 
 static char *
@@ -147,10 +133,12 @@ patch_create(const PatchCreateOptions *options, GError **error)
     g_autoptr(PatchUpdate) update = patch_update_new();
     g_autoptr(PatchFiles) files = NULL;
     g_autoptr(PatchBuild) build = NULL;
+    g_autoptr(PatchTargets) targets = NULL;
 
+    patch_run_ends_with_us();
     update->patch = read_patch(options->patch, error);
     files = update->patch ? patch_files_parse(update->patch, error) : NULL;
-    if (!files || !check_kinds(files, error))
+    if (!files)
         return NULL;
     update->build_id = options->vmlinux ? patch_build_id_read(options->vmlinux, error) : g_strdup("");
     if (!update->build_id)
@@ -163,7 +151,8 @@ patch_create(const PatchCreateOptions *options, GError **error)
     update->compiler = g_strdup(patch_build_compiler(build));
     update->description = options->description ? g_strdup(options->description) : subject_of(update->patch);
     update->cves = find_cves(update->patch, update->description);
-    if (!create_objects(update, build, files, error) || !patch_update_validate(update, error))
+    targets = patch_targets_find(build, files, options->quiet ? NULL : say, error);
+    if (!targets || !create_objects(update, build, targets, error) || !patch_update_validate(update, error))
         return NULL;
     return g_steal_pointer(&update);
 }

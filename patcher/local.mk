@@ -33,12 +33,21 @@ virt_livepatch_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CA
 # From a source patch to an update: building objects, understanding them, comparing them, and what is put together of them.
 libpatcher_a_SOURCES += \
 	patcher/run.c patcher/run.h \
+	patcher/progress.c patcher/progress.h \
 	patcher/patchfile.c patcher/patchfile.h \
 	patcher/kconfig.c patcher/kconfig.h \
 	patcher/overlay.c patcher/overlay.h \
 	patcher/cache.c patcher/cache.h \
 	patcher/savedcmd.c patcher/savedcmd.h \
-	patcher/build.c patcher/build.h \
+	patcher/build.c patcher/build.h patcher/build-private.h \
+	patcher/compile.c \
+	patcher/kbuild.c patcher/kbuild.h \
+	patcher/ctokens.c patcher/ctokens.h \
+	patcher/constructs.c patcher/constructs.h \
+	patcher/taint.c \
+	patcher/includes.c patcher/includes.h \
+	patcher/reach.c patcher/reach.h \
+	patcher/targets.c patcher/targets.h \
 	patcher/object.c patcher/object.h \
 	patcher/object-items.c patcher/object-items.h \
 	patcher/tables.c patcher/tables.h \
@@ -68,3 +77,12 @@ $(front_header_strings):
 	sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' \
 	  $(srcdir)/patcher/kernel-headers/asm/$$(basename $@ .inc).h > $@.tmp && mv $@.tmp $@
 patcher/kernel-headers.$(OBJEXT): $(front_header_strings)
+
+# The same with the makefile that reads the kernel's.
+EXTRA_DIST += patcher/kbuild/walk.mk
+CLEANFILES += patcher/kbuild/walk.inc
+patcher/kbuild/walk.inc: patcher/kbuild/walk.mk
+	$(AM_V_GEN)$(MKDIR_P) patcher/kbuild && \
+	sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' $(srcdir)/patcher/kbuild/walk.mk > $@.tmp && \
+	mv $@.tmp $@
+patcher/kbuild.$(OBJEXT): patcher/kbuild/walk.inc

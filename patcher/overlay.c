@@ -75,26 +75,34 @@ place_file(const char *folder, const char *source, PatchFile *file, GError **err
 }
 
 gboolean
+patch_overlay_open(const char *folder, const char *source, const char *path, GError **error)
+{
+    g_auto(GStrv) parts = g_strsplit(path, "/", -1);
+    g_autofree char *real = g_strdup(folder), *original = g_strdup(source);
+
+    for (char **part = parts; *part; part++) {
+        g_autofree char *outer_real = real, *outer_original = original;
+
+        real = g_build_filename(outer_real, *part, NULL);
+        original = g_build_filename(outer_original, *part, NULL);
+        if (!g_file_test(original, G_FILE_TEST_IS_DIR))
+            return TRUE;
+        if (!ensure_real_folder(real, original, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean
 patch_overlay_make(const char *folder, const char *source, PatchFiles *files, GError **error)
 {
     if (!make_linked_folder(folder, source, error))
         return FALSE;
     for (guint i = 0; i < files->files->len; i++) {
         PatchFile *file = files->files->pdata[i];
-        g_auto(GStrv) parts = g_strsplit(file->path, "/", -1);
-        g_autofree char *real = g_strdup(folder), *original = g_strdup(source);
+        g_autofree char *outer = g_path_get_dirname(file->path);
 
-        for (char **part = parts; part[1]; part++) {
-            g_autofree char *outer_real = real, *outer_original = original;
-
-            real = g_build_filename(outer_real, *part, NULL);
-            original = g_build_filename(outer_original, *part, NULL);
-            if (!g_file_test(original, G_FILE_TEST_IS_DIR))
-                break;
-            if (!ensure_real_folder(real, original, error))
-                return FALSE;
-        }
-        if (!place_file(folder, source, file, error))
+        if (!patch_overlay_open(folder, source, outer, error) || !place_file(folder, source, file, error))
             return FALSE;
     }
     return TRUE;

@@ -11,6 +11,10 @@
 /* Makes FOLDER (which must not exist) look like SOURCE with FILES applied, and sets the edits of each of FILES. */
 gboolean patch_overlay_make(const char *folder, const char *source, PatchFiles *files, GError **error);
 
+/* Makes the folder PATH (within the tree) of the overlay FOLDER of SOURCE a real one, and all on the way to it, so that
+ * ".." leads out of it to the overlay again. */
+gboolean patch_overlay_open(const char *folder, const char *source, const char *path, GError **error);
+
 /* Removes FOLDER and what is in it; links are removed, not followed. Nothing there: TRUE. */
 gboolean patch_overlay_remove(const char *folder, GError **error);
 

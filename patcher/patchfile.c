@@ -26,8 +26,19 @@ hunk_free(Hunk *hunk)
     g_free(hunk);
 }
 
-static void
-file_free(PatchFile *file)
+PatchFile *
+patch_file_new(const char *path)
+{
+    PatchFile *file = g_new0(PatchFile, 1);
+
+    file->path = g_strdup(path);
+    file->hunks = g_ptr_array_new_with_free_func((GDestroyNotify) hunk_free);
+    file->edits = g_array_new(FALSE, FALSE, sizeof(PatchEdit));
+    return file;
+}
+
+void
+patch_file_free(PatchFile *file)
 {
     g_free(file->path);
     g_ptr_array_unref(file->hunks);
@@ -206,10 +217,7 @@ file_of(PatchFiles *files, const char *path)
         if (g_str_equal(file->path, path))
             return file;
     }
-    file = g_new0(PatchFile, 1);
-    file->path = g_strdup(path);
-    file->hunks = g_ptr_array_new_with_free_func((GDestroyNotify) hunk_free);
-    file->edits = g_array_new(FALSE, FALSE, sizeof(PatchEdit));
+    file = patch_file_new(path);
     g_ptr_array_add(files->files, file);
     return file;
 }
@@ -258,7 +266,7 @@ patch_files_parse(const char *text, GError **error)
     Reader reader = { lines, 0 };
 
     files->text = g_strdup(text);
-    files->files = g_ptr_array_new_with_free_func((GDestroyNotify) file_free);
+    files->files = g_ptr_array_new_with_free_func((GDestroyNotify) patch_file_free);
     while (reader.next < lines->len) {
         if (g_str_has_prefix(peek(&reader, 0), "--- ") && g_str_has_prefix(peek(&reader, 1), "+++ ")) {
             if (!parse_file(&reader, files, error))

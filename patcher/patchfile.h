@@ -32,6 +32,10 @@ PatchFiles *patch_files_parse(const char *text, GError **error);
 void patch_files_free(PatchFiles *files);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchFiles, patch_files_free)
 
+/* A file that is not changed; to be freed. */
+PatchFile *patch_file_new(const char *path);
+void patch_file_free(PatchFile *file);
+
 /* The text of the patched file, from the text of the file as it is. Every line of context has to be there; it may have
  * moved. PATCH_ERROR_DOES_NOT_FIT if it is not. */
 char *patch_file_apply(PatchFile *file, const char *text, GError **error);

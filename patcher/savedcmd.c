@@ -4,6 +4,7 @@
 #include "patcher/error.h"
 
 #define DEPENDENCIES "-Wp,-MMD,"
+#define FIXDEP "scripts/basic/fixdep "
 #define MODULE_NAME "-DKBUILD_MODNAME=\""
 
 static gboolean
@@ -119,6 +120,24 @@ patch_saved_cmd_free(PatchSavedCmd *saved)
     g_ptr_array_unref(saved->commands);
     g_free(saved->object);
     g_free(saved);
+}
+
+/* A line that makes an object ends in: scripts/basic/fixdep DEPENDENCIES OBJECT 'COMMANDS' > FILE */
+GHashTable *
+patch_saved_cmd_texts(const char *dry_run)
+{
+    GHashTable *texts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    g_auto(GStrv) lines = g_strsplit(dry_run, "\n", -1);
+
+    for (char **line = lines; *line; line++) {
+        const char *fixdep = strstr(*line, FIXDEP);
+        g_auto(GStrv) argv = NULL;
+
+        if (!fixdep || !g_shell_parse_argv(fixdep, NULL, &argv, NULL) || g_strv_length(argv) < 4)
+            continue;
+        g_hash_table_insert(texts, g_strdup(argv[2]), g_strdup_printf("cmd_%s := %s\n", argv[2], argv[3]));
+    }
+    return texts;
 }
 
 char *

@@ -18,6 +18,10 @@ PatchSavedCmd *patch_saved_cmd_parse(const char *text, GError **error);
 void patch_saved_cmd_free(PatchSavedCmd *saved);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchSavedCmd, patch_saved_cmd_free)
 
+/* What the kernel's build would put into the .cmd files, from what `make -n` prints: char *, the object -> char *, the
+ * text for patch_saved_cmd_parse. */
+GHashTable *patch_saved_cmd_texts(const char *dry_run);
+
 /* The name of the module that the object becomes part of, as a running kernel spells it (nf_tables), to be freed; ""
  * if it becomes part of vmlinux. PATCH_ERROR_FAILED: it says neither; DOES_NOT_FIT: several modules share the object. */
 char *patch_saved_cmd_module(const PatchSavedCmd *saved, GError **error);

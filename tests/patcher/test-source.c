@@ -4,8 +4,10 @@
  */
 #include "config.h"
 
+#include "patcher/constructs.h"
 #include "patcher/csource.h"
 #include "patcher/error.h"
+#include "patcher/kbuild.h"
 #include "patcher/kconfig.h"
 #include "patcher/patchfile.h"
 #include "patcher/savedcmd.h"
@@ -209,6 +211,107 @@ test_functions_in_source(void)
     g_assert_false(patch_csource_find(text, "h", &first, &last));
 }
 
+static void
+test_dry_run(void)
+{
+    g_autoptr(GHashTable) texts = patch_saved_cmd_texts(
+        "make -C /b x.o\nset -e; gcc -c -o fs/x.o /s/fs/x.c; scripts/basic/fixdep fs/.x.o.d fs/x.o "
+        "'gcc -DN='\\''\"x\"'\\'' -DKBUILD_MODNAME='\\''\"x\"'\\'' -c -o fs/x.o /s/fs/x.c' > fs/.x.o.cmd; rm -f fs/.x.o.d\n"
+        "scripts/basic/fixdep cut\n");
+    g_autoptr(PatchSavedCmd) saved = NULL;
+    GStrv argv;
+
+    g_assert_cmpuint(g_hash_table_size(texts), ==, 1);
+    saved = patch_saved_cmd_parse(g_hash_table_lookup(texts, "fs/x.o"), NULL);
+    g_assert_nonnull(saved);
+    argv = saved->commands->pdata[0];
+    g_assert_cmpstr(argv[0], ==, "gcc");
+    g_assert_cmpstr(argv[1], ==, "-DN=\"x\"");
+}
+
+static void
+test_kbuild(void)
+{
+    g_autoptr(PatchKbuild) kbuild = patch_kbuild_parse("y fs/./x.o\nm net/a/../b/y.o net/b/mod-x\nnoise\ny\nm z.o\n");
+    g_autofree char *tops = patch_kbuild_tops("core-y := a/\nfoo := b\nobj-$(CONFIG_NET)\t+= net/\nifdef X\n"
+                                              "core-y := $(patsubst %/,%,$(core-y))\nobj-y\n");
+
+    g_assert_cmpuint(g_hash_table_size(kbuild->objects), ==, 2);
+    g_assert_cmpstr(g_hash_table_lookup(kbuild->objects, "fs/x.o"), ==, "");
+    g_assert_cmpstr(g_hash_table_lookup(kbuild->objects, "net/b/y.o"), ==, "net/b/mod-x");
+    g_assert_true(patch_kbuild_has(kbuild, "fs/x.c"));
+    g_assert_false(patch_kbuild_has(kbuild, "z.c"));
+    g_assert_cmpstr(tops, ==, "core-y := a/\nobj-$(CONFIG_NET)\t+= net/\n");
+}
+
+/* What of the names in the text OTHERS (which stand beside the changed one) a change of OLD to NEW reaches. */
+static char *
+spread(const char *old_text, const char *new_text, const char *others)
+{
+    g_autoptr(PatchConstructs) constructs = patch_constructs_new();
+    g_autoptr(GPtrArray) stems = g_ptr_array_new();
+    g_autoptr(GHashTable) names = NULL;
+    GList *sorted;
+    GString *joined = g_string_new(NULL);
+
+    patch_constructs_add(constructs, 0, old_text, strlen(old_text));
+    patch_constructs_add(constructs, 1, new_text, strlen(new_text));
+    patch_constructs_add(constructs, 2, others, strlen(others));
+    patch_constructs_taint_changed(constructs, 0, 1);
+    names = patch_constructs_spread(constructs, stems);
+    sorted = g_list_sort(g_hash_table_get_keys(names), (GCompareFunc) g_strcmp0);
+    for (GList *item = sorted; item; item = item->next)
+        g_string_append_printf(joined, "%s%s", joined->len ? " " : "", (char *) item->data);
+    g_list_free(sorted);
+    return g_string_free(joined, FALSE);
+}
+
+static void
+test_reach_of_changes(void)
+{
+    static const struct {
+        const char *before, *after, *others, *names;
+    } changes[] = {
+        { "int a;\n/* x */\n", "int a; /* y */", "int b = sizeof(a);", "" },
+        { "#define A 1\n#define B 2\n", "#define A 1\n#define B 3\n", "#define C (A)\n#define D (B)\n#define E D\n",
+          "B D E" },
+        { "static inline int f(void) { return 1; }", "static inline int f(void) { return 2; }",
+          "static __always_inline struct s *g(int x)\n{ if (x) { f(); } return 0; }\nint h(struct s *);", "f g" },
+        { "struct a { int x; };", "struct a { long x; };", "struct b { struct a a; } __packed;\nstruct c;\n"
+          "typedef struct { struct b *p; } d_t;\nextern d_t *e(void);\nstatic const struct o y = { .f = e };\n"
+          "int (*fp)(struct c *);\n", "a b d_t e y" },
+        { "enum e { E1, E2 };", "enum e { E0, E1, E2 };", "int x[E2];\nint z;", "E0 E1 E2 e x" },
+        { "#ifdef A\nint x;\n#endif\nint y;", "#ifdef B\nint x;\n#endif\nint y;", "", "x" },
+        { "int f(int a);", "int f(int a);\nint g(int a);", "#define G g\n", "G g" },
+        { "#define MAKE(n) int get_##n\n", "#define MAKE(n) long get_##n\n", "MAKE(thing)\n;struct t { int x; };",
+          "MAKE thing" },
+        { "void f(void)\n#if X\n{ if (1) {\n#else\n{ {\n#endif\n} }\nint g(void);", "int g(void);", "", "f" },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(changes); i++) {
+        g_autofree char *names = spread(changes[i].before, changes[i].after, changes[i].others);
+
+        g_test_message("change %zu", i);
+        g_assert_cmpstr(names, ==, changes[i].names);
+    }
+}
+
+static void
+test_mentions(void)
+{
+    static const char text[] = "int x; /* secret */ char *s = \"secret\"; // secret\nSetPagePoisoned(p);";
+    g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GPtrArray) stems = g_ptr_array_new();
+
+    g_hash_table_add(names, (char *) "secret");
+    g_assert_false(patch_constructs_mentions(text, strlen(text), names, stems));
+    g_ptr_array_add(stems, (char *) "Poison");
+    g_assert_true(patch_constructs_mentions(text, strlen(text), names, stems));
+    g_ptr_array_set_size(stems, 0);
+    g_hash_table_add(names, (char *) "s");
+    g_assert_true(patch_constructs_mentions(text, strlen(text), names, stems));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -222,5 +325,9 @@ main(int argc, char **argv)
     g_test_add_func("/source/module-of-command", test_module_of_command);
     g_test_add_func("/source/refused-commands", test_refused_commands);
     g_test_add_func("/source/functions-in-source", test_functions_in_source);
+    g_test_add_func("/source/dry-run", test_dry_run);
+    g_test_add_func("/source/kbuild", test_kbuild);
+    g_test_add_func("/source/reach-of-changes", test_reach_of_changes);
+    g_test_add_func("/source/mentions", test_mentions);
     return g_test_run();
 }

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Inside of a PatchBuild: shared by build.c, which prepares it, and compile.c, which builds objects in it.
+ */
+#ifndef PATCHER_BUILD_PRIVATE_H
+#define PATCHER_BUILD_PRIVATE_H
+
+#include "patcher/build.h"
+#include "patcher/cache.h"
+
+struct PatchBuild {
+    PatchCache *cache;
+    PatchKbuild *kbuild;
+    PatchFiles *files;          /* borrowed */
+    void (*say)(const char *text);
+    char *source;               /* absolute, without symbolic links */
+    char *config;               /* text */
+    char *compiler;             /* command */
+    char *compiler_version, *other_compiler;
+    char *kernel;
+    char *folder;               /* the kernel's build, prepared */
+    char *commands;             /* what the kernel's build would call for each object */
+    char *work;                 /* of this PatchBuild only: */
+    char *overlay, *headers;
+
+    GMutex lock;                /* of what follows, and of the overlay's folders */
+    GHashTable *made;           /* "VARIANT-FILE" -> what came of building it; private to compile.c */
+};
+
+/* Runs make in the build folder with OPTION for TARGETS. SAID (may be NULL) receives its output. */
+gboolean patch_build_make(PatchBuild *build, const char *option, const char *const *targets, char **said,
+                          GError **error);
+void patch_build_made_free(gpointer made);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What C text is made of at its outermost level (macros, types, declarations, functions), which names each of these
+ * constructs defines, and which it mentions. Enough to tell what a change of one may reach; no parser of C: where the
+ * text leaves a doubt, a construct defines more names rather than fewer.
+ */
+#ifndef PATCHER_CONSTRUCTS_H
+#define PATCHER_CONSTRUCTS_H
+
+#include <glib.h>
+
+typedef struct {
+    guint64 hash;               /* of its tokens, and of the #if that it stands in */
+    guint32 file;               /* as given to patch_constructs_add */
+    guint32 mentions, n_mentions;   /* into PatchConstructs.ids */
+    guint32 defines, n_defines;
+    gboolean emits;             /* code or data, and not only where it is used: no macro, type, prototype, inline
+                                   function */
+    gboolean is_invocation;     /* of a macro, as DEFINE_X(a, b): may define names that its arguments are part of */
+    gboolean is_tainted;
+} PatchConstruct;
+
+typedef struct {
+    GHashTable *by_name;        /* char * -> number */
+    GPtrArray *names;           /* char *, owned by chunk */
+    GStringChunk *chunk;
+    GArray *ids;                /* of guint32: numbers of names */
+    GArray *constructs;         /* of PatchConstruct */
+} PatchConstructs;
+
+PatchConstructs *patch_constructs_new(void);
+void patch_constructs_free(PatchConstructs *constructs);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchConstructs, patch_constructs_free)
+
+/* Adds what is in TEXT (LENGTH bytes, hostile or not C at all: then something is added). */
+void patch_constructs_add(PatchConstructs *constructs, guint32 file, const char *text, gsize length);
+
+/* Taints what is in one of the files OLD and NEW and not in the other. Returns how many. */
+guint patch_constructs_taint_changed(PatchConstructs *constructs, guint32 old_file, guint32 new_file);
+
+/* Taints what mentions a name that a tainted construct defines, until there is no more. Returns the set of these names:
+ * a table of char * (owned by CONSTRUCTS). STEMS (may be NULL) receives arguments of tainted invocations: names that
+ * contain one of them may be made of it. */
+GHashTable *patch_constructs_spread(PatchConstructs *constructs, GPtrArray *stems);
+
+/* Whether TEXT mentions a name of NAMES, or one that contains a stem. */
+gboolean patch_constructs_mentions(const char *text, gsize length, GHashTable *names, const GPtrArray *stems);
+
+#endif

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "patcher/reach.h"
+
+#include <string.h>
+
+#include "patcher/constructs.h"
+#include "patcher/error.h"
+#include "patcher/includes.h"
+#include "patcher/progress.h"
+
+typedef struct {
+    PatchBuild *build;
+    const PatchFiles *files;
+    PatchIncludes *includes;
+    guint8 *reached;            /* by file: includes a changed one */
+    guint8 *used;               /* by file: included by a compiled file that is reached */
+    guint8 *emitting;           /* by file: brings changed code along, whether its name is mentioned or not */
+} Reach;
+
+/* A candidate, and what came of looking closer. */
+typedef struct {
+    PatchBuild *build;
+    const char *file;
+    gboolean is_touched;
+    GError *error;
+} Look;
+
+static void
+reach_clear(Reach *reach)
+{
+    patch_includes_free(reach->includes);
+    g_free(reach->reached);
+    g_free(reach->used);
+    g_free(reach->emitting);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reach, reach_clear)
+
+static void
+look_free(Look *look)
+{
+    g_clear_error(&look->error);
+    g_free(look);
+}
+
+/* --- By the text */
+
+/* Whether any file includes a file of the patch. Sets what is reached, and from there what is used. */
+static gboolean
+find_reached(Reach *reach, guint8 *found)
+{
+    guint n = reach->includes->files->len;
+    gboolean any = FALSE;
+
+    for (guint i = 0; i < reach->files->files->len; i++) {
+        gint64 number = patch_includes_find(reach->includes, ((const PatchFile *) reach->files->files->pdata[i])->path);
+
+        found[i] = number >= 0;
+        if (number < 0)
+            continue;
+        reach->reached[number] = 1;
+        any = TRUE;
+    }
+    patch_includes_spread(reach->includes, reach->reached);
+    for (guint32 i = 0; i < n; i++)
+        reach->used[i] = reach->reached[i] && patch_includes_file(reach->includes, i)->is_root;
+    patch_includes_spread_down(reach->includes, reach->used);
+    return any;
+}
+
+static const char *
+text_of(const Reach *reach, guint32 number, gsize *length)
+{
+    GMappedFile *text = patch_includes_file(reach->includes, number)->text;
+
+    *length = g_mapped_file_get_length(text);
+    return *length ? g_mapped_file_get_contents(text) : "";
+}
+
+static gboolean
+add_patched(Reach *reach, PatchConstructs *constructs, GError **error)
+{
+    guint n = reach->includes->files->len;
+
+    for (guint i = 0; i < reach->files->files->len; i++) {
+        const PatchFile *file = reach->files->files->pdata[i];
+        g_autofree char *path = g_build_filename(patch_build_overlay(reach->build), file->path, NULL);
+        gint64 number = patch_includes_find(reach->includes, file->path);
+        g_autofree char *text = NULL;
+        gsize length;
+
+        if (number < 0)
+            continue;
+        if (!g_file_get_contents(path, &text, &length, error))
+            return FALSE;
+        if (patch_includes_file(reach->includes, (guint32) number)->is_root) {
+            const char *old_text = text_of(reach, (guint32) number, &length);
+
+            patch_constructs_add(constructs, (guint32) number, old_text, length);
+        }
+        patch_constructs_add(constructs, n + i, text, strlen(text));
+        patch_constructs_taint_changed(constructs, (guint32) number, n + i);
+    }
+    return TRUE;
+}
+
+/* What a tainted construct of a header brings along is in every file that includes it. */
+static void
+find_emitting(Reach *reach, const PatchConstructs *constructs)
+{
+    guint n = reach->includes->files->len;
+
+    for (guint i = 0; i < constructs->constructs->len; i++) {
+        const PatchConstruct *construct = &g_array_index(constructs->constructs, PatchConstruct, i);
+        guint32 number = construct->file;
+
+        if (!construct->is_tainted || !construct->emits)
+            continue;
+        if (number >= n)
+            number = (guint32) patch_includes_find(
+                reach->includes, ((const PatchFile *) reach->files->files->pdata[number - n])->path);
+        if (!patch_includes_file(reach->includes, number)->is_root)
+            reach->emitting[number] = 1;
+    }
+    patch_includes_spread(reach->includes, reach->emitting);
+}
+
+static gboolean
+is_of_patch(const PatchFiles *files, const char *path)
+{
+    for (guint i = 0; i < files->files->len; i++)
+        if (g_str_equal(((const PatchFile *) files->files->pdata[i])->path, path))
+            return TRUE;
+    return FALSE;
+}
+
+static GPtrArray *
+find_mentioning(Reach *reach, GHashTable *names, const GPtrArray *stems, guint *n_including)
+{
+    GPtrArray *found = g_ptr_array_new_with_free_func(g_free);
+
+    for (guint32 i = 0; i < reach->includes->files->len; i++) {
+        const PatchIncludeFile *file = patch_includes_file(reach->includes, i);
+        const char *text;
+        gsize length;
+
+        if (!file->is_root || !reach->reached[i])
+            continue;
+        ++*n_including;
+        text = text_of(reach, i, &length);
+        if (!is_of_patch(reach->files, file->path) &&
+            (reach->emitting[i] || patch_constructs_mentions(text, length, names, stems)))
+            g_ptr_array_add(found, g_strdup(file->path));
+    }
+    return found;
+}
+
+static GPtrArray *
+find_by_text(Reach *reach, guint *n_including, GError **error)
+{
+    g_autoptr(PatchConstructs) constructs = patch_constructs_new();
+    g_autoptr(GPtrArray) stems = g_ptr_array_new();
+    g_autoptr(GHashTable) names = NULL;
+
+    for (guint32 i = 0; i < reach->includes->files->len; i++) {
+        gsize length;
+        const char *text = text_of(reach, i, &length);
+
+        if (reach->used[i] && !patch_includes_file(reach->includes, i)->is_root)
+            patch_constructs_add(constructs, i, text, length);
+    }
+    if (!add_patched(reach, constructs, error))
+        return NULL;
+    names = patch_constructs_spread(constructs, stems);
+    find_emitting(reach, constructs);
+    return find_mentioning(reach, names, stems, n_including);
+}
+
+/* --- By what the preprocessor makes of it */
+
+static gboolean
+emits_tainted(const PatchConstructs *constructs)
+{
+    for (guint i = 0; i < constructs->constructs->len; i++) {
+        const PatchConstruct *construct = &g_array_index(constructs->constructs, PatchConstruct, i);
+
+        if (construct->is_tainted && construct->emits)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static const char *
+look_name(gconstpointer item)
+{
+    return ((const Look *) item)->file;
+}
+
+static void
+look_closer(gpointer item, gpointer data)
+{
+    Look *look = item;
+    g_autoptr(PatchConstructs) constructs = patch_constructs_new();
+    g_autoptr(GHashTable) names = NULL;
+    g_autofree char *old_text = patch_build_preprocess(look->build, look->file, PATCH_BUILD_OLD, &look->error);
+    g_autofree char *new_text = old_text ? patch_build_preprocess(look->build, look->file, PATCH_BUILD_NEW, &look->error)
+                                         : NULL;
+
+    if (!new_text || g_str_equal(old_text, new_text))
+        return;
+    patch_constructs_add(constructs, 0, old_text, strlen(old_text));
+    patch_constructs_add(constructs, 1, new_text, strlen(new_text));
+    patch_constructs_taint_changed(constructs, 0, 1);
+    names = patch_constructs_spread(constructs, NULL);
+    look->is_touched = emits_tainted(constructs);
+}
+
+static GPtrArray *
+keep_touched(PatchBuild *build, const GPtrArray *candidates, void (*say)(const char *text), GError **error)
+{
+    g_autoptr(GPtrArray) looks = g_ptr_array_new_with_free_func((GDestroyNotify) look_free);
+    GPtrArray *touched = g_ptr_array_new_with_free_func(g_free);
+    PatchJobs jobs = { .say = say, .name = look_name, .run = look_closer };
+
+    for (guint i = 0; i < candidates->len; i++) {
+        Look *look = g_new0(Look, 1);
+
+        look->build = build;
+        look->file = candidates->pdata[i];
+        g_ptr_array_add(looks, look);
+    }
+    patch_jobs_run(&jobs, looks);
+    for (guint i = 0; i < looks->len; i++) {
+        Look *look = looks->pdata[i];
+
+        if (look->error) {
+            g_propagate_error(error, g_steal_pointer(&look->error));
+            g_ptr_array_unref(touched);
+            return NULL;
+        }
+        if (look->is_touched)
+            g_ptr_array_add(touched, g_strdup(look->file));
+    }
+    return touched;
+}
+
+static gboolean
+check_no_assembly(const GPtrArray *candidates, GError **error)
+{
+    for (guint i = 0; i < candidates->len; i++)
+        if (!g_str_has_suffix(candidates->pdata[i], ".c")) {
+            g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
+                        "the patch changes what %s uses; code in assembly cannot be updated",
+                        (const char *) candidates->pdata[i]);
+            return FALSE;
+        }
+    return TRUE;
+}
+
+GPtrArray *
+patch_reach(PatchBuild *build, const PatchFiles *files, guint8 *found, void (*say)(const char *text), GError **error)
+{
+    g_autoptr(GPtrArray) roots = patch_kbuild_sources(patch_build_kbuild(build), patch_build_source(build));
+    g_auto(Reach) reach = { .build = build, .files = files };
+    g_autoptr(GPtrArray) candidates = NULL;
+    g_autofree char *text = NULL;
+    guint n_including = 0;
+
+    reach.includes = patch_includes_new(patch_build_source(build), patch_build_folder(build), roots);
+    reach.reached = g_malloc0(reach.includes->files->len + 1);
+    reach.used = g_malloc0(reach.includes->files->len + 1);
+    reach.emitting = g_malloc0(reach.includes->files->len + 1);
+    if (!find_reached(&reach, found))
+        return g_ptr_array_new_with_free_func(g_free);
+    candidates = find_by_text(&reach, &n_including, error);
+    if (!candidates || !check_no_assembly(candidates, error) || !patch_build_learn(build, candidates, error))
+        return NULL;
+    text = g_strdup_printf("%u files include what the patch changes, %u of them may use it", n_including,
+                           candidates->len);
+    if (say)
+        say(text);
+    return keep_touched(build, candidates, say, error);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "patcher/targets.h"
+
+#include <string.h>
+
+#include "patcher/error.h"
+#include "patcher/reach.h"
+
+/* Objects whose every variant is built at once; of more, most may turn out not to be needed. */
+#define MAX_SPECULATED 4
+
+typedef enum { KIND_CODE, KIND_INCLUDED, KIND_ASSEMBLY, KIND_BUILD, KIND_NOT_BUILT } Kind;
+
+void
+patch_targets_free(PatchTargets *targets)
+{
+    if (!targets)
+        return;
+    g_ptr_array_unref(targets->files);
+    g_ptr_array_unref(targets->own);
+    g_free(targets);
+}
+
+static Kind
+kind_of(const char *path)
+{
+    static const char *const not_built[] = { "Documentation/", "tools/", "samples/", "LICENSES/" };
+    g_autofree char *base = g_path_get_basename(path);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(not_built); i++)
+        if (g_str_has_prefix(path, not_built[i]))
+            return KIND_NOT_BUILT;
+    if (g_str_has_suffix(base, ".c"))
+        return KIND_CODE;
+    if (g_str_has_suffix(base, ".S"))
+        return KIND_ASSEMBLY;
+    if (g_str_has_prefix(base, "Kconfig") || g_str_has_prefix(base, "Makefile") || g_str_equal(base, "Kbuild") ||
+        g_str_has_prefix(path, "scripts/"))
+        return KIND_BUILD;
+    if (g_str_equal(path, "MAINTAINERS") || g_str_equal(path, "CREDITS") || g_str_has_suffix(base, ".rst"))
+        return KIND_NOT_BUILT;
+    return KIND_INCLUDED;
+}
+
+static gboolean
+refuse(GError **error, const char *format, const char *path)
+{
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT, format, path);
+    return FALSE;
+}
+
+static gboolean
+check_kinds(const PatchFiles *files, GError **error)
+{
+    for (guint i = 0; i < files->files->len; i++) {
+        const char *path = ((const PatchFile *) files->files->pdata[i])->path;
+        Kind kind = kind_of(path);
+
+        if (kind == KIND_BUILD)
+            return refuse(error, "the patch changes %s, and so how the kernel is built; an update can only change code",
+                          path);
+        if (kind == KIND_ASSEMBLY)
+            return refuse(error, "the patch changes %s; code in assembly cannot be updated", path);
+    }
+    return TRUE;
+}
+
+/* Whether FILE has an object of its own. */
+static gboolean
+is_compiled(PatchBuild *build, const PatchFile *file)
+{
+    return kind_of(file->path) == KIND_CODE && patch_kbuild_has(patch_build_kbuild(build), file->path);
+}
+
+static gboolean
+is_relevant(const PatchFile *file)
+{
+    Kind kind = kind_of(file->path);
+
+    return kind == KIND_CODE || kind == KIND_INCLUDED;
+}
+
+static gboolean
+needs_reach(PatchBuild *build, const PatchFiles *files)
+{
+    for (guint i = 0; i < files->files->len; i++)
+        if (is_relevant(files->files->pdata[i]) && !is_compiled(build, files->files->pdata[i]))
+            return TRUE;
+    return FALSE;
+}
+
+static gboolean
+add_reached(PatchTargets *targets, PatchBuild *build, const PatchFiles *files, guint8 *found,
+            void (*say)(const char *text), GError **error)
+{
+    g_autoptr(GPtrArray) reached = patch_reach(build, files, found, say, error);
+
+    for (guint i = 0; reached && i < reached->len; i++) {
+        PatchFile *file = patch_file_new(reached->pdata[i]);
+
+        g_ptr_array_add(targets->own, file);
+        g_ptr_array_add(targets->files, file);
+    }
+    return reached != NULL;
+}
+
+/* What is not built is left out, if anything is. */
+static gboolean
+check_built(const PatchTargets *targets, PatchBuild *build, const PatchFiles *files, const guint8 *found,
+            GError **error)
+{
+    const char *not_built = NULL;
+    gboolean any = FALSE;
+
+    for (guint i = 0; i < files->files->len; i++) {
+        const PatchFile *file = files->files->pdata[i];
+
+        if (is_compiled(build, file) || (is_relevant(file) && found[i])) {
+            any = TRUE;
+            continue;
+        }
+        not_built = file->path;
+        if (is_relevant(file))
+            g_printerr("virt-livepatch: warning: %s is not built with this configuration; what the patch changes there "
+                       "has no effect\n", file->path);
+    }
+    if (!any)
+        return refuse(error, "the patch changes nothing that is built with this configuration: %s is not", not_built);
+    return targets->files->len ||
+           refuse(error, "with this configuration nothing uses what the patch changes in %s: there is nothing to update",
+                  ((const PatchFile *) files->files->pdata[0])->path);
+}
+
+static gboolean
+build_targets(const PatchTargets *targets, PatchBuild *build, GError **error)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    guint variants = 1 << PATCH_BUILD_OLD | 1 << PATCH_BUILD_NEW;
+
+    for (guint i = 0; i < targets->files->len; i++)
+        g_ptr_array_add(names, ((PatchFile *) targets->files->pdata[i])->path);
+    if (names->len <= MAX_SPECULATED)
+        variants |= 1 << PATCH_BUILD_RUNNING | 1 << PATCH_BUILD_NEW_CODE;
+    if (!patch_build_learn(build, names, error))
+        return FALSE;
+    patch_build_ahead(build, names, variants);
+    return TRUE;
+}
+
+static int
+compare_files(gconstpointer a, gconstpointer b)
+{
+    return strcmp((*(const PatchFile *const *) a)->path, (*(const PatchFile *const *) b)->path);
+}
+
+PatchTargets *
+patch_targets_find(PatchBuild *build, const PatchFiles *files, void (*say)(const char *text), GError **error)
+{
+    g_autoptr(PatchTargets) targets = g_new0(PatchTargets, 1);
+    g_autofree guint8 *found = g_malloc0(files->files->len);
+
+    targets->files = g_ptr_array_new();
+    targets->own = g_ptr_array_new_with_free_func((GDestroyNotify) patch_file_free);
+    if (!check_kinds(files, error))
+        return NULL;
+    for (guint i = 0; i < files->files->len; i++)
+        if (is_compiled(build, files->files->pdata[i]))
+            g_ptr_array_add(targets->files, files->files->pdata[i]);
+    if (needs_reach(build, files) && !add_reached(targets, build, files, found, say, error))
+        return NULL;
+    if (!check_built(targets, build, files, found, error))
+        return NULL;
+    g_ptr_array_sort(targets->files, compare_files);
+    return build_targets(targets, build, error) ? g_steal_pointer(&targets) : NULL;
+}

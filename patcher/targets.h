@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The objects that a source patch may change: those of the C files that it touches, and of the C files into which what
+ * it touches is included, as far as they are built and use what changed.
+ */
+#ifndef PATCHER_TARGETS_H
+#define PATCHER_TARGETS_H
+
+#include "patcher/build.h"
+
+typedef struct {
+    GPtrArray *files;           /* of const PatchFile: C files that are compiled, by path; one that the patch itself
+                                   does not touch has no edits */
+    GPtrArray *own;             /* of PatchFile: those that are not the patch's */
+} PatchTargets;
+
+/* Finds the targets of FILES, and has BUILD build their objects. PATCH_ERROR_DOES_NOT_FIT: nothing that FILES touches is
+ * built, or something that cannot be updated is. */
+PatchTargets *patch_targets_find(PatchBuild *build, const PatchFiles *files, void (*say)(const char *text),
+                                 GError **error);
+void patch_targets_free(PatchTargets *targets);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchTargets, patch_targets_free)
+
+#endif
