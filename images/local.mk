@@ -14,6 +14,7 @@ EXTRA_DIST += \
 	images/probes/heartbeat.c \
 	images/probes/ktext.c \
 	images/probes/sleeper.c \
+	images/probes/views.c \
 	images/probes/witness.c \
 	images/run-domain images/run-guest \
 	images/stop-domain images/stop-guest

@@ -126,17 +126,20 @@ add_exception_stacks(const IntroKernel *kernel, GuestVa base, GArray *stacks)
     }
 }
 
-/* It lies beside the exception stacks, in the same struct cpu_entry_area. */
+/* These lie beside the exception stacks, in the same struct cpu_entry_area. */
 static void
-add_entry_stack(const IntroKernel *kernel, GuestVa exceptions, GArray *stacks)
+find_entry_area(const IntroKernel *kernel, GuestVa exceptions, IntroCpu *cpu)
 {
     const IntroBtf *btf = intro_kernel_btf(kernel);
     gsize exceptions_offset, offset, length;
 
-    if (intro_btf_offset(btf, "cpu_entry_area", "estacks", &exceptions_offset, NULL)
-        && intro_btf_offset(btf, "cpu_entry_area", "entry_stack_page", &offset, NULL)
+    if (!intro_btf_offset(btf, "cpu_entry_area", "estacks", &exceptions_offset, NULL))
+        return;
+    if (intro_btf_offset(btf, "cpu_entry_area", "entry_stack_page", &offset, NULL)
         && intro_btf_size(btf, "entry_stack", &length, NULL))
-        add_stack(stacks, exceptions - exceptions_offset + offset, length, INTRO_STACK_FROM_USER);
+        add_stack(cpu->stacks, exceptions - exceptions_offset + offset, length, INTRO_STACK_FROM_USER);
+    if (intro_btf_offset(btf, "cpu_entry_area", "gdt", &offset, NULL))
+        cpu->gdt = exceptions - exceptions_offset + offset;
 }
 
 static gboolean
@@ -157,13 +160,14 @@ find_cpus(IntroStackFacts *facts, const IntroKernel *kernel, GError **error)
             return FALSE;
         }
         cpu = g_new0(IntroCpu, 1);
-        *cpu = (IntroCpu) { number, base, current_task, g_array_new(FALSE, FALSE, sizeof(IntroStackArea)) };
+        *cpu = (IntroCpu) { .number = number, .base = base, .current_task = current_task,
+                            .stacks = g_array_new(FALSE, FALSE, sizeof(IntroStackArea)) };
         g_ptr_array_add(facts->cpus, cpu);
         add_interrupt_stack(kernel, number, cpu->stacks);
         exceptions = percpu_pointer(kernel, number, "cea_exception_stacks");
         if (exceptions != 0) {
             add_exception_stacks(kernel, exceptions, cpu->stacks);
-            add_entry_stack(kernel, exceptions, cpu->stacks);
+            find_entry_area(kernel, exceptions, cpu);
         }
     }
     return TRUE;

@@ -10,9 +10,10 @@
 #include "introspect/unwind.h"
 
 /* One of the possible CPUs. */
-typedef struct {
+typedef struct IntroCpu {
     guint number;                   /* as the kernel counts */
     guint64 base;                   /* of its per-CPU variables: what GS holds in kernel mode */
+    GuestVa gdt;                    /* its descriptor table, once it has been started; else 0 */
     GuestVa current_task;           /* where it keeps the pointer to its current task */
     GArray *stacks;                 /* of IntroStackArea: its interrupt, exception and entry stacks, once started */
 } IntroCpu;

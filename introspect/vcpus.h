@@ -8,8 +8,11 @@
 #include "introspect/kernel.h"
 #include "vmm/vcpu.h"
 
-/* The CPU number that the guest's kernel gives to this vCPU, told by the per-CPU base in GS. INTRO_ERROR_NOT_FOUND if
- * none of its CPUs has that base: a vCPU that the kernel has not started. */
+/* Which of CPUS (of IntroCpu, introspect/stack-facts.h) the vCPU is; NULL if none of them. */
+const struct IntroCpu *intro_vcpu_find(GPtrArray *cpus, const VmmVcpu *vcpu);
+
+/* The CPU number that the guest's kernel gives to this vCPU. INTRO_ERROR_NOT_FOUND if it is none of its CPUs: a vCPU that
+ * the kernel has not started. */
 gboolean intro_vcpu_number(const IntroKernel *kernel, const VmmVcpu *vcpu, guint *cpu, GError **error);
 
 /* The current task of CPU: address of its task_struct. */

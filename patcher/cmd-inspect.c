@@ -71,9 +71,11 @@ add_modules(JsonBuilder *json, GPtrArray *modules)
     patch_json_array(json, "modules");
     for (guint i = 0; i < modules->len; i++) {
         const IntroModule *module = modules->pdata[i];
+        const char state[] = { module->state, '\0' };
 
         json_builder_begin_object(json);
         patch_json_string(json, "name", module->name);
+        patch_json_string(json, "state", state);
         patch_json_int(json, "size", module->size);
         patch_json_address(json, "base", module->base);
         json_builder_end_object(json);

@@ -177,6 +177,19 @@ parse_segment(const char *text, const char *name, guint32 *selector, guint64 *ba
     return TRUE;
 }
 
+/* `GDT=     BASE LIMIT` */
+static gboolean
+parse_gdt(const char *text, guint64 *base, GError **error)
+{
+    const char *at = find_field(text, "GDT");
+
+    while (at != NULL && *at == ' ')
+        at++;
+    if (at == NULL || !take_hex(&at, base) || *at != ' ')
+        return set_field_error("GDT", error);
+    return TRUE;
+}
+
 typedef struct {
     const char *name;
     gsize offset;
@@ -224,7 +237,8 @@ vmm_qemu_parse_registers(const char *text, VmmVcpu *vcpu, GError **error)
         || !parse_segment(text, "CS", &parsed.cs, NULL, error)
         || !parse_segment(text, "SS", &parsed.ss, NULL, error)
         || !parse_segment(text, "FS", NULL, &parsed.fs_base, error)
-        || !parse_segment(text, "GS", NULL, &parsed.gs_base, error))
+        || !parse_segment(text, "GS", NULL, &parsed.gs_base, error)
+        || !parse_gdt(text, &parsed.gdt_base, error))
         return FALSE;
     *vcpu = parsed;
     return TRUE;

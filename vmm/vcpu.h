@@ -22,6 +22,7 @@ typedef struct {
     guint32 cs, ss;
     guint64 fs_base, gs_base, kernel_gs_base;
     guint64 cr0, cr3, cr4, efer;
+    guint64 gdt_base;       /* 0 where that is not told: by the gdb stub */
 } VmmVcpu;
 
 #define VMM_CR0_PG    (1ULL << 31)

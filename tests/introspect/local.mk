@@ -52,3 +52,8 @@ check_PROGRAMS += tests/introspect/test-locate
 TESTS += tests/introspect/test-locate
 tests_introspect_test_locate_SOURCES = tests/introspect/test-locate.c tests/fake-guest.c tests/fake-guest.h
 tests_introspect_test_locate_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+
+check_PROGRAMS += tests/introspect/test-vcpus
+TESTS += tests/introspect/test-vcpus
+tests_introspect_test_vcpus_SOURCES = tests/introspect/test-vcpus.c
+tests_introspect_test_vcpus_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)

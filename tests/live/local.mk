@@ -12,5 +12,7 @@ EXTRA_DIST += \
 	tests/live/55-core.t \
 	tests/live/60-killed.t \
 	tests/live/70-migration.t \
+	tests/live/80-kernels.t \
 	tests/live/lib.sh \
+	tests/live/views.pl tests/live/views.sh \
 	tests/live/patches/select.patch

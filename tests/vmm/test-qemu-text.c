@@ -119,6 +119,7 @@ static const char legacy[] =
     "SS =0000 00000000 0000ffff 00009300\r\n"
     "FS =0000 00000100 0000ffff 00009300\r\n"
     "GS =0000 00000200 0000ffff 00009300\r\n"
+    "GDT=     00000000 0000ffff\r\n"
     "CR0=60000010 CR2=00000000 CR3=00000000 CR4=00000000\r\n"
     "EFER=0000000000000000\r\n";
 
@@ -141,6 +142,7 @@ test_registers(void)
     g_assert_cmphex(vcpu.ss, ==, 0x2b);
     g_assert_cmphex(vcpu.fs_base, ==, 0x7f0000001000);
     g_assert_cmphex(vcpu.gs_base, ==, 0xff32115a5f200000);
+    g_assert_cmphex(vcpu.gdt_base, ==, 0xfffffe0000001000);
     g_assert_cmphex(vcpu.cr0, ==, 0x80050033);
     g_assert_cmphex(vcpu.cr3, ==, 0x11210000);
     g_assert_cmphex(vcpu.cr4, ==, 0x751eb0);
