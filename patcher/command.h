@@ -25,7 +25,7 @@ typedef struct {
 
 extern const PatchCommand patch_cmd_create, patch_cmd_show, patch_cmd_check, patch_cmd_apply, patch_cmd_view,
     patch_cmd_undo, patch_cmd_verify, patch_cmd_recover, patch_cmd_inspect, patch_cmd_symbols, patch_cmd_tasks,
-    patch_cmd_stack;
+    patch_cmd_stack, patch_cmd_list;
 
 /* Parses a command's OPTIONS (may be NULL) and checks that MIN to MAX arguments are left, which are then in ARGV[1] to
  * ARGV[n]; returns how many, or -1 with PATCH_ERROR_USAGE. */

@@ -27,7 +27,8 @@ bin_PROGRAMS += virt-livepatch
 virt_livepatch_SOURCES = \
 	patcher/main.c patcher/cli.c patcher/command.h patcher/report.c patcher/report.h \
 	patcher/cmd-inspect.c patcher/cmd-symbols.c patcher/cmd-tasks.c patcher/cmd-stack.c \
-	patcher/cmd-apply.c patcher/cmd-undo.c patcher/cmd-view.c
+	patcher/cmd-apply.c patcher/cmd-undo.c patcher/cmd-view.c \
+	patcher/cmd-list.c
 virt_livepatch_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
 
 # From a source patch to an update: building objects, understanding them, comparing them, and what is put together of them.

@@ -7,6 +7,7 @@
 
 #include "vmm/backend.h"
 #include "vmm/json.h"
+#include "vmm/libvirt-connect.h"
 #include "vmm/libvirt-monitor.h"
 #include "vmm/qemu.h"
 #include "vmm/socket.h"
@@ -16,60 +17,6 @@
 
 /* libvirt's name for the character device that its own monitor connection uses. */
 #define MONITOR_CHARDEV "charmonitor"
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(virDomain, virDomainFree)
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(virConnect, virConnectClose)
-
-static void
-print_nothing(void *data, virErrorPtr error)
-{
-}
-
-static gboolean
-runs_elsewhere(virConnectPtr connection)
-{
-    char *text = virConnectGetURI(connection);
-    g_autoptr(GUri) uri = text != NULL ? g_uri_parse(text, G_URI_FLAGS_PARSE_RELAXED, NULL) : NULL;
-    const char *host = uri != NULL ? g_uri_get_host(uri) : NULL;
-
-    free(text);
-    return host != NULL && *host != '\0' && strcmp(host, "localhost") != 0;
-}
-
-static gboolean
-check_hypervisor(virConnectPtr connection, GError **error)
-{
-    const char *type = virConnectGetType(connection);
-
-    if (g_strcmp0(type, "QEMU") != 0) {
-        g_set_error(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED, "libvirt's connection is to %s, and only QEMU/KVM domains "
-                    "can be reached; choose another URI", type != NULL ? type : "an unknown hypervisor");
-        return FALSE;
-    }
-    if (runs_elsewhere(connection)) {
-        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,
-                            "the domain runs on another host; run this there, on that host's own URI");
-        return FALSE;
-    }
-    return TRUE;
-}
-
-static virConnectPtr
-connect_to_libvirt(const char *uri, GError **error)
-{
-    g_autoptr(virConnect) connection = NULL;
-
-    virSetErrorFunc(NULL, print_nothing);
-    connection = virConnectOpen(uri);
-    if (connection == NULL) {
-        g_autofree char *context = g_strdup_printf("cannot connect to libvirt (%s)", uri != NULL ? uri : "default URI");
-
-        vmm_libvirt_set_error(VMM_ERROR_UNREACHABLE, context, error);
-        return NULL;
-    }
-    return check_hypervisor(connection, error) ? g_steal_pointer(&connection) : NULL;
-}
 
 /* In virsh's order: a number is an id, then a UUID, then a name. */
 static virDomainPtr
@@ -258,7 +205,7 @@ resume_by_libvirt(gpointer data, const VmmGuardOrder *order)
     const char *uri = data;
 
     for (guint i = 0; i < RESCUE_ATTEMPTS; i++) {
-        g_autoptr(virConnect) connection = connect_to_libvirt(uri, NULL);
+        g_autoptr(virConnect) connection = vmm_libvirt_connect(uri, NULL);
         g_autoptr(virDomain) domain = NULL;
 
         if (connection != NULL)
@@ -294,7 +241,7 @@ gboolean
 vmm_libvirt_open(const char *domain_name, const char *uri, VmmBackendInstance *instance, GError **error)
 {
     g_autoptr(VmmGuard) guard = vmm_guard_new(resume_by_libvirt, (gpointer)uri, -1, error);
-    g_autoptr(virConnect) connection = guard != NULL ? connect_to_libvirt(uri, error) : NULL;
+    g_autoptr(virConnect) connection = guard != NULL ? vmm_libvirt_connect(uri, error) : NULL;
     virDomainPtr domain = connection != NULL ? find_domain(connection, domain_name, error) : NULL;
 
     if (domain == NULL)

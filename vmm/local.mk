@@ -10,7 +10,9 @@ libvmm_a_SOURCES = \
 	vmm/gdb-wire.c vmm/gdb-wire.h \
 	vmm/guard.c vmm/guard.h \
 	vmm/json.c vmm/json.h \
+	vmm/domains.h \
 	vmm/libvirt.c \
+	vmm/libvirt-connect.c vmm/libvirt-connect.h \
 	vmm/libvirt-monitor.c vmm/libvirt-monitor.h \
 	vmm/machine.c vmm/machine.h \
 	vmm/memory.c vmm/memory.h \

@@ -9,6 +9,7 @@ EXTRA_DIST += \
 	tests/live/30-refusals.t \
 	tests/live/40-rounds.t \
 	tests/live/50-libvirt.t \
+	tests/live/52-domains.t \
 	tests/live/55-core.t \
 	tests/live/60-killed.t \
 	tests/live/70-migration.t \

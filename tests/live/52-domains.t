@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Several domains, with memory of different kinds: listed as virsh lists them, patched at the same time, and libvirt's
+# view of them right all the time.
+. "$(dirname "$0")/lib.sh"
+
+# row NAME: the list's row of a domain, its columns by single spaces.
+row() {
+    grep -E "^ *[0-9-]+ +$1 " "$work/out" | tr -s ' ' | sed 's/^ //; s/ $//'
+}
+
+backing=file
+[ "$(sed -n 's/^HugePages_Free: *//p' /proc/meminfo)" -lt 150 ] || backing=hugepages
+update_create "$top/images/demo/uptime.patch" uptime
+id=$(< "$work/uptime.id")
+first=vlp-first-$$ second=vlp-second-$$
+domain_start -m 256 -b memfd "$first"
+first_guest=$guest
+domain_start -m 256 -b $backing "$second"
+second_guest=$guest
+release=$(in_guest uname -r)
+
+setsid virsh event --loop --all > "$work/events" 2>&1 &
+guests+=("kill $!")
+virsh -q domstate "$second" > /dev/null
+
+vlp_exits 0 "list" list
+is "$(row "$first")" "$(virsh domid "$first" | head -n 1) $first running $release none" "has the one on memfd"
+is "$(row "$second")" "$(virsh domid "$second" | head -n 1) $second running $release none" "and the one on $backing"
+
+"$VLP_BUILD/virt-livepatch" apply "$first" "$work/uptime.vlp" > "$work/first" 2>&1 &
+applying=$!
+vlp_exits 0 "apply in one" apply "$second" "$work/uptime.vlp"
+wait $applying
+tap_result $? "and in the other at the same time" "$(< "$work/first")"
+like "$(in_guest cat /proc/uptime)" CPUs "the second runs the new code"
+guest=$first_guest
+like "$(in_guest cat /proc/uptime)" CPUs "so does the first"
+is "$(virsh domstate "$first" | head -n 1) $(virsh domstate "$second" | head -n 1)" "running running" \
+    "libvirt sees both running"
+
+virsh -q suspend "$second"
+vlp_exits 0 "list with one that somebody has suspended" list
+is "$(row "$first" | cut -d ' ' -f 2-)" "$first running $release $id" "shows the update in the first"
+is "$(row "$second" | cut -d ' ' -f 2-)" "$second paused $release $id" "and in the suspended one"
+is "$(virsh domstate "$second" | head -n 1)" paused "which stays suspended"
+virsh -q dump --memory-only "$second" "$work/dump" > /dev/null
+vlp_exits 0 "view what virsh has dumped" view "core:$work/dump"
+like "$out" "$id .*installed" "shows the update"
+virsh -q resume "$second"
+
+vlp_exits 0 "undo in the first" undo "$first" "$id"
+vlp_exits 0 "list as JSON" -o json list
+ok "is JSON that says what is installed where" perl -MJSON::PP -0777 -ne '
+    my %domains = map { $_->{name} => $_ } @{decode_json($_)};
+    my ($first, $second) = @domains{@ARGV = qw('"$first $second"')};
+    exit !($first->{state} eq "running" && @{$first->{updates}} == 0 && "@{$second->{updates}}" eq "'"$id"'"
+           && $second->{release} eq "'"$release"'" && $second->{uuid} eq "'"$(virsh domuuid "$second" | head -n 1)"'")' \
+    "$work/out"
+vlp_exits 0 "undo in the second" undo "$second" "$id"
+is "$(virsh domstate "$first" | head -n 1) $(virsh domstate "$second" | head -n 1)" "running running" \
+    "libvirt sees both running"
+
+grep -a "lifecycle.*$first" "$work/events" | sed "s/.*: //" > "$work/lifecycle"
+is "$(sort "$work/lifecycle" | sed 's/ .*//' | uniq -c | tr -s ' \n' ' ')" " 2 Resumed 2 Suspended " \
+    "virsh saw the first one suspended and resumed, once for each change"
+like "$(tail -n 1 "$work/lifecycle")" Resumed "resumed last"
+ok "the first is well" guest_is_well
+guest=$second_guest
+ok "the second is well" guest_is_well
+
+virsh -q destroy "$first"
+vlp_exits 0 "list" list
+is "$(row "$first")" "" "leaves out a domain that does not run"
+vlp_exits 0 "list --all" list --all
+is "$(row "$first")" "- $first shut off - -" "has it"
+like "$(row "$second")" "$second running $release none" "and the one that runs"
+
+LIBVIRT_DEFAULT_URI=qemu+ssh://no.example/system vlp_exits 2 "a default URI of another host is refused" list
+like "$err" 'run this on no.example' "with the advice to run it there"
+vlp_exits 2 "so is such a URI by -c" -c qemu+ssh://root@no.example/system inspect "$second"
+LIBVIRT_DEFAULT_URI=test:///default vlp_exits 0 "-c goes before the default" -c qemu:///system list
+like "$out" "$second" "has the domains there"
+done_testing
