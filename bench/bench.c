@@ -85,7 +85,7 @@ static gboolean
 apply(const PatchGuest *guest, const PatchUpdate *update, Row *row, GError **error)
 {
     g_autoptr(PatchArena) arena = patch_arena_open(guest->kernel, error);
-    g_autoptr(PatchPlan) plan = arena ? patch_plan_apply(guest->kernel, arena, update, error) : NULL;
+    g_autoptr(PatchPlan) plan = arena ? patch_plan_apply(guest->kernel, arena, update, FALSE, error) : NULL;
     PatchCommitReport report;
 
     if (!plan || !patch_commit(guest, plan, TIMEOUT_S, &report, error))
@@ -98,8 +98,7 @@ static gboolean
 undo(const PatchGuest *guest, const PatchUpdate *update, Row *row, GError **error)
 {
     g_autoptr(PatchArena) arena = patch_arena_open(guest->kernel, error);
-    const PatchRecord *record = arena ? patch_arena_find(arena, update->id, error) : NULL;
-    g_autoptr(PatchPlan) plan = record ? patch_plan_undo(guest->kernel, record, error) : NULL;
+    g_autoptr(PatchPlan) plan = arena ? patch_plan_undo(guest->kernel, arena, update->id, error) : NULL;
     PatchCommitReport report;
 
     if (!plan || !patch_commit(guest, plan, TIMEOUT_S, &report, error))

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "patcher/arena.h"
 
+#include <string.h>
+
 #include "patcher/error.h"
 
 struct PatchArena {
@@ -34,18 +36,69 @@ patch_arena_damaged(const PatchArena *arena)
     return arena->damaged;
 }
 
-const PatchRecord *
-patch_arena_find(const PatchArena *arena, const char *id, GError **error)
+gboolean
+patch_arena_has(const PatchArena *arena, const char *id)
+{
+    for (guint i = 0; i < arena->records->len; i++)
+        if (strcmp(((const PatchRecord *) arena->records->pdata[i])->id, id) == 0)
+            return TRUE;
+    return FALSE;
+}
+
+guint64
+patch_arena_next_sequence(const PatchArena *arena)
+{
+    guint64 last = 0;
+
+    for (guint i = 0; i < arena->records->len; i++)
+        last = MAX(last, ((const PatchRecord *) arena->records->pdata[i])->sequence);
+    return last + 1;
+}
+
+gboolean
+patch_arena_check_settled(const PatchArena *arena, GError **error)
 {
     for (guint i = 0; i < arena->records->len; i++) {
         const PatchRecord *record = arena->records->pdata[i];
 
-        if (g_str_equal(record->id, id))
-            return record;
+        if (record->state == PATCH_STATE_INSTALLED)
+            continue;
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
+                    "an apply or undo of update %s was interrupted in this guest, or is going on; recover finishes "
+                    "what was interrupted", record->id);
+        return FALSE;
     }
-    g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED,
-                "no update %s is installed in this guest; view lists those that are", id);
-    return NULL;
+    return TRUE;
+}
+
+/* The part of FROM, which belongs at VA, that lies in the LENGTH bytes at START: its length, and both offsets. */
+static gsize
+overlap(GuestVa start, gsize length, GuestVa va, GBytes *from, gsize *to_offset, gsize *from_offset)
+{
+    GuestVa first = MAX(start, va), end = MIN(start + length, va + g_bytes_get_size(from));
+
+    if (first >= end)
+        return 0;
+    *to_offset = first - start;
+    *from_offset = first - va;
+    return end - first;
+}
+
+void
+patch_arena_take_jumps_out(const PatchArena *arena, GuestVa va, guint8 *bytes, gsize length)
+{
+    for (guint i = 0; i < arena->records->len; i++) {
+        const PatchRecord *record = arena->records->pdata[i];
+
+        for (guint j = 0; j < record->jumps->len; j++) {
+            const PatchJump *jump = record->jumps->pdata[j];
+            const guint8 *there = g_bytes_get_data(jump->jump, NULL), *before = g_bytes_get_data(jump->before, NULL);
+            gsize to, from, n = overlap(va, length, jump->jump_va, jump->jump, &to, &from);
+
+            if (n > 0 && memcmp(bytes + to, there + from, n) == 0)
+                memcpy(bytes + to, before + from, n);
+        }
+    }
 }
 
 static void
@@ -107,7 +160,61 @@ compare_age(gconstpointer a, gconstpointer b)
 {
     const PatchRecord *one = *(PatchRecord *const *) a, *other = *(PatchRecord *const *) b;
 
-    return (one->applied_at > other->applied_at) - (one->applied_at < other->applied_at);
+    if (one->sequence != other->sequence)
+        return one->sequence > other->sequence ? 1 : -1;
+    return (one->block.va > other->block.va) - (one->block.va < other->block.va);
+}
+
+static gboolean
+takes_place_of(const PatchRecord *record, const PatchRecord *other)
+{
+    for (guint i = 0; i < record->replaces->len; i++)
+        if (g_array_index(record->replaces, GuestVa, i) == other->block.va)
+            return other->sequence < record->sequence;
+    return FALSE;
+}
+
+/* What RECORD, as it lies there, says of OTHER. */
+static PatchState
+state_beside(const PatchRecord *record, PatchState state, const PatchRecord *other)
+{
+    gboolean one_application = record->sequence == other->sequence;
+    gboolean one_update = strcmp(record->id, other->id) == 0;
+
+    if (other->state != PATCH_STATE_INSTALLED)
+        return other->state;
+    if (state == PATCH_STATE_PREPARING && one_application)
+        return PATCH_STATE_PREPARING;
+    if (state == PATCH_STATE_REMOVING && one_update)
+        return PATCH_STATE_REMOVING;
+    return PATCH_STATE_INSTALLED;
+}
+
+/* First what applications and updates are in the middle of; only what is installed then takes the place of others. */
+static void
+settle_states(const PatchArena *arena)
+{
+    const GPtrArray *records = arena->records;
+    g_autofree PatchState *said = g_new(PatchState, records->len);
+
+    for (guint i = 0; i < records->len; i++)
+        said[i] = ((const PatchRecord *) records->pdata[i])->state;
+    for (guint i = 0; i < records->len; i++)
+        for (guint j = 0; j < records->len; j++) {
+            PatchRecord *other = records->pdata[j];
+
+            other->state = state_beside(records->pdata[i], said[i], other);
+        }
+    for (guint i = 0; i < records->len; i++) {
+        const PatchRecord *record = records->pdata[i];
+
+        for (guint j = 0; j < records->len && record->state == PATCH_STATE_INSTALLED; j++) {
+            PatchRecord *other = records->pdata[j];
+
+            if (other->state == PATCH_STATE_INSTALLED && takes_place_of(record, other))
+                other->state = PATCH_STATE_REPLACED;
+        }
+    }
 }
 
 PatchArena *
@@ -117,7 +224,7 @@ patch_arena_open(const IntroKernel *kernel, GError **error)
 
     arena->kernel = kernel;
     arena->taken = g_array_new(FALSE, FALSE, sizeof(PatchArea));
-    arena->records = g_ptr_array_new_with_free_func((GDestroyNotify) patch_record_free);
+    arena->records = g_ptr_array_new_with_free_func((GDestroyNotify) patch_record_unref);
     arena->damaged = g_ptr_array_new_with_free_func(g_free);
     arena->holes = intro_kernel_holes(kernel, error);
     if (!arena->holes)
@@ -129,6 +236,7 @@ patch_arena_open(const IntroKernel *kernel, GError **error)
             return NULL;
     }
     g_ptr_array_sort(arena->records, compare_age);
+    settle_states(arena);
     return g_steal_pointer(&arena);
 }
 

@@ -15,11 +15,24 @@ PatchArena *patch_arena_open(const IntroKernel *kernel, GError **error);
 void patch_arena_free(PatchArena *arena);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchArena, patch_arena_free)
 
-/* The installed updates, oldest first: of PatchRecord; owned by the arena. */
+/*
+ * What is installed or interrupted, oldest first: of PatchRecord; owned by the arena. Their states are what they mean
+ * together: one is preparing if another of its application is, removing if another of its update is, and replaced if
+ * one that is installed has taken its place.
+ */
 GPtrArray *patch_arena_records(const PatchArena *arena);
 
-/* The one with that id, or PATCH_ERROR_FAILED. */
-const PatchRecord *patch_arena_find(const PatchArena *arena, const char *id, GError **error);
+/* Whether any of it is of the update with that id. */
+gboolean patch_arena_has(const PatchArena *arena, const char *id);
+
+/* The number of the next application. */
+guint64 patch_arena_next_sequence(const PatchArena *arena);
+
+/* PATCH_ERROR_NOT_NOW if an apply or undo was interrupted in this guest, or is going on. */
+gboolean patch_arena_check_settled(const PatchArena *arena, GError **error);
+
+/* Puts the kernel's own code in place of jumps in the LENGTH bytes at BYTES, which were read at VA. */
+void patch_arena_take_jumps_out(const PatchArena *arena, GuestVa va, guint8 *bytes, gsize length);
 
 /* A sentence for each block that is there but damaged: of char *; owned by the arena. */
 GPtrArray *patch_arena_damaged(const PatchArena *arena);

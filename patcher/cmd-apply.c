@@ -8,7 +8,11 @@
 #include "patcher/plan-apply.h"
 #include "patcher/report.h"
 
+#define REPLACE_OPTION(variable) \
+    { "replace", 'r', 0, G_OPTION_ARG_NONE, (variable), "take all other updates out in the same go", NULL }
+
 typedef struct {
+    gboolean replace;           /* --replace */
     PatchUpdate *update;
     PatchGuest *guest;
     PatchArena *arena;
@@ -37,7 +41,7 @@ prepare(const PatchCli *cli, const char *name, const char *file, OpenGuest open_
     if (!job->guest)
         return FALSE;
     job->arena = patch_arena_open(job->guest->kernel, error);
-    job->plan = job->arena ? patch_plan_apply(job->guest->kernel, job->arena, job->update, error) : NULL;
+    job->plan = job->arena ? patch_plan_apply(job->guest->kernel, job->arena, job->update, job->replace, error) : NULL;
     if (!job->plan) {
         g_prefix_error(error, "%s: ", name);
         return FALSE;
@@ -49,8 +53,9 @@ static gboolean
 run_check(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
 {
     g_auto(Job) job = { 0 };
+    const GOptionEntry options[] = { REPLACE_OPTION(&job.replace), G_OPTION_ENTRY_NULL };
 
-    if (patch_cli_parse(&patch_cmd_check, NULL, argc, argv, 2, 2, error) < 0 ||
+    if (patch_cli_parse(&patch_cmd_check, options, argc, argv, 2, 2, error) < 0 ||
         !prepare(cli, argv[1], argv[2], patch_guest_open_to_check, &job, error))
         return FALSE;
     if (!patch_commit_rehearse(job.guest, job.plan, error)) {
@@ -65,9 +70,11 @@ static gboolean
 run_apply(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
 {
     double timeout_s = PATCH_DEFAULT_TIMEOUT_S;
-    const GOptionEntry options[] = { PATCH_TIMEOUT_OPTION(&timeout_s), G_OPTION_ENTRY_NULL };
-    PatchCommitReport report;
     g_auto(Job) job = { 0 };
+    const GOptionEntry options[] = {
+        PATCH_TIMEOUT_OPTION(&timeout_s), REPLACE_OPTION(&job.replace), G_OPTION_ENTRY_NULL
+    };
+    PatchCommitReport report;
 
     if (patch_cli_parse(&patch_cmd_apply, options, argc, argv, 2, 2, error) < 0 ||
         !prepare(cli, argv[1], argv[2], patch_guest_open_running, &job, error))

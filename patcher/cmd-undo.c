@@ -5,14 +5,16 @@
 #include "patcher/arena.h"
 #include "patcher/command.h"
 #include "patcher/commit.h"
+#include "patcher/error.h"
 #include "patcher/guest.h"
 #include "patcher/plan-undo.h"
 #include "patcher/report.h"
 
+/* Takes PLAN over; it may be NULL. */
 static gboolean
-undo(const PatchCli *cli, const PatchGuest *guest, const PatchRecord *record, double timeout_s, GError **error)
+execute(const PatchCli *cli, const PatchGuest *guest, PatchPlan *plan, double timeout_s, GError **error)
 {
-    g_autoptr(PatchPlan) plan = patch_plan_undo(guest->kernel, record, error);
+    g_autoptr(PatchPlan) owned = plan;
     PatchCommitReport report;
 
     if (!plan || !patch_commit(guest, plan, timeout_s, &report, error)) {
@@ -27,19 +29,32 @@ static gboolean
 run_undo(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
 {
     double timeout_s = PATCH_DEFAULT_TIMEOUT_S;
-    const GOptionEntry options[] = { PATCH_TIMEOUT_OPTION(&timeout_s), G_OPTION_ENTRY_NULL };
+    gboolean all = FALSE;
+    const GOptionEntry options[] = {
+        PATCH_TIMEOUT_OPTION(&timeout_s),
+        { "all", 'a', 0, G_OPTION_ARG_NONE, &all, "all updates, in one go", NULL },
+        G_OPTION_ENTRY_NULL
+    };
     g_autoptr(PatchGuest) guest = NULL;
     g_autoptr(PatchArena) arena = NULL;
-    const PatchRecord *record;
+    int n_arguments = patch_cli_parse(&patch_cmd_undo, options, argc, argv, 1, 2, error);
 
-    if (patch_cli_parse(&patch_cmd_undo, options, argc, argv, 2, 2, error) < 0)
+    if (n_arguments < 0)
         return FALSE;
+    if (n_arguments != (all ? 1 : 2)) {
+        g_set_error_literal(error, PATCH_ERROR, PATCH_ERROR_USAGE, "undo needs the id of an update, or --all");
+        return FALSE;
+    }
     guest = patch_guest_open_running(argv[1], cli->uri, error);
-    if (!guest)
+    arena = guest ? patch_arena_open(guest->kernel, error) : NULL;
+    if (!arena)
         return FALSE;
-    arena = patch_arena_open(guest->kernel, error);
-    record = arena ? patch_arena_find(arena, argv[2], error) : NULL;
-    return record && undo(cli, guest, record, timeout_s, error);
+    if (all && patch_arena_records(arena)->len == 0) {
+        if (!cli->quiet)
+            g_printerr("%s: no update is installed\n", argv[1]);
+        return TRUE;
+    }
+    return execute(cli, guest, patch_plan_undo(guest->kernel, arena, all ? NULL : argv[2], error), timeout_s, error);
 }
 
 static gboolean
@@ -47,33 +62,22 @@ run_recover(const PatchCli *cli, int argc, char **argv, int *status, GError **er
 {
     g_autoptr(PatchGuest) guest = NULL;
     g_autoptr(PatchArena) arena = NULL;
-    GPtrArray *records;
-    guint n_recovered = 0;
 
     if (patch_cli_parse(&patch_cmd_recover, NULL, argc, argv, 1, 1, error) < 0)
         return FALSE;
     guest = patch_guest_open_running(argv[1], cli->uri, error);
-    if (!guest)
-        return FALSE;
-    arena = patch_arena_open(guest->kernel, error);
+    arena = guest ? patch_arena_open(guest->kernel, error) : NULL;
     if (!arena)
         return FALSE;
-    records = patch_arena_records(arena);
-    for (guint i = 0; i < records->len; i++) {
-        const PatchRecord *record = records->pdata[i];
-
-        if (record->state == PATCH_STATE_INSTALLED)
-            continue;
-        if (!undo(cli, guest, record, PATCH_DEFAULT_TIMEOUT_S, error))
-            return FALSE;
-        n_recovered++;
+    if (patch_arena_check_settled(arena, NULL)) {
+        if (!cli->quiet)
+            g_printerr("%s: nothing was interrupted\n", argv[1]);
+        return TRUE;
     }
-    if (n_recovered == 0 && !cli->quiet)
-        g_printerr("%s: nothing was interrupted\n", argv[1]);
-    return TRUE;
+    return execute(cli, guest, patch_plan_recover(guest->kernel, arena, error), PATCH_DEFAULT_TIMEOUT_S, error);
 }
 
-const PatchCommand patch_cmd_undo = { "undo", "GUEST ID", "reverse an installed update", run_undo };
+const PatchCommand patch_cmd_undo = { "undo", "GUEST [ID]", "reverse an installed update, or all of them", run_undo };
 
 const PatchCommand patch_cmd_recover = {
     "recover", "GUEST", "roll back what an interrupted apply or undo left", run_recover

@@ -6,6 +6,8 @@
 #include "patcher/command.h"
 #include "patcher/error.h"
 #include "patcher/guest.h"
+#include "patcher/jumps.h"
+#include "patcher/module.h"
 #include "patcher/plan-undo.h"
 
 static char *
@@ -16,57 +18,165 @@ local_time(gint64 seconds)
     return time ? g_date_time_format(time, "%F %T") : g_strdup("at an unknown time");
 }
 
+/* One update as it is installed: one or more records. */
+typedef struct {
+    const PatchGuest *guest;
+    const PatchArena *arena;
+    GPtrArray *records;         /* of PatchRecord, oldest first */
+    GPtrArray *waiting;         /* of const char *: modules that a part of it waits for */
+    GPtrArray *gone;            /* the same: modules that were unloaded after it was applied to them */
+} Update;
+
+static void
+update_free(Update *update)
+{
+    g_ptr_array_unref(update->records);
+    g_ptr_array_unref(update->waiting);
+    g_ptr_array_unref(update->gone);
+    g_free(update);
+}
+
+static gboolean
+is_gone(const Update *update, const PatchRecord *record)
+{
+    return patch_record_is_gone(update->guest->kernel, update->arena, record);
+}
+
+/* Whether a part of it is in force in that module. */
+static gboolean
+has_part(const Update *update, const char *module)
+{
+    for (guint i = 0; i < update->records->len; i++) {
+        const PatchRecord *record = update->records->pdata[i];
+
+        if (g_str_equal(record->module.name, module) && !is_gone(update, record))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static void
+add_module(const Update *update, GPtrArray *modules, const char *module)
+{
+    if (!has_part(update, module) && !g_ptr_array_find_with_equal_func(modules, module, g_str_equal, NULL))
+        g_ptr_array_add(modules, (gpointer) module);
+}
+
+static void
+find_missing_parts(Update *update)
+{
+    for (guint i = 0; i < update->records->len; i++) {
+        const PatchRecord *record = update->records->pdata[i];
+
+        if (*record->module.name)
+            add_module(update, update->gone, record->module.name);
+    }
+    for (guint i = 0; i < update->records->len; i++) {
+        const PatchRecord *record = update->records->pdata[i];
+
+        for (char **module = record->waiting; *module; module++)
+            if (!g_ptr_array_find_with_equal_func(update->gone, *module, g_str_equal, NULL))
+                add_module(update, update->waiting, *module);
+    }
+}
+
+/* Of Update, in the order of their first applications. */
+static GPtrArray *
+collect_updates(const PatchGuest *guest, const PatchArena *arena)
+{
+    GPtrArray *records = patch_arena_records(arena);
+    GPtrArray *updates = g_ptr_array_new_with_free_func((GDestroyNotify) update_free);
+
+    for (guint i = 0; i < records->len; i++) {
+        const PatchRecord *record = records->pdata[i];
+        Update *update = NULL;
+
+        for (guint u = 0; u < updates->len && !update; u++) {
+            Update *other = updates->pdata[u];
+
+            if (g_str_equal(((const PatchRecord *) other->records->pdata[0])->id, record->id))
+                update = other;
+        }
+        if (!update) {
+            update = g_new0(Update, 1);
+            *update = (Update) { guest, arena, g_ptr_array_new(), g_ptr_array_new(), g_ptr_array_new() };
+            g_ptr_array_add(updates, update);
+        }
+        g_ptr_array_add(update->records, (gpointer) record);
+    }
+    for (guint u = 0; u < updates->len; u++)
+        find_missing_parts(updates->pdata[u]);
+    return updates;
+}
+
 static const char *
-state_word(PatchState state)
+state_word(const Update *update)
 {
-    return state == PATCH_STATE_INSTALLED ? "installed" : "interrupted";
+    for (guint i = 0; i < update->records->len; i++)
+        if (((const PatchRecord *) update->records->pdata[i])->state != PATCH_STATE_INSTALLED)
+            return "interrupted";
+    return update->waiting->len + update->gone->len > 0 ? "installed in part" : "installed";
+}
+
+static const char *
+jump_word(PatchJumpState state)
+{
+    switch (state) {
+    case PATCH_JUMP_IN_FORCE:
+        return "in force";
+    case PATCH_JUMP_SUPERSEDED:
+        return "superseded";
+    case PATCH_JUMP_GONE:
+        return "gone with its module";
+    case PATCH_JUMP_ABSENT:
+    case PATCH_JUMP_ALTERED:
+        break;
+    }
+    return "altered";
 }
 
 static void
-print_record(const PatchRecord *record)
+print_jump(const Update *update, const PatchRecord *record, const PatchJump *jump)
 {
-    g_autofree char *when = local_time(record->applied_at);
-    g_autofree char *cves = g_strjoinv(" ", record->cves);
+    const IntroKernel *kernel = update->guest->kernel;
+    PatchJumpState state = patch_jump_state(kernel, update->arena, record, jump);
+    const PatchRecord *latest = patch_jumps_latest(kernel, update->arena, NULL, jump->jump_va, NULL);
 
-    g_print("%s  %s  %s  %s%s%s\n", record->id, when, state_word(record->state), record->description,
-            *cves ? "  " : "", cves);
-    for (guint i = 0; i < record->jumps->len; i++) {
-        const PatchJump *jump = record->jumps->pdata[i];
+    g_print("    %s%s%s at %#" G_GINT64_MODIFIER "x, replacement at %#" G_GINT64_MODIFIER "x (%" G_GUINT64_FORMAT
+            " bytes)%s%s%s%s\n", jump->name, *record->module.name ? " of " : "", record->module.name, jump->va,
+            jump->replacement_va, jump->replacement_size, state == PATCH_JUMP_IN_FORCE ? "" : ", ",
+            state == PATCH_JUMP_IN_FORCE ? "" : jump_word(state),
+            state == PATCH_JUMP_SUPERSEDED && latest ? " by " : "",
+            state == PATCH_JUMP_SUPERSEDED && latest ? latest->id : "");
+}
 
-        g_print("    %s%s%s at %#" G_GINT64_MODIFIER "x, replacement at %#" G_GINT64_MODIFIER "x (%" G_GUINT64_FORMAT
-                " bytes)\n", jump->name, *jump->module ? " of " : "", jump->module, jump->va, jump->replacement_va,
-                jump->replacement_size);
-    }
+static const char *
+how_to_go_on(const Update *update, const char *module)
+{
+    return patch_module_state(update->guest->kernel, module, NULL) == PATCH_MODULE_NOT_LOADED
+               ? "it is not loaded" : "it is loaded by now: apply the update again";
 }
 
 static void
-add_record(JsonBuilder *json, const PatchRecord *record)
+print_update(const Update *update)
 {
-    json_builder_begin_object(json);
-    patch_json_string(json, "id", record->id);
-    patch_json_string(json, "state", state_word(record->state));
-    patch_json_string(json, "description", record->description);
-    patch_json_string(json, "kernel", record->kernel);
-    patch_json_string(json, "applied_by", record->tool);
-    patch_json_int(json, "applied_at", record->applied_at);
-    patch_json_array(json, "cves");
-    for (char **cve = record->cves; *cve; cve++)
-        json_builder_add_string_value(json, *cve);
-    json_builder_end_array(json);
-    patch_json_array(json, "functions");
-    for (guint i = 0; i < record->jumps->len; i++) {
-        const PatchJump *jump = record->jumps->pdata[i];
+    const PatchRecord *first = update->records->pdata[0];
+    g_autofree char *when = local_time(first->applied_at);
+    g_autofree char *cves = g_strjoinv(" ", first->cves);
 
-        json_builder_begin_object(json);
-        patch_json_string(json, "name", jump->name);
-        patch_json_string(json, "module", jump->module);
-        patch_json_address(json, "address", jump->va);
-        patch_json_address(json, "replacement", jump->replacement_va);
-        patch_json_int(json, "replacement_bytes", jump->replacement_size);
-        json_builder_end_object(json);
+    g_print("%s  %s  %s  %s%s%s\n", first->id, when, state_word(update), first->description, *cves ? "  " : "", cves);
+    for (guint r = 0; r < update->records->len; r++) {
+        const PatchRecord *record = update->records->pdata[r];
+
+        for (guint i = 0; i < record->jumps->len; i++)
+            print_jump(update, record, record->jumps->pdata[i]);
     }
-    json_builder_end_array(json);
-    json_builder_end_object(json);
+    for (guint i = 0; i < update->waiting->len; i++)
+        g_print("    the part for module %s waits; %s\n", (const char *) update->waiting->pdata[i],
+                how_to_go_on(update, update->waiting->pdata[i]));
+    for (guint i = 0; i < update->gone->len; i++)
+        g_print("    module %s was unloaded, and its part went with it; %s\n", (const char *) update->gone->pdata[i],
+                how_to_go_on(update, update->gone->pdata[i]));
 }
 
 static void
@@ -79,15 +189,58 @@ add_strings(JsonBuilder *json, const char *name, const GPtrArray *strings)
 }
 
 static void
-view_json(const PatchArena *arena)
+add_jump(JsonBuilder *json, const Update *update, const PatchRecord *record, const PatchJump *jump)
+{
+    PatchJumpState state = patch_jump_state(update->guest->kernel, update->arena, record, jump);
+
+    json_builder_begin_object(json);
+    patch_json_string(json, "name", jump->name);
+    patch_json_string(json, "module", record->module.name);
+    patch_json_string(json, "state", jump_word(state));
+    patch_json_address(json, "address", jump->va);
+    patch_json_address(json, "replacement", jump->replacement_va);
+    patch_json_int(json, "replacement_bytes", jump->replacement_size);
+    json_builder_end_object(json);
+}
+
+static void
+add_update(JsonBuilder *json, const Update *update)
+{
+    const PatchRecord *first = update->records->pdata[0];
+
+    json_builder_begin_object(json);
+    patch_json_string(json, "id", first->id);
+    patch_json_string(json, "state", state_word(update));
+    patch_json_string(json, "description", first->description);
+    patch_json_string(json, "kernel", first->kernel);
+    patch_json_string(json, "applied_by", first->tool);
+    patch_json_int(json, "applied_at", first->applied_at);
+    patch_json_array(json, "cves");
+    for (char **cve = first->cves; *cve; cve++)
+        json_builder_add_string_value(json, *cve);
+    json_builder_end_array(json);
+    add_strings(json, "waiting", update->waiting);
+    add_strings(json, "gone", update->gone);
+    patch_json_array(json, "functions");
+    for (guint r = 0; r < update->records->len; r++) {
+        const PatchRecord *record = update->records->pdata[r];
+
+        for (guint i = 0; i < record->jumps->len; i++)
+            add_jump(json, update, record, record->jumps->pdata[i]);
+    }
+    json_builder_end_array(json);
+    json_builder_end_object(json);
+}
+
+static void
+view_json(const GPtrArray *updates, const PatchArena *arena)
 {
     g_autoptr(JsonBuilder) json = json_builder_new();
-    GPtrArray *records = patch_arena_records(arena);
 
     json_builder_begin_object(json);
     patch_json_array(json, "updates");
-    for (guint i = 0; i < records->len; i++)
-        add_record(json, records->pdata[i]);
+    for (guint i = 0; i < updates->len; i++)
+        add_update(json, updates->pdata[i]);
     json_builder_end_array(json);
     add_strings(json, "damaged", patch_arena_damaged(arena));
     json_builder_end_object(json);
@@ -95,15 +248,15 @@ view_json(const PatchArena *arena)
 }
 
 static void
-view_text(const PatchCli *cli, const PatchArena *arena, const char *guest)
+view_text(const PatchCli *cli, const GPtrArray *updates, const PatchArena *arena, const char *guest)
 {
-    GPtrArray *records = patch_arena_records(arena), *damaged = patch_arena_damaged(arena);
+    GPtrArray *damaged = patch_arena_damaged(arena);
 
-    for (guint i = 0; i < records->len; i++)
-        print_record(records->pdata[i]);
+    for (guint i = 0; i < updates->len; i++)
+        print_update(updates->pdata[i]);
     for (guint i = 0; i < damaged->len; i++)
         g_printerr("%s: %s\n", guest, (const char *) damaged->pdata[i]);
-    if (records->len + damaged->len == 0 && !cli->quiet)
+    if (updates->len + damaged->len == 0 && !cli->quiet)
         g_printerr("%s: no update is installed\n", guest);
 }
 
@@ -112,6 +265,7 @@ run_view(const PatchCli *cli, int argc, char **argv, int *status, GError **error
 {
     g_autoptr(PatchGuest) guest = NULL;
     g_autoptr(PatchArena) arena = NULL;
+    g_autoptr(GPtrArray) updates = NULL;
 
     if (patch_cli_parse(&patch_cmd_view, NULL, argc, argv, 1, 1, error) < 0)
         return FALSE;
@@ -119,27 +273,32 @@ run_view(const PatchCli *cli, int argc, char **argv, int *status, GError **error
     arena = guest ? patch_arena_open(guest->kernel, error) : NULL;
     if (!arena)
         return FALSE;
+    updates = collect_updates(guest, arena);
     if (cli->json)
-        view_json(arena);
+        view_json(updates, arena);
     else
-        view_text(cli, arena, argv[1]);
+        view_text(cli, updates, arena, argv[1]);
     return TRUE;
 }
 
 static guint
-verify_record(const PatchGuest *guest, const PatchRecord *record, JsonBuilder *json)
+verify_update(const Update *update, JsonBuilder *json)
 {
-    g_autoptr(GPtrArray) findings = patch_verify_record(guest->kernel, record);
+    g_autoptr(GPtrArray) findings = g_ptr_array_new_with_free_func(g_free);
+    const char *id = ((const PatchRecord *) update->records->pdata[0])->id;
 
+    for (guint i = 0; i < update->records->len; i++)
+        g_ptr_array_extend_and_steal(findings, patch_verify_record(update->guest->kernel, update->arena,
+                                                                   update->records->pdata[i]));
     if (json) {
         json_builder_begin_object(json);
-        patch_json_string(json, "id", record->id);
+        patch_json_string(json, "id", id);
         patch_json_boolean(json, "intact", findings->len == 0);
         add_strings(json, "findings", findings);
         json_builder_end_object(json);
         return findings->len;
     }
-    g_print("%s  %s\n", record->id, findings->len == 0 ? "intact" : "altered");
+    g_print("%s  %s\n", id, findings->len == 0 ? "intact" : "altered");
     for (guint i = 0; i < findings->len; i++)
         g_print("    %s\n", (const char *) findings->pdata[i]);
     return findings->len;
@@ -151,6 +310,7 @@ run_verify(const PatchCli *cli, int argc, char **argv, int *status, GError **err
     g_autoptr(PatchGuest) guest = NULL;
     g_autoptr(PatchArena) arena = NULL;
     g_autoptr(JsonBuilder) json = cli->json ? json_builder_new() : NULL;
+    g_autoptr(GPtrArray) updates = NULL;
     guint n_findings = 0;
 
     if (patch_cli_parse(&patch_cmd_verify, NULL, argc, argv, 1, 1, error) < 0)
@@ -161,8 +321,9 @@ run_verify(const PatchCli *cli, int argc, char **argv, int *status, GError **err
         return FALSE;
     if (json)
         json_builder_begin_array(json);
-    for (guint i = 0; i < patch_arena_records(arena)->len; i++)
-        n_findings += verify_record(guest, patch_arena_records(arena)->pdata[i], json);
+    updates = collect_updates(guest, arena);
+    for (guint i = 0; i < updates->len; i++)
+        n_findings += verify_update(updates->pdata[i], json);
     if (json) {
         json_builder_end_array(json);
         patch_cli_print_json(json);

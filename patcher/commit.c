@@ -14,6 +14,7 @@ static void
 set_blocked(GError **error, const PatchPlan *plan, const GPtrArray *blockers)
 {
     g_autoptr(GString) text = g_string_new(NULL);
+    g_autofree char *ids = patch_plan_ids(plan->records);
 
     for (guint i = 0; i < MIN(blockers->len, MAX_NAMED_BLOCKERS); i++) {
         const PatchBlocker *blocker = blockers->pdata[i];
@@ -25,7 +26,7 @@ set_blocked(GError **error, const PatchPlan *plan, const GPtrArray *blockers)
         g_string_append_printf(text, "; and %u more", blockers->len - MAX_NAMED_BLOCKERS);
     g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
                 "no safe moment to %s update %s: %s. The guest is as it was; try again when they have left", plan->verb,
-                plan->record->id, text->str);
+                ids, text->str);
 }
 
 /* What is in the guest at a write's place. */
@@ -67,6 +68,8 @@ check_places(const PatchGuest *guest, const PatchPlan *plan, GError **error)
 {
     g_autoptr(GPtrArray) places = g_ptr_array_new_with_free_func((GDestroyNotify) g_bytes_unref);
 
+    if (!patch_plan_holds(plan, guest->kernel, error))
+        return NULL;
     for (guint i = 0; i < plan->writes->len; i++) {
         const PatchWrite *write = plan->writes->pdata[i];
         GBytes *now = read_place(guest, write, error);

@@ -17,6 +17,10 @@ libpatcher_a_SOURCES += \
 	patcher/match.c patcher/match.h \
 	patcher/link.c patcher/link.h \
 	patcher/plan.c patcher/plan.h \
+	patcher/module.c patcher/module.h \
+	patcher/jumps.c patcher/jumps.h \
+	patcher/entry.c patcher/entry.h \
+	patcher/assembly.c patcher/assembly.h \
 	patcher/plan-apply.c patcher/plan-apply.h \
 	patcher/plan-undo.c patcher/plan-undo.h \
 	patcher/safety.c patcher/safety.h \

@@ -9,6 +9,7 @@
 /* Addresses are 0 as long as they are not known; nothing of a kernel lies there. */
 struct PatchResolved {
     const IntroKernel *kernel;
+    const PatchArena *arena;
     const PatchObject *object;
     csh decoder;
     GuestVa *section_va;        /* by section */
@@ -239,6 +240,7 @@ match_at(const PatchResolved *resolved, const PatchOldFunction *function, GuestV
         *why = g_strdup("its code cannot be read");
         return FALSE;
     }
+    patch_arena_take_jumps_out(resolved->arena, va, live, length);
     return compare_code(&compare, why);
 }
 
@@ -340,11 +342,12 @@ match_functions(PatchResolved *resolved, GError **error)
 }
 
 PatchResolved *
-patch_match_object(const IntroKernel *kernel, const PatchObject *object, GError **error)
+patch_match_object(const IntroKernel *kernel, const PatchArena *arena, const PatchObject *object, GError **error)
 {
     g_autoptr(PatchResolved) resolved = g_new0(PatchResolved, 1);
 
     resolved->kernel = kernel;
+    resolved->arena = arena;
     resolved->object = object;
     resolved->section_va = g_new0(GuestVa, MAX(object->sections->len, 1));
     resolved->symbol_va = g_new0(GuestVa, MAX(object->symbols->len, 1));

@@ -8,15 +8,18 @@
 #define PATCHER_MATCH_H
 
 #include "introspect/kernel.h"
+#include "patcher/arena.h"
 #include "patcher/update.h"
 
 typedef struct PatchResolved PatchResolved;
 
 /*
- * Matches every function of OBJECT. Both arguments are borrowed and have to outlive the result. Reads the guest only.
+ * Matches every function of OBJECT, with the jumps of installed updates (ARENA) taken out. All arguments are borrowed
+ * and have to outlive the result. Reads the guest only.
  * PATCH_ERROR_DOES_NOT_FIT says which function differs, where, and how.
  */
-PatchResolved *patch_match_object(const IntroKernel *kernel, const PatchObject *object, GError **error);
+PatchResolved *patch_match_object(const IntroKernel *kernel, const PatchArena *arena, const PatchObject *object,
+                                  GError **error);
 void patch_resolved_free(PatchResolved *resolved);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchResolved, patch_resolved_free)
 

@@ -9,8 +9,13 @@
 #include "patcher/plan.h"
 #include "patcher/update.h"
 
-/* Matches, places and links UPDATE for the guest. Room is taken from ARENA. PATCH_ERROR_DOES_NOT_FIT: not made for this
- * guest's kernel, or in conflict with an installed update. */
-PatchPlan *patch_plan_apply(const IntroKernel *kernel, PatchArena *arena, const PatchUpdate *update, GError **error);
+/*
+ * Matches, places and links UPDATE for the guest: all parts of it that are not installed yet and whose modules are
+ * loaded. Room is taken from ARENA. With REPLACE, every other update is taken out in the same go. PATCH_ERROR_DOES_NOT_FIT:
+ * not made for this guest's kernel, installed already, or in conflict with an installed update; PATCH_ERROR_NOT_NOW: no
+ * module that it has to do with is loaded, or one is just being loaded or unloaded.
+ */
+PatchPlan *patch_plan_apply(const IntroKernel *kernel, PatchArena *arena, const PatchUpdate *update, gboolean replace,
+                            GError **error);
 
 #endif

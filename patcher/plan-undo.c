@@ -2,132 +2,123 @@
 #include "patcher/plan-undo.h"
 
 #include "patcher/error.h"
+#include "patcher/jumps.h"
+#include "patcher/module.h"
 
-typedef enum { JUMP_INSTALLED, JUMP_ABSENT, JUMP_ALTERED } JumpState;
-
-static GBytes *
-read_bytes(const IntroKernel *kernel, GuestVa va, gsize length, GError **error)
-{
-    g_autofree guint8 *bytes = g_try_malloc(length);
-
-    if (!bytes) {
-        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "no memory for %zu bytes of the guest's", length);
-        return NULL;
-    }
-    if (!intro_space_read(intro_kernel_space(kernel), va, bytes, length, error))
-        return NULL;
-    return g_bytes_new_take(g_steal_pointer(&bytes), length);
-}
-
-static JumpState
-jump_state(const IntroKernel *kernel, const PatchJump *jump)
-{
-    g_autoptr(GBytes) now = read_bytes(kernel, jump->jump_va, g_bytes_get_size(jump->jump), NULL);
-
-    if (now && g_bytes_equal(now, jump->jump))
-        return JUMP_INSTALLED;
-    return now && g_bytes_equal(now, jump->before) ? JUMP_ABSENT : JUMP_ALTERED;
-}
-
+/* Later updates of the same functions stand on RECORD; the last of them has to go first. */
 static gboolean
-plan_jumps(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, GError **error)
+check_order(const IntroKernel *kernel, const PatchArena *arena, const PatchPlan *plan, const PatchRecord *record,
+            GError **error)
 {
+    const PatchRecord *last = NULL;
+    const char *name = NULL;
+
     for (guint i = 0; i < record->jumps->len; i++) {
         const PatchJump *jump = record->jumps->pdata[i];
-        JumpState state = jump_state(kernel, jump);
+        const PatchRecord *latest = patch_jumps_latest(kernel, arena, plan->records, jump->jump_va, NULL);
 
-        if (state == JUMP_ALTERED || (state == JUMP_ABSENT && record->state == PATCH_STATE_INSTALLED)) {
-            g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
-                        "the jump that update %s put into %s is not there any more: somebody else has changed the "
-                        "guest's code since. Nothing is undone", record->id, jump->name);
+        if (!latest || latest->sequence < record->sequence || (last && last->sequence >= latest->sequence))
+            continue;
+        last = latest;
+        name = jump->name;
+    }
+    if (last)
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
+                    "update %s was applied after %s and changes %s too: undo %s first", last->id, record->id, name,
+                    last->id);
+    return last == NULL;
+}
+
+/* Every record leaves its mark before any jump is touched, so that all of an update goes or nothing. */
+static gboolean
+plan_removal(PatchPlan *plan, const IntroKernel *kernel, const PatchArena *arena, GError **error)
+{
+    g_autoptr(GPtrArray) none = g_ptr_array_new();
+
+    for (guint i = plan->records->len; i > 0; i--) {
+        const PatchRecord *record = plan->records->pdata[i - 1];
+
+        patch_plan_forbid_text(plan, record);
+        if (record->state == PATCH_STATE_INSTALLED &&
+            !patch_plan_write_state(plan, kernel, record, PATCH_STATE_REMOVING, error))
             return FALSE;
-        }
-        if (state == JUMP_INSTALLED && !patch_plan_write(plan, kernel, jump->jump_va, jump->jump, jump->before, error))
+        if (!patch_record_is_gone(kernel, arena, record) &&
+            !patch_module_require(plan, kernel, record->module.name, error))
             return FALSE;
     }
+    if (!patch_jumps_plan(plan, kernel, arena, plan->records, none, error))
+        return FALSE;
+    for (guint i = 0; i < plan->records->len; i++)
+        if (!patch_plan_empty(plan, kernel, plan->records->pdata[i], error))
+            return FALSE;
     return TRUE;
 }
 
-static void
-forbid_text(PatchPlan *plan, const PatchRecord *record)
+static gboolean
+collect(PatchPlan *plan, const PatchArena *arena, const char *id, GError **error)
 {
-    for (guint i = 0; i < record->placed->len; i++) {
-        const PatchPlaced *placed = record->placed->pdata[i];
+    GPtrArray *records = patch_arena_records(arena);
 
-        if (placed->kind == PATCH_PIECE_TEXT)
-            patch_plan_forbid(plan, placed->name, placed->va, placed->size, 0);
+    for (guint i = 0; i < records->len; i++) {
+        const PatchRecord *record = records->pdata[i];
+
+        if (!id || g_str_equal(record->id, id))
+            g_ptr_array_add(plan->records, patch_record_ref(record));
     }
-}
-
-static gboolean
-plan_data(PatchPlan *plan, const IntroKernel *kernel, const PatchArea *data, GError **error)
-{
-    g_autoptr(GBytes) zeros = patch_plan_filler(0, data->length);
-
-    return data->length == 0 || patch_plan_write(plan, kernel, data->va, NULL, zeros, error);
-}
-
-/* The header goes last: until then, it says what is to be emptied. */
-static gboolean
-plan_emptying(PatchPlan *plan, const IntroKernel *kernel, const PatchArea *block, GError **error)
-{
-    g_autoptr(GBytes) no_body = patch_plan_filler(PATCH_EMPTY_TEXT, block->length - PATCH_BLOCK_HEADER_BYTES);
-    g_autoptr(GBytes) no_header = patch_plan_filler(PATCH_EMPTY_TEXT, PATCH_BLOCK_HEADER_BYTES);
-
-    return patch_plan_write(plan, kernel, block->va + PATCH_BLOCK_HEADER_BYTES, NULL, no_body, error) &&
-           patch_plan_write(plan, kernel, block->va, NULL, no_header, error);
-}
-
-/* What a claimed block has behind it already. */
-static gboolean
-plan_removal(PatchPlan *plan, const IntroKernel *kernel, GError **error)
-{
-    forbid_text(plan, plan->record);
-    return patch_plan_write_state(plan, kernel, PATCH_STATE_REMOVING, error) &&
-           plan_jumps(plan, kernel, plan->record, error) && plan_data(plan, kernel, &plan->record->data, error) &&
-           patch_plan_write_state(plan, kernel, PATCH_STATE_CLAIMED, error);
-}
-
-/* The record at hand belongs to an arena; the plan gets one of its own. */
-static PatchRecord *
-read_record(const IntroKernel *kernel, const PatchArea *block, GError **error)
-{
-    g_autoptr(GBytes) bytes = read_bytes(kernel, block->va, block->length, error);
-
-    return bytes ? patch_record_load(block->va, g_bytes_get_data(bytes, NULL), block->length, error) : NULL;
+    if (plan->records->len == 0 && id)
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED,
+                    "no update %s is installed in this guest; view lists those that are", id);
+    return plan->records->len > 0 || !id;
 }
 
 PatchPlan *
-patch_plan_undo(const IntroKernel *kernel, const PatchRecord *record, GError **error)
+patch_plan_undo(const IntroKernel *kernel, const PatchArena *arena, const char *id, GError **error)
 {
-    PatchRecord *own = read_record(kernel, &record->block, error);
-    g_autoptr(PatchPlan) plan = own ? patch_plan_new("undo", own) : NULL;
+    g_autoptr(PatchPlan) plan = patch_plan_new("undo");
 
-    if (!plan)
+    if (!collect(plan, arena, id, error) || !patch_arena_check_settled(arena, error))
         return NULL;
-    if ((own->state != PATCH_STATE_CLAIMED && !plan_removal(plan, kernel, error)) ||
-        !plan_emptying(plan, kernel, &own->block, error))
-        return NULL;
-    return g_steal_pointer(&plan);
+    for (guint i = 0; i < plan->records->len; i++)
+        if (!check_order(kernel, arena, plan, plan->records->pdata[i], error))
+            return NULL;
+    return plan_removal(plan, kernel, arena, error) ? g_steal_pointer(&plan) : NULL;
 }
+
+PatchPlan *
+patch_plan_recover(const IntroKernel *kernel, const PatchArena *arena, GError **error)
+{
+    g_autoptr(PatchPlan) plan = patch_plan_new("recover");
+    GPtrArray *records = patch_arena_records(arena);
+
+    for (guint i = 0; i < records->len; i++) {
+        const PatchRecord *record = records->pdata[i];
+
+        if (record->state != PATCH_STATE_INSTALLED)
+            g_ptr_array_add(plan->records, patch_record_ref(record));
+    }
+    return plan_removal(plan, kernel, arena, error) ? g_steal_pointer(&plan) : NULL;
+}
+
+/* ---- Verifying ---- */
 
 static void
 verify_placed(const IntroKernel *kernel, const PatchPlaced *placed, GPtrArray *findings)
 {
-    g_autoptr(GBytes) now = NULL;
+    g_autofree guint8 *now = NULL;
     g_autofree char *digest = NULL;
 
     if (!*placed->sha256)
         return;
-    now = read_bytes(kernel, placed->va, placed->size, NULL);
-    digest = now ? g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, now) : NULL;
+    now = g_try_malloc(placed->size);
+    if (now && intro_space_read(intro_kernel_space(kernel), placed->va, now, placed->size, NULL))
+        digest = g_compute_checksum_for_data(G_CHECKSUM_SHA256, now, placed->size);
     if (g_strcmp0(digest, placed->sha256) != 0)
         g_ptr_array_add(findings, g_strdup_printf("%s, at %#" G_GINT64_MODIFIER "x, is not what was installed",
                                                   placed->name, placed->va));
 }
 
 GPtrArray *
-patch_verify_record(const IntroKernel *kernel, const PatchRecord *record)
+patch_verify_record(const IntroKernel *kernel, const PatchArena *arena, const PatchRecord *record)
 {
     GPtrArray *findings = g_ptr_array_new_with_free_func(g_free);
 
@@ -135,8 +126,9 @@ patch_verify_record(const IntroKernel *kernel, const PatchRecord *record)
         g_ptr_array_add(findings, g_strdup("an apply or undo was interrupted; recover finishes it"));
     for (guint i = 0; i < record->jumps->len; i++) {
         const PatchJump *jump = record->jumps->pdata[i];
+        PatchJumpState state = patch_jump_state(kernel, arena, record, jump);
 
-        if (jump_state(kernel, jump) != JUMP_INSTALLED)
+        if (state == PATCH_JUMP_ABSENT || state == PATCH_JUMP_ALTERED)
             g_ptr_array_add(findings, g_strdup_printf("the jump in %s, at %#" G_GINT64_MODIFIER "x, is not there any "
                                                       "more", jump->name, jump->jump_va));
     }

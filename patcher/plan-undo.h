@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The plan that takes an installed update out, and the look at whether everything installed is still what it was.
+ * Plans that take installed updates out, and the look at whether everything installed is still what it was.
  */
 #ifndef PATCHER_PLAN_UNDO_H
 #define PATCHER_PLAN_UNDO_H
 
+#include "patcher/arena.h"
 #include "patcher/plan.h"
 
-/* Fits a record in any state, an interrupted apply or undo too. PATCH_ERROR_DOES_NOT_FIT: somebody else has changed a
- * jump since; undoing would destroy what they did. */
-PatchPlan *patch_plan_undo(const IntroKernel *kernel, const PatchRecord *record, GError **error);
+/* ID: of the update; NULL means all of them, in one go. PATCH_ERROR_FAILED if it is not installed, PATCH_ERROR_NOT_NOW
+ * if something was interrupted, PATCH_ERROR_DOES_NOT_FIT if a later update changes the same function and has to go
+ * first, or if somebody else has changed a jump since: undoing would destroy what they did. */
+PatchPlan *patch_plan_undo(const IntroKernel *kernel, const PatchArena *arena, const char *id, GError **error);
+
+/* Rolls back what was interrupted, or finishes it where everything but tidying up is done. A plan without records if
+ * there is nothing. */
+PatchPlan *patch_plan_recover(const IntroKernel *kernel, const PatchArena *arena, GError **error);
 
 /* What differs from what was installed, a sentence each: of char *, to be unreffed; empty if all is well. */
-GPtrArray *patch_verify_record(const IntroKernel *kernel, const PatchRecord *record);
+GPtrArray *patch_verify_record(const IntroKernel *kernel, const PatchArena *arena, const PatchRecord *record);
 
 #endif

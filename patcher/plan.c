@@ -21,15 +21,25 @@ forbidden_free(PatchForbidden *forbidden)
     g_free(forbidden);
 }
 
+static void
+condition_free(PatchCondition *condition)
+{
+    g_bytes_unref(condition->bytes);
+    g_free(condition->otherwise);
+    g_free(condition);
+}
+
 PatchPlan *
-patch_plan_new(const char *verb, PatchRecord *record)
+patch_plan_new(const char *verb)
 {
     PatchPlan *plan = g_new0(PatchPlan, 1);
 
     plan->writes = g_ptr_array_new_with_free_func((GDestroyNotify) write_free);
     plan->forbidden = g_ptr_array_new_with_free_func((GDestroyNotify) forbidden_free);
+    plan->conditions = g_ptr_array_new_with_free_func((GDestroyNotify) condition_free);
+    plan->records = g_ptr_array_new_with_free_func((GDestroyNotify) patch_record_unref);
+    plan->replaced = g_ptr_array_new_with_free_func((GDestroyNotify) patch_record_unref);
     plan->verb = verb;
-    plan->record = record;
     return plan;
 }
 
@@ -40,8 +50,25 @@ patch_plan_free(PatchPlan *plan)
         return;
     g_ptr_array_unref(plan->writes);
     g_ptr_array_unref(plan->forbidden);
-    patch_record_free(plan->record);
+    g_ptr_array_unref(plan->conditions);
+    g_ptr_array_unref(plan->records);
+    g_ptr_array_unref(plan->replaced);
     g_free(plan);
+}
+
+char *
+patch_plan_ids(const GPtrArray *records)
+{
+    g_autoptr(GPtrArray) ids = g_ptr_array_new();
+
+    for (guint i = 0; i < records->len; i++) {
+        const PatchRecord *record = records->pdata[i];
+
+        if (!g_ptr_array_find_with_equal_func(ids, record->id, g_str_equal, NULL))
+            g_ptr_array_add(ids, (gpointer) record->id);
+    }
+    g_ptr_array_add(ids, NULL);
+    return g_strjoinv(", ", (char **) ids->pdata);
 }
 
 void
@@ -51,6 +78,72 @@ patch_plan_forbid(PatchPlan *plan, const char *name, GuestVa va, guint64 length,
 
     *forbidden = (PatchForbidden) { g_strdup(name), va, length, open_until };
     g_ptr_array_add(plan->forbidden, forbidden);
+}
+
+void
+patch_plan_forbid_text(PatchPlan *plan, const PatchRecord *record)
+{
+    for (guint i = 0; i < record->placed->len; i++) {
+        const PatchPlaced *placed = record->placed->pdata[i];
+
+        if (placed->kind == PATCH_PIECE_TEXT)
+            patch_plan_forbid(plan, placed->name, placed->va, placed->size, 0);
+    }
+}
+
+void
+patch_plan_require(PatchPlan *plan, GuestVa va, GBytes *bytes, char *otherwise)
+{
+    PatchCondition *condition = g_new0(PatchCondition, 1);
+
+    *condition = (PatchCondition) { va, g_bytes_ref(bytes), otherwise };
+    g_ptr_array_add(plan->conditions, condition);
+}
+
+static gboolean
+condition_holds(const PatchCondition *condition, const IntroKernel *kernel, GError **error)
+{
+    gsize length;
+    const guint8 *bytes = g_bytes_get_data(condition->bytes, &length);
+    g_autofree guint8 *now = g_malloc(length);
+
+    if (intro_space_read(intro_kernel_space(kernel), condition->va, now, length, NULL) &&
+        memcmp(now, bytes, length) == 0)
+        return TRUE;
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW, "%s. Nothing was written; try again", condition->otherwise);
+    return FALSE;
+}
+
+static gboolean
+has_not_moved(const PatchWrite *write, const IntroKernel *kernel, GError **error)
+{
+    for (guint i = 0; i < write->mappings->len; i++) {
+        const IntroMapping *then = &g_array_index(write->mappings, IntroMapping, i);
+        IntroMapping now;
+
+        if (intro_space_translate(intro_kernel_space(kernel), then->va, &now, NULL) && now.pa.value == then->pa.value)
+            continue;
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
+                    "the module at %#" G_GINT64_MODIFIER "x was unloaded in this moment. Nothing was written; try again",
+                    write->va);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean
+patch_plan_holds(const PatchPlan *plan, const IntroKernel *kernel, GError **error)
+{
+    for (guint i = 0; i < plan->conditions->len; i++)
+        if (!condition_holds(plan->conditions->pdata[i], kernel, error))
+            return FALSE;
+    for (guint i = 0; i < plan->writes->len; i++) {
+        const PatchWrite *write = plan->writes->pdata[i];
+
+        if (write->may_move && !has_not_moved(write, kernel, error))
+            return FALSE;
+    }
+    return TRUE;
 }
 
 gboolean
@@ -77,12 +170,38 @@ patch_plan_write(PatchPlan *plan, const IntroKernel *kernel, GuestVa va, GBytes 
 }
 
 gboolean
-patch_plan_write_state(PatchPlan *plan, const IntroKernel *kernel, PatchState state, GError **error)
+patch_plan_write_module(PatchPlan *plan, const IntroKernel *kernel, GuestVa va, GBytes *before, GBytes *after,
+                        GError **error)
+{
+    if (!patch_plan_write(plan, kernel, va, before, after, error))
+        return FALSE;
+    ((PatchWrite *) plan->writes->pdata[plan->writes->len - 1])->may_move = TRUE;
+    return TRUE;
+}
+
+gboolean
+patch_plan_write_state(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, PatchState state,
+                       GError **error)
 {
     guint32 word = GUINT32_TO_LE(state);
     g_autoptr(GBytes) bytes = g_bytes_new(&word, sizeof word);
 
-    return patch_plan_write(plan, kernel, plan->record->block.va + PATCH_BLOCK_STATE_OFFSET, NULL, bytes, error);
+    return patch_plan_write(plan, kernel, record->block.va + PATCH_BLOCK_STATE_OFFSET, NULL, bytes, error);
+}
+
+/* The header goes last: until then, it says what is to be emptied. */
+gboolean
+patch_plan_empty(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, GError **error)
+{
+    const PatchArea *block = &record->block, *data = &record->data;
+    g_autoptr(GBytes) no_data = patch_plan_filler(0, data->length);
+    g_autoptr(GBytes) no_body = patch_plan_filler(PATCH_EMPTY_TEXT, block->length - PATCH_BLOCK_HEADER_BYTES);
+    g_autoptr(GBytes) no_header = patch_plan_filler(PATCH_EMPTY_TEXT, PATCH_BLOCK_HEADER_BYTES);
+
+    return (data->length == 0 || patch_plan_write(plan, kernel, data->va, NULL, no_data, error)) &&
+           patch_plan_write_state(plan, kernel, record, PATCH_STATE_CLAIMED, error) &&
+           patch_plan_write(plan, kernel, block->va + PATCH_BLOCK_HEADER_BYTES, NULL, no_body, error) &&
+           patch_plan_write(plan, kernel, block->va, NULL, no_header, error);
 }
 
 GBytes *

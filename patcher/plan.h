@@ -16,7 +16,15 @@ typedef struct {
                                    of the plan leaves there) */
     GBytes *after;
     GArray *mappings;           /* of IntroMapping: where the bytes lie, in order */
+    gboolean may_move;          /* the guest can give this memory back: the mappings have to be seen again in the pause */
 } PatchWrite;
+
+/* What the guest's memory has to hold in the pause, by its address then. */
+typedef struct {
+    GuestVa va;
+    GBytes *bytes;
+    char *otherwise;            /* what is the matter if it does not: "module dm_crypt is being unloaded" */
+} PatchCondition;
 
 /* Code that no task and no vCPU may be in. */
 typedef struct {
@@ -30,21 +38,41 @@ typedef struct {
 typedef struct {
     GPtrArray *writes;          /* of PatchWrite, in the order in which they are made */
     GPtrArray *forbidden;       /* of PatchForbidden */
-    PatchRecord *record;        /* of the update that is installed or removed */
+    GPtrArray *conditions;      /* of PatchCondition */
+    GPtrArray *records;         /* of PatchRecord: what is installed or removed */
+    GPtrArray *replaced;        /* of PatchRecord: what is removed on the way, since others take its place */
     const char *verb;           /* "apply" or "undo", for messages */
 } PatchPlan;
 
-/* An empty plan; takes RECORD over. VERB has to be static. */
-PatchPlan *patch_plan_new(const char *verb, PatchRecord *record);
+/* An empty plan. VERB has to be static. */
+PatchPlan *patch_plan_new(const char *verb);
 void patch_plan_free(PatchPlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchPlan, patch_plan_free)
+
+/* The ids of RECORDS, each once, with ", " between them; to be freed. */
+char *patch_plan_ids(const GPtrArray *records);
 
 /* Adds one write; BEFORE (may be NULL) and AFTER are referenced. Fails if not all of the place is mapped. */
 gboolean patch_plan_write(PatchPlan *plan, const IntroKernel *kernel, GuestVa va, GBytes *before, GBytes *after,
                           GError **error);
-/* Adds the write of the record's state word. */
-gboolean patch_plan_write_state(PatchPlan *plan, const IntroKernel *kernel, PatchState state, GError **error);
+/* The same, into a module's memory. */
+gboolean patch_plan_write_module(PatchPlan *plan, const IntroKernel *kernel, GuestVa va, GBytes *before, GBytes *after,
+                                 GError **error);
+/* Adds the write of a record's state word. */
+gboolean patch_plan_write_state(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, PatchState state,
+                                GError **error);
+/* Adds the writes that empty RECORD's data area, and then its block. */
+gboolean patch_plan_empty(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, GError **error);
+
 void patch_plan_forbid(PatchPlan *plan, const char *name, GuestVa va, guint64 length, GuestVa open_until);
+/* All of RECORD's new code. */
+void patch_plan_forbid_text(PatchPlan *plan, const PatchRecord *record);
+
+/* BYTES are referenced, OTHERWISE is taken over. */
+void patch_plan_require(PatchPlan *plan, GuestVa va, GBytes *bytes, char *otherwise);
+
+/* In the pause: whether the conditions hold, and what may have moved has not. PATCH_ERROR_NOT_NOW. */
+gboolean patch_plan_holds(const PatchPlan *plan, const IntroKernel *kernel, GError **error);
 
 /* LENGTH times BYTE. */
 GBytes *patch_plan_filler(guint8 byte, gsize length);

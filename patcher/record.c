@@ -8,20 +8,20 @@
 /* Header, little-endian: magic (8), version (4), state (4), block bytes (8), record offset (8), record bytes (4), zero
  * (4), the first 24 bytes of the SHA-256 of the record. */
 #define MAGIC "VLPblock"
-#define VERSION 1
+#define VERSION 2
 #define DIGEST_OFFSET 40
 #define DIGEST_BYTES 24
 #define MAX_BLOCK_BYTES (64 * 1024 * 1024)
 
-#define JUMP_TYPE "(sstttttayay)"
+#define JUMP_TYPE "(stttttayay)"
 #define PLACED_TYPE "(sytts)"
-#define RECORD_TYPE "(ssssasx(tt)(tt)a" JUMP_TYPE "a" PLACED_TYPE ")"
+#define PARTS_TYPE "(stt)asat(tt)(tt)a" JUMP_TYPE "a" PLACED_TYPE
+#define RECORD_TYPE "(ssssasxt" PARTS_TYPE ")"
 
 void
 patch_jump_free(PatchJump *jump)
 {
     g_free(jump->name);
-    g_free(jump->module);
     g_clear_pointer(&jump->before, g_bytes_unref);
     g_clear_pointer(&jump->jump, g_bytes_unref);
     g_free(jump);
@@ -38,25 +38,39 @@ patch_placed_free(PatchPlaced *placed)
 PatchRecord *
 patch_record_new(void)
 {
-    PatchRecord *record = g_new0(PatchRecord, 1);
+    PatchRecord *record = g_rc_box_new0(PatchRecord);
 
     record->jumps = g_ptr_array_new_with_free_func((GDestroyNotify) patch_jump_free);
     record->placed = g_ptr_array_new_with_free_func((GDestroyNotify) patch_placed_free);
+    record->replaces = g_array_new(FALSE, FALSE, sizeof(GuestVa));
     return record;
 }
 
-void
-patch_record_free(PatchRecord *record)
+static void
+record_clear(PatchRecord *record)
 {
-    if (!record)
-        return;
     g_free(record->description);
     g_free(record->kernel);
     g_free(record->tool);
     g_strfreev(record->cves);
+    g_free(record->module.name);
+    g_strfreev(record->waiting);
+    g_array_unref(record->replaces);
     g_ptr_array_unref(record->jumps);
     g_ptr_array_unref(record->placed);
-    g_free(record);
+}
+
+PatchRecord *
+patch_record_ref(const PatchRecord *record)
+{
+    return g_rc_box_acquire((PatchRecord *) record);
+}
+
+void
+patch_record_unref(PatchRecord *record)
+{
+    if (record)
+        g_rc_box_release_full(record, (GDestroyNotify) record_clear);
 }
 
 static GVariant *
@@ -73,21 +87,27 @@ little_endian(GVariant *value)
     return G_BYTE_ORDER == G_LITTLE_ENDIAN ? g_steal_pointer(&sunk) : g_variant_byteswap(sunk);
 }
 
-GBytes *
-patch_record_save(const PatchRecord *record)
+static GVariant *
+jumps_variant(const PatchRecord *record)
 {
-    static const char *const no_cves[] = { NULL };
-    GVariantBuilder jumps, placed;
-    g_autoptr(GVariant) value = NULL;
+    GVariantBuilder jumps;
 
     g_variant_builder_init(&jumps, G_VARIANT_TYPE("a" JUMP_TYPE));
     for (guint i = 0; i < record->jumps->len; i++) {
         const PatchJump *jump = record->jumps->pdata[i];
 
-        g_variant_builder_add(&jumps, "(ssttttt@ay@ay)", jump->name, jump->module, jump->va, jump->size,
-                              jump->replacement_va, jump->replacement_size, jump->jump_va,
-                              bytes_variant(jump->before), bytes_variant(jump->jump));
+        g_variant_builder_add(&jumps, "(sttttt@ay@ay)", jump->name, jump->va, jump->size, jump->replacement_va,
+                              jump->replacement_size, jump->jump_va, bytes_variant(jump->before),
+                              bytes_variant(jump->jump));
     }
+    return g_variant_builder_end(&jumps);
+}
+
+static GVariant *
+placed_variant(const PatchRecord *record)
+{
+    GVariantBuilder placed;
+
     g_variant_builder_init(&placed, G_VARIANT_TYPE("a" PLACED_TYPE));
     for (guint i = 0; i < record->placed->len; i++) {
         const PatchPlaced *piece = record->placed->pdata[i];
@@ -95,11 +115,25 @@ patch_record_save(const PatchRecord *record)
         g_variant_builder_add(&placed, PLACED_TYPE, piece->name, (guchar) piece->kind, piece->va, piece->size,
                               piece->sha256);
     }
-    value = little_endian(g_variant_new("(ssss^asx(tt)(tt)a" JUMP_TYPE "a" PLACED_TYPE ")", record->id,
+    return g_variant_builder_end(&placed);
+}
+
+GBytes *
+patch_record_save(const PatchRecord *record)
+{
+    static const char *const none[] = { NULL };
+    GVariant *replaces = g_variant_new_fixed_array(G_VARIANT_TYPE_UINT64, record->replaces->data,
+                                                   record->replaces->len, sizeof(GuestVa));
+    g_autoptr(GVariant) value = NULL;
+
+    value = little_endian(g_variant_new("(ssss^asxt(stt)^as@at(tt)(tt)@a" JUMP_TYPE "@a" PLACED_TYPE ")", record->id,
                                         record->description, record->kernel, record->tool,
-                                        record->cves ? (const char *const *) record->cves : no_cves,
-                                        record->applied_at, record->block.va, record->block.length, record->data.va,
-                                        record->data.length, &jumps, &placed));
+                                        record->cves ? (const char *const *) record->cves : none, record->applied_at,
+                                        record->sequence, record->module.name, record->module.module,
+                                        record->module.base,
+                                        record->waiting ? (const char *const *) record->waiting : none, replaces,
+                                        record->block.va, record->block.length, record->data.va, record->data.length,
+                                        jumps_variant(record), placed_variant(record)));
     return g_variant_get_data_as_bytes(value);
 }
 
@@ -185,17 +219,17 @@ bytes_of(GVariant *value)
 static void
 load_jumps(PatchRecord *record, GVariantIter *iter)
 {
-    const char *name, *module;
+    const char *name;
     GuestVa va, replacement_va, jump_va;
     guint64 size, replacement_size;
     GVariant *before, *after;
 
-    while (g_variant_iter_loop(iter, "(&s&sttttt@ay@ay)", &name, &module, &va, &size, &replacement_va,
-                               &replacement_size, &jump_va, &before, &after)) {
+    while (g_variant_iter_loop(iter, "(&sttttt@ay@ay)", &name, &va, &size, &replacement_va, &replacement_size,
+                               &jump_va, &before, &after)) {
         PatchJump *jump = g_new0(PatchJump, 1);
 
         *jump = (PatchJump) {
-            .name = g_strdup(name), .module = g_strdup(module), .va = va, .size = size,
+            .name = g_strdup(name), .va = va, .size = size,
             .replacement_va = replacement_va, .replacement_size = replacement_size, .jump_va = jump_va,
             .before = bytes_of(before), .jump = bytes_of(after),
         };
@@ -219,6 +253,15 @@ load_placed(PatchRecord *record, GVariantIter *iter)
         };
         g_ptr_array_add(record->placed, placed);
     }
+}
+
+static void
+load_replaces(PatchRecord *record, GVariant *replaces)
+{
+    gsize n;
+    const GuestVa *blocks = g_variant_get_fixed_array(replaces, &n, sizeof *blocks);
+
+    g_array_append_vals(record->replaces, blocks, n);
 }
 
 static gboolean
@@ -260,16 +303,19 @@ load_body(GBytes *body)
     g_autoptr(GVariant) value = G_BYTE_ORDER == G_LITTLE_ENDIAN ? g_variant_ref(raw) : g_variant_byteswap(raw);
     g_autoptr(PatchRecord) record = patch_record_new();
     g_autoptr(GVariantIter) jumps = NULL, placed = NULL;
+    g_autoptr(GVariant) replaces = NULL;
     const char *id;
 
     if (!g_variant_is_normal_form(value))
         return NULL;
-    g_variant_get(value, "(&ssss^asx(tt)(tt)a" JUMP_TYPE "a" PLACED_TYPE ")", &id, &record->description,
-                  &record->kernel, &record->tool, &record->cves, &record->applied_at, &record->block.va,
-                  &record->block.length, &record->data.va, &record->data.length, &jumps, &placed);
+    g_variant_get(value, "(&ssss^asxt(stt)^as@at(tt)(tt)a" JUMP_TYPE "a" PLACED_TYPE ")", &id, &record->description,
+                  &record->kernel, &record->tool, &record->cves, &record->applied_at, &record->sequence,
+                  &record->module.name, &record->module.module, &record->module.base, &record->waiting, &replaces,
+                  &record->block.va, &record->block.length, &record->data.va, &record->data.length, &jumps, &placed);
     if (strlen(id) != PATCH_ID_LENGTH || strspn(id, "abcdefghijklmnopqrstuvwxyz234567") != PATCH_ID_LENGTH)
         return NULL;
     g_strlcpy(record->id, id, sizeof record->id);
+    load_replaces(record, replaces);
     load_jumps(record, jumps);
     load_placed(record, placed);
     return g_steal_pointer(&record);
@@ -286,6 +332,8 @@ claimed_block(GuestVa va, gsize length)
     record->kernel = g_strdup("");
     record->tool = g_strdup("");
     record->cves = g_new0(char *, 1);
+    record->waiting = g_new0(char *, 1);
+    record->module.name = g_strdup("");
     record->block = (PatchArea) { va, length };
     return record;
 }

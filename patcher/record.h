@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The record of an installed update, as it lies in guest memory beside the new code. It is all that view, undo and
- * verify need, so it travels with the guest. docs/record-format.md describes the bytes.
+ * The record of what is installed, as it lies in guest memory beside the new code. It is all that view, undo and verify
+ * need, so it travels with the guest. docs/record-format.md describes the bytes.
  *
- * An update occupies one block of whole pages in an executable hole of the kernel's image: a header at its start, text
- * and read-only data behind it, the record at its end. Writable data lies in a second area, in a writable hole.
+ * An application of an update writes one record for vmlinux and one for each module that it reaches into. A record
+ * occupies one block of whole pages in an executable hole of the kernel's image: a header at its start, text and
+ * read-only data behind it, the record at its end. Writable data lies in a second area, in a writable hole.
  *
  *                    apply                               undo
  *     (empty) --> claimed --> preparing --> installed --> removing --> claimed --> (empty)
  *
  * While preparing or removing, jumps may be there or not; the record says what was at each place before, so they can be
  * taken out whatever was done of them. While claimed, no jump and no datum is there, and nothing but the block's length
- * counts.
+ * counts. Records of one application are preparing if one of them is, and those of one update are removing if one of
+ * them is; and one that says that it takes the place of others does so from the moment it is installed (arena.h).
  */
 #ifndef PATCHER_RECORD_H
 #define PATCHER_RECORD_H
@@ -33,6 +35,7 @@ typedef enum {
     PATCH_STATE_INSTALLED = 2,
     PATCH_STATE_REMOVING = 3,
     PATCH_STATE_CLAIMED = 4,
+    PATCH_STATE_REPLACED = 5,   /* as PATCH_STATE_INSTALLED in the guest, but another one has taken its place */
 } PatchState;
 
 /* What stands for the id of a block that is only claimed. */
@@ -45,12 +48,19 @@ typedef struct {
 
 /* A function of the guest's kernel that jumps to its replacement. */
 typedef struct {
-    char *name, *module;        /* module: "" for vmlinux */
+    char *name;
     GuestVa va, replacement_va;
     guint64 size, replacement_size;
     GuestVa jump_va;
-    GBytes *before, *jump;      /* what was there, and what was put in its place; of one length */
+    GBytes *before, *jump;      /* the kernel's own code, also where another update's jump was found, and what was put
+                                   in its place; of one length */
 } PatchJump;
+
+/* The module that a record's jumps are in, as it was loaded then: if it is not found like that, the jumps are gone. */
+typedef struct {
+    char *name;                 /* "" for vmlinux, and then nothing else is meant */
+    GuestVa module, base;       /* its struct module, and where its text begins */
+} PatchModule;
 
 /* A piece of new code or data. */
 typedef struct {
@@ -67,14 +77,20 @@ typedef struct {
     char *description, *kernel, *tool;
     GStrv cves;
     gint64 applied_at;          /* seconds since 1970, by the host's clock */
+    guint64 sequence;           /* of the application; a later one has a higher number */
+    PatchModule module;
+    GStrv waiting;              /* modules that the update has code for, and that were not loaded then */
+    GArray *replaces;           /* of GuestVa: the blocks of earlier records whose place this one takes */
     PatchArea block, data;      /* data: of length 0 if there is none */
     GPtrArray *jumps;           /* of PatchJump */
     GPtrArray *placed;          /* of PatchPlaced */
 } PatchRecord;
 
+/* Records are counted: each reference is to be unreffed. */
 PatchRecord *patch_record_new(void);
-void patch_record_free(PatchRecord *record);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchRecord, patch_record_free)
+PatchRecord *patch_record_ref(const PatchRecord *record);
+void patch_record_unref(PatchRecord *record);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchRecord, patch_record_unref)
 void patch_jump_free(PatchJump *jump);
 void patch_placed_free(PatchPlaced *placed);
 

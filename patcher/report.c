@@ -4,20 +4,74 @@
 #include <string.h>
 
 static void
-add_functions(JsonBuilder *json, const PatchRecord *record)
+add_functions(JsonBuilder *json, const GPtrArray *records)
 {
     patch_json_array(json, "functions");
-    for (guint i = 0; i < record->jumps->len; i++) {
-        const PatchJump *jump = record->jumps->pdata[i];
+    for (guint r = 0; r < records->len; r++) {
+        const PatchRecord *record = records->pdata[r];
 
-        json_builder_begin_object(json);
-        patch_json_string(json, "name", jump->name);
-        patch_json_string(json, "module", jump->module);
-        patch_json_address(json, "address", jump->va);
-        patch_json_address(json, "replacement", jump->replacement_va);
-        json_builder_end_object(json);
+        for (guint i = 0; i < record->jumps->len; i++) {
+            const PatchJump *jump = record->jumps->pdata[i];
+
+            json_builder_begin_object(json);
+            patch_json_string(json, "id", record->id);
+            patch_json_string(json, "name", jump->name);
+            patch_json_string(json, "module", record->module.name);
+            patch_json_address(json, "address", jump->va);
+            patch_json_address(json, "replacement", jump->replacement_va);
+            json_builder_end_object(json);
+        }
     }
     json_builder_end_array(json);
+}
+
+static char **
+ids_of(const GPtrArray *records)
+{
+    g_autofree char *ids = patch_plan_ids(records);
+
+    return g_strsplit(ids, ", ", -1);
+}
+
+static void
+add_strings(JsonBuilder *json, const char *name, char **strings)
+{
+    patch_json_array(json, name);
+    for (; strings && *strings; strings++)
+        json_builder_add_string_value(json, *strings);
+    json_builder_end_array(json);
+}
+
+/* Modules that an application did not find: all of its records say the same. */
+static char **
+waiting_of(const PatchPlan *plan)
+{
+    return plan->records->len > 0 ? ((const PatchRecord *) plan->records->pdata[0])->waiting : NULL;
+}
+
+/* "id" is there if it is but one, "ids" always. */
+static void
+add_subject(JsonBuilder *json, const PatchPlan *plan, const char *guest, const char *result)
+{
+    g_auto(GStrv) ids = ids_of(plan->records), replaced = ids_of(plan->replaced);
+
+    if (g_strv_length(ids) == 1)
+        patch_json_string(json, "id", ids[0]);
+    add_strings(json, "ids", ids);
+    add_strings(json, "replaced", replaced);
+    add_strings(json, "waiting", waiting_of(plan));
+    patch_json_string(json, "guest", guest);
+    patch_json_string(json, "result", result);
+}
+
+static guint
+n_functions(const PatchPlan *plan)
+{
+    guint n = 0;
+
+    for (guint i = 0; i < plan->records->len; i++)
+        n += ((const PatchRecord *) plan->records->pdata[i])->jumps->len;
+    return n;
 }
 
 static gsize
@@ -31,78 +85,105 @@ bytes_written(const PatchPlan *plan)
 }
 
 static void
-print_functions(const PatchRecord *record)
+print_functions(const PatchPlan *plan)
 {
-    for (guint i = 0; i < record->jumps->len; i++) {
-        const PatchJump *jump = record->jumps->pdata[i];
+    for (guint r = 0; r < plan->records->len; r++) {
+        const PatchRecord *record = plan->records->pdata[r];
 
-        g_printerr("  %s at %#" G_GINT64_MODIFIER "x, replacement at %#" G_GINT64_MODIFIER "x\n", jump->name, jump->va,
-                   jump->replacement_va);
+        for (guint i = 0; i < record->jumps->len; i++) {
+            const PatchJump *jump = record->jumps->pdata[i];
+
+            g_printerr("  %s%s%s at %#" G_GINT64_MODIFIER "x, replacement at %#" G_GINT64_MODIFIER "x\n", jump->name,
+                       *record->module.name ? " of " : "", record->module.name, jump->va, jump->replacement_va);
+        }
     }
+}
+
+static void
+print_waiting(const PatchPlan *plan, const char *guest)
+{
+    for (char **module = waiting_of(plan); module && *module; module++)
+        g_printerr("%s: the part for module %s waits: it is not loaded; apply again when it is\n", guest, *module);
 }
 
 void
 patch_report_plan(const PatchCli *cli, const PatchPlan *plan, const char *guest)
 {
     g_autoptr(JsonBuilder) json = json_builder_new();
+    g_autofree char *ids = patch_plan_ids(plan->records);
 
     if (cli->verbose)
-        print_functions(plan->record);
+        print_functions(plan);
     if (!cli->json) {
-        g_print("%s fits %s: %u function%s, %zu bytes to write, no task in the way at the moment\n", plan->record->id,
-                guest, plan->record->jumps->len, plan->record->jumps->len == 1 ? "" : "s", bytes_written(plan));
+        g_print("%s fits %s: %u function%s, %zu bytes to write, no task in the way at the moment\n", ids, guest,
+                n_functions(plan), n_functions(plan) == 1 ? "" : "s", bytes_written(plan));
+        if (!cli->quiet)
+            print_waiting(plan, guest);
         return;
     }
     json_builder_begin_object(json);
-    patch_json_string(json, "id", plan->record->id);
-    patch_json_string(json, "guest", guest);
-    patch_json_string(json, "result", "fits");
+    add_subject(json, plan, guest, "fits");
     patch_json_int(json, "bytes", bytes_written(plan));
-    add_functions(json, plan->record);
+    add_functions(json, plan->records);
     json_builder_end_object(json);
     patch_cli_print_json(json);
 }
 
-static void
-print_result(const PatchPlan *plan, const char *guest, const PatchCommitReport *report, gboolean is_undo)
+static const char *
+result_word(const PatchPlan *plan)
 {
-    guint n_functions = plan->record->jumps->len;
+    return strcmp(plan->verb, "apply") == 0 ? "applied" : strcmp(plan->verb, "undo") == 0 ? "undone" : "recovered";
+}
+
+static void
+print_result(const PatchPlan *plan, const char *guest, const PatchCommitReport *report)
+{
+    guint n = n_functions(plan);
+    g_autofree char *ids = patch_plan_ids(plan->records), *replaced = patch_plan_ids(plan->replaced);
     g_autofree char *earlier =
         report->n_pauses > 1 ? g_strdup_printf(", and for %.2f ms in %u earlier tries", report->earlier_ns / 1e6,
                                                report->n_pauses - 1) : g_strdup("");
 
-    g_printerr("%s: update %s %s: %u function%s; the guest stood still for %.2f ms%s\n", guest, plan->record->id,
-               is_undo ? "undone" : "applied", n_functions, n_functions == 1 ? "" : "s", report->stood_ns / 1e6, earlier);
+    g_printerr("%s: update %s %s%s%s: %u function%s; the guest stood still for %.2f ms%s\n", guest, ids,
+               result_word(plan), *replaced ? " in place of " : "", replaced, n, n == 1 ? "" : "s",
+               report->stood_ns / 1e6, earlier);
+    print_waiting(plan, guest);
+}
+
+static void
+print_ids(const PatchPlan *plan)
+{
+    g_auto(GStrv) ids = ids_of(plan->records);
+
+    for (char **id = ids; *id; id++)
+        g_print("%s\n", *id);
 }
 
 void
 patch_report_commit(const PatchCli *cli, const PatchPlan *plan, const char *guest, const PatchCommitReport *report)
 {
-    gboolean is_undo = strcmp(plan->verb, "undo") == 0;
     g_autoptr(JsonBuilder) json = json_builder_new();
 
     if (cli->verbose) {
-        print_functions(plan->record);
+        print_functions(plan);
         g_printerr("  %.2f ms on stacks (%u looked at again), %.2f ms on writing %zu bytes\n", report->look_ns / 1e6,
                    report->n_tasks_again, report->write_ns / 1e6, bytes_written(plan));
     }
     if (!cli->json) {
-        g_print("%s\n", plan->record->id);
+        print_ids(plan);
         if (!cli->quiet)
-            print_result(plan, guest, report, is_undo);
+            print_result(plan, guest, report);
         return;
     }
     json_builder_begin_object(json);
-    patch_json_string(json, "id", plan->record->id);
-    patch_json_string(json, "guest", guest);
-    patch_json_string(json, "result", is_undo ? "undone" : "applied");
+    add_subject(json, plan, guest, result_word(plan));
     patch_json_int(json, "pause_ns", report->stood_ns);
     patch_json_int(json, "pause_stacks_ns", report->look_ns);
     patch_json_int(json, "pause_writes_ns", report->write_ns);
     patch_json_int(json, "pauses", report->n_pauses);
     patch_json_int(json, "earlier_pauses_ns", report->earlier_ns);
     patch_json_int(json, "bytes", bytes_written(plan));
-    add_functions(json, plan->record);
+    add_functions(json, plan->records);
     json_builder_end_object(json);
     patch_cli_print_json(json);
 }

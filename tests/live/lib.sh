@@ -99,6 +99,19 @@ vlp_exits() {
     tap_result $? "$name" "virt-livepatch $*"$'\n'"exit status $status, expected $expected"$'\n'"$out"$'\n'"$err"
 }
 
+# make_patch NAME FILE SED-SCRIPT [FILE SED-SCRIPT...]: makes $work/NAME.patch, which does that to files of $VLP_KERNEL's
+# source.
+make_patch() {
+    local name=$1
+    "$top/images/fetch-kernel" --source "$(< "$VLP_KERNEL/version")" > /dev/null || give_up "there is no kernel source"
+    : > "$work/$name.patch"
+    while shift && [ $# -gt 0 ]; do
+        sed "$2" "$VLP_KERNEL/source/$1" |
+            diff -u --label "a/$1" --label "b/$1" "$VLP_KERNEL/source/$1" - >> "$work/$name.patch"
+        shift
+    done
+}
+
 # update_create PATCH NAME: makes $work/NAME.vlp and $work/NAME.id from a source patch for $VLP_KERNEL.
 update_create() {
     "$top/images/fetch-kernel" --source "$(< "$VLP_KERNEL/version")" > /dev/null || give_up "there is no kernel source"

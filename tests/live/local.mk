@@ -6,6 +6,7 @@ EXTRA_DIST += \
 	tests/live/00-guest.t \
 	tests/live/10-introspect.t \
 	tests/live/20-apply.t \
+	tests/live/25-several.t \
 	tests/live/30-refusals.t \
 	tests/live/40-rounds.t \
 	tests/live/50-libvirt.t \

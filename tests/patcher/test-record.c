@@ -11,7 +11,8 @@
 static PatchRecord *
 sample_record(void)
 {
-    static const char *const cves[] = { "CVE-2026-1", "CVE-2026-2", NULL };
+    static const char *const cves[] = { "CVE-2026-1", "CVE-2026-2", NULL }, *const waiting[] = { "dm_crypt", NULL };
+    const GuestVa replaced = VA + PATCH_PAGE_BYTES;
     PatchRecord *record = patch_record_new();
     PatchJump *jump = g_new0(PatchJump, 1);
     PatchPlaced *text = g_new0(PatchPlaced, 1), *data = g_new0(PatchPlaced, 1);
@@ -22,10 +23,14 @@ sample_record(void)
     record->tool = g_strdup("virt-livepatch test");
     record->cves = g_strdupv((char **) cves);
     record->applied_at = 1790000000;
+    record->sequence = 7;
+    record->module = (PatchModule) { g_strdup("nf_tables"), 0xffffffffc0123480, 0xffffffffc0100000 };
+    record->waiting = g_strdupv((char **) waiting);
+    g_array_append_val(record->replaces, replaced);
     record->block = (PatchArea) { VA, PATCH_PAGE_BYTES };
     record->data = (PatchArea) { DATA_VA, PATCH_PAGE_BYTES };
     *jump = (PatchJump) {
-        .name = g_strdup("uptime_proc_show"), .module = g_strdup(""), .va = 0xffffffff9c123450, .size = 0x123,
+        .name = g_strdup("uptime_proc_show"), .va = 0xffffffff9c123450, .size = 0x123,
         .replacement_va = VA + 64, .replacement_size = 0x200, .jump_va = 0xffffffff9c123455,
         .before = g_bytes_new_static("\x41\x57\x41\x56\x55", 5), .jump = g_bytes_new_static("\xe9\x01\x02\x03\x04", 5),
     };
@@ -69,6 +74,13 @@ test_round_trip(void)
     g_assert_cmpstr(again->description, ==, "a fix");
     g_assert_cmpstrv(again->cves, record->cves);
     g_assert_cmpint(again->applied_at, ==, record->applied_at);
+    g_assert_cmpuint(again->sequence, ==, 7);
+    g_assert_cmpstr(again->module.name, ==, "nf_tables");
+    g_assert_cmpuint(again->module.module, ==, record->module.module);
+    g_assert_cmpuint(again->module.base, ==, record->module.base);
+    g_assert_cmpstrv(again->waiting, record->waiting);
+    g_assert_cmpuint(again->replaces->len, ==, 1);
+    g_assert_cmpuint(g_array_index(again->replaces, GuestVa, 0), ==, VA + PATCH_PAGE_BYTES);
     g_assert_cmpuint(again->data.va, ==, DATA_VA);
     g_assert_cmpuint(again->jumps->len, ==, 1);
     jump = record->jumps->pdata[0];

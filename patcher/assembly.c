@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "patcher/assembly.h"
+
+#include <string.h>
+
+#include "patcher/entry.h"
+#include "patcher/link.h"
+
+#define TEXT_ALIGNMENT 16
+
+static void
+part_free(PatchPart *part)
+{
+    patch_resolved_free(part->resolved);
+    g_free(part->offsets);
+    g_free(part->vas);
+    g_free(part);
+}
+
+PatchAssembly *
+patch_assembly_new(const IntroKernel *kernel, const PatchArena *arena, PatchRecord *record)
+{
+    PatchAssembly *assembly = g_new0(PatchAssembly, 1);
+
+    assembly->kernel = kernel;
+    assembly->arena = arena;
+    assembly->parts = g_ptr_array_new_with_free_func((GDestroyNotify) part_free);
+    assembly->record = record;
+    return assembly;
+}
+
+void
+patch_assembly_free(PatchAssembly *assembly)
+{
+    if (!assembly)
+        return;
+    g_ptr_array_unref(assembly->parts);
+    patch_record_unref(assembly->record);
+    g_free(assembly);
+}
+
+gboolean
+patch_assembly_add(PatchAssembly *assembly, const PatchObject *object, GError **error)
+{
+    PatchPart *part = g_new0(PatchPart, 1);
+
+    part->object = object;
+    part->offsets = g_new0(guint64, object->pieces->len);
+    part->vas = g_new0(GuestVa, object->pieces->len);
+    g_ptr_array_add(assembly->parts, part);
+    part->resolved = patch_match_object(assembly->kernel, assembly->arena, object, error);
+    return part->resolved != NULL;
+}
+
+static void
+lay_out(PatchAssembly *assembly)
+{
+    assembly->text_end = PATCH_BLOCK_HEADER_BYTES;
+    for (guint i = 0; i < assembly->parts->len; i++) {
+        PatchPart *part = assembly->parts->pdata[i];
+
+        assembly->text_end = (assembly->text_end + TEXT_ALIGNMENT - 1) & ~(guint64) (TEXT_ALIGNMENT - 1);
+        assembly->text_end = patch_link_layout(part->object, FALSE, assembly->text_end, part->offsets);
+        assembly->data_end = patch_link_layout(part->object, TRUE, assembly->data_end, part->offsets);
+    }
+    assembly->text_end = (assembly->text_end + 7) & ~(guint64) 7;
+}
+
+static void
+place(const PatchAssembly *assembly, const PatchRecord *record)
+{
+    for (guint i = 0; i < assembly->parts->len; i++) {
+        PatchPart *part = assembly->parts->pdata[i];
+
+        for (guint p = 0; p < part->object->pieces->len; p++) {
+            const PatchArea *area = patch_piece_is_data(part->object->pieces->pdata[p]) ? &record->data : &record->block;
+
+            part->vas[p] = area->va + part->offsets[p];
+        }
+    }
+}
+
+static gboolean
+add_jump(const PatchAssembly *assembly, const PatchPart *part, const PatchReplacement *replacement, PatchRecord *record,
+         GError **error)
+{
+    const PatchOldFunction *function = part->object->functions->pdata[replacement->function];
+    const PatchSymbol *symbol = part->object->symbols->pdata[function->symbol];
+    const PatchPiece *piece = part->object->pieces->pdata[replacement->piece];
+    PatchJump *jump = g_new0(PatchJump, 1);
+
+    jump->name = g_strdup(symbol->name);
+    jump->va = patch_resolved_function(part->resolved, replacement->function);
+    jump->size = function->code->bytes->len;
+    jump->replacement_va = part->vas[replacement->piece];
+    jump->replacement_size = piece->size;
+    g_ptr_array_add(record->jumps, jump);
+    return patch_entry_fill(assembly->kernel, assembly->arena, function->code, jump, error);
+}
+
+static gboolean
+add_jumps(const PatchAssembly *assembly, PatchRecord *record, GError **error)
+{
+    g_ptr_array_set_size(record->jumps, 0);
+    for (guint i = 0; i < assembly->parts->len; i++) {
+        const PatchPart *part = assembly->parts->pdata[i];
+
+        for (guint r = 0; r < part->object->replacements->len; r++)
+            if (!add_jump(assembly, part, part->object->replacements->pdata[r], record, error))
+                return FALSE;
+    }
+    return TRUE;
+}
+
+/* Links all pieces into the two areas' bytes and notes them in the record; with no bytes given, only notes them. */
+static gboolean
+link_pieces(const PatchAssembly *assembly, guint8 *text, guint8 *data, PatchRecord *record, GError **error)
+{
+    g_autofree char *no_digest = g_strnfill(64, '0');
+
+    g_ptr_array_set_size(record->placed, 0);
+    for (guint i = 0; i < assembly->parts->len; i++) {
+        const PatchPart *part = assembly->parts->pdata[i];
+
+        for (guint p = 0; p < part->object->pieces->len; p++) {
+            const PatchPiece *piece = part->object->pieces->pdata[p];
+            gboolean is_data = patch_piece_is_data(piece);
+            guint8 *bytes = text ? (is_data ? data : text) + part->offsets[p] : NULL;
+            PatchPlaced *placed = g_new0(PatchPlaced, 1);
+
+            *placed = (PatchPlaced) {
+                .name = g_strdup(piece->name), .kind = piece->kind, .va = part->vas[p], .size = piece->size,
+            };
+            g_ptr_array_add(record->placed, placed);
+            if (bytes && !patch_link_piece(assembly->kernel, part->resolved, p, part->vas, bytes, error))
+                return FALSE;
+            placed->sha256 = is_data ? g_strdup("")
+                             : bytes ? g_compute_checksum_for_data(G_CHECKSUM_SHA256, bytes, piece->size)
+                                     : g_strdup(no_digest);
+        }
+    }
+    return TRUE;
+}
+
+/* The record's length does not depend on addresses, so a first one with others says how much room is needed. */
+static gboolean
+take_room(const PatchAssembly *assembly, PatchArena *arena, PatchRecord *record, GError **error)
+{
+    g_autoptr(GBytes) draft = NULL;
+
+    record->block.va = record->data.va = intro_kernel_text_start(assembly->kernel);
+    place(assembly, record);
+    if (!add_jumps(assembly, record, error) || !link_pieces(assembly, NULL, NULL, record, error))
+        return FALSE;
+    draft = patch_record_save(record);
+    if (!patch_arena_take(arena, TRUE, assembly->text_end + g_bytes_get_size(draft), &record->block, error))
+        return FALSE;
+    record->data = (PatchArea) { 0 };
+    return assembly->data_end == 0 || patch_arena_take(arena, FALSE, assembly->data_end, &record->data, error);
+}
+
+/* The whole block but its header, which is left out for now. */
+static GBytes *
+finish_block(const PatchAssembly *assembly, guint8 *block, GBytes *record)
+{
+    gsize length = g_bytes_get_size(record);
+
+    memcpy(block + assembly->text_end, g_bytes_get_data(record, NULL), length);
+    return g_bytes_new(block + PATCH_BLOCK_HEADER_BYTES, assembly->text_end + length - PATCH_BLOCK_HEADER_BYTES);
+}
+
+static GBytes *
+make_header(const PatchAssembly *assembly, PatchState state, guint64 block_bytes, GBytes *record)
+{
+    guint8 header[PATCH_BLOCK_HEADER_BYTES];
+
+    patch_record_fill_header(header, state, block_bytes, assembly->text_end, record);
+    return g_bytes_new(header, sizeof header);
+}
+
+/* First the pages are claimed, then filled, and only then is it said that there is a record. */
+static gboolean
+plan_block(const PatchAssembly *assembly, PatchPlan *plan, guint8 *block, GError **error)
+{
+    GuestVa va = assembly->record->block.va;
+    g_autoptr(GBytes) record = patch_record_save(assembly->record);
+    g_autoptr(GBytes) claim = make_header(assembly, PATCH_STATE_CLAIMED, assembly->record->block.length, record);
+    g_autoptr(GBytes) header = make_header(assembly, PATCH_STATE_PREPARING, assembly->record->block.length, record);
+    g_autoptr(GBytes) body = finish_block(assembly, block, record);
+    g_autoptr(GBytes) no_header = patch_plan_filler(PATCH_EMPTY_TEXT, g_bytes_get_size(header));
+    g_autoptr(GBytes) no_body = patch_plan_filler(PATCH_EMPTY_TEXT, g_bytes_get_size(body));
+
+    return patch_plan_write(plan, assembly->kernel, va, no_header, claim, error) &&
+           patch_plan_write(plan, assembly->kernel, va + PATCH_BLOCK_HEADER_BYTES, no_body, body, error) &&
+           patch_plan_write(plan, assembly->kernel, va, NULL, header, error);
+}
+
+static gboolean
+plan_data(const PatchAssembly *assembly, PatchPlan *plan, const guint8 *data, GError **error)
+{
+    g_autoptr(GBytes) bytes = g_bytes_new(data, assembly->data_end);
+    g_autoptr(GBytes) before = patch_plan_filler(0, assembly->data_end);
+
+    return assembly->data_end == 0 ||
+           patch_plan_write(plan, assembly->kernel, assembly->record->data.va, before, bytes, error);
+}
+
+gboolean
+patch_assembly_place(PatchAssembly *assembly, PatchArena *arena, GError **error)
+{
+    lay_out(assembly);
+    return take_room(assembly, arena, assembly->record, error);
+}
+
+gboolean
+patch_assembly_plan(const PatchAssembly *assembly, PatchPlan *plan, GError **error)
+{
+    PatchRecord *record = assembly->record;
+    g_autofree guint8 *block = g_malloc(record->block.length), *data = g_malloc0(MAX(record->data.length, 1));
+
+    memset(block, PATCH_EMPTY_TEXT, record->block.length);
+    place(assembly, record);
+    return add_jumps(assembly, record, error) && link_pieces(assembly, block, data, record, error) &&
+           plan_block(assembly, plan, block, error) && plan_data(assembly, plan, data, error);
+}
+
+void
+patch_assembly_forbid(const PatchAssembly *assembly, PatchPlan *plan)
+{
+    guint next_jump = 0;
+
+    for (guint i = 0; i < assembly->parts->len; i++) {
+        const PatchPart *part = assembly->parts->pdata[i];
+
+        for (guint r = 0; r < part->object->replacements->len; r++) {
+            const PatchReplacement *replacement = part->object->replacements->pdata[r];
+            const PatchJump *jump = assembly->record->jumps->pdata[next_jump++];
+
+            patch_plan_forbid(plan, jump->name, jump->va, jump->size, jump->jump_va);
+            for (guint p = 0; p < replacement->parts->len; p++) {
+                guint32 index = g_array_index(replacement->parts, guint32, p);
+                const PatchOldFunction *function = part->object->functions->pdata[index];
+                const PatchSymbol *symbol = part->object->symbols->pdata[function->symbol];
+
+                patch_plan_forbid(plan, symbol->name, patch_resolved_function(part->resolved, index),
+                                  function->code->bytes->len, 0);
+            }
+        }
+    }
+}
+

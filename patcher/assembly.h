@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The part of an update that goes to vmlinux or to one module, on its way into the guest: matched, placed, linked, and
+ * made into a block with its record.
+ */
+#ifndef PATCHER_ASSEMBLY_H
+#define PATCHER_ASSEMBLY_H
+
+#include "patcher/arena.h"
+#include "patcher/match.h"
+#include "patcher/plan.h"
+#include "patcher/update.h"
+
+typedef struct {
+    const PatchObject *object;
+    PatchResolved *resolved;
+    guint64 *offsets;           /* of each piece, from the start of its area */
+    GuestVa *vas;               /* of each piece */
+} PatchPart;
+
+typedef struct {
+    const IntroKernel *kernel;  /* both borrowed */
+    const PatchArena *arena;
+    GPtrArray *parts;           /* of PatchPart: one for each object */
+    PatchRecord *record;
+    guint64 text_end, data_end; /* bytes from the start of the block, of the data area */
+} PatchAssembly;
+
+/* Takes RECORD over, of which everything is filled in that does not depend on addresses. */
+PatchAssembly *patch_assembly_new(const IntroKernel *kernel, const PatchArena *arena, PatchRecord *record);
+void patch_assembly_free(PatchAssembly *assembly);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchAssembly, patch_assembly_free)
+
+/* Matches OBJECT, which is borrowed, and adds it. */
+gboolean patch_assembly_add(PatchAssembly *assembly, const PatchObject *object, GError **error);
+
+/* When all objects are there: takes room for them from ARENA, and fills in the rest of the record. */
+gboolean patch_assembly_place(PatchAssembly *assembly, PatchArena *arena, GError **error);
+
+/* Adds to PLAN the writes of the block, in state preparing, and the data area. */
+gboolean patch_assembly_plan(const PatchAssembly *assembly, PatchPlan *plan, GError **error);
+
+/* Forbids the old code that is replaced. */
+void patch_assembly_forbid(const PatchAssembly *assembly, PatchPlan *plan);
+
+#endif

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "patcher/jumps.h"
+
+#include <string.h>
+
+#include "patcher/error.h"
+#include "patcher/module.h"
+
+/* No record has a longer one. */
+#define MAX_PLACE_BYTES 16
+
+typedef struct {
+    guint8 bytes[MAX_PLACE_BYTES];
+    gsize length;
+} Bytes;
+
+typedef struct {
+    PatchPlan *plan;
+    const IntroKernel *kernel;
+    const PatchArena *arena;
+    const GPtrArray *removed, *added;
+    GHashTable *done;           /* addresses of places */
+} Transition;
+
+/* One place, with every jump that somebody has, had or will have there. */
+typedef struct {
+    GuestVa va;
+    const char *name, *module;  /* of the function */
+    GPtrArray *jumps;           /* of PatchJump */
+    Bytes original;
+    const PatchJump *expected, *wanted;     /* NULL: the kernel's own code */
+    gboolean is_settled;        /* nothing was interrupted here: only what is expected may be there */
+} Place;
+
+static const PatchJump *
+jump_at(const PatchRecord *record, GuestVa va)
+{
+    for (guint i = 0; i < record->jumps->len; i++) {
+        const PatchJump *jump = record->jumps->pdata[i];
+
+        if (jump->jump_va == va)
+            return jump;
+    }
+    return NULL;
+}
+
+static gboolean
+holds(const IntroKernel *kernel, GuestVa va, GBytes *bytes)
+{
+    guint8 now[MAX_PLACE_BYTES];
+    gsize length;
+    const guint8 *data = g_bytes_get_data(bytes, &length);
+
+    return length <= sizeof now && intro_space_read(intro_kernel_space(kernel), va, now, length, NULL) &&
+           memcmp(now, data, length) == 0;
+}
+
+/* Whether any update's jump is at VA. */
+static gboolean
+has_a_jump(const IntroKernel *kernel, const PatchArena *arena, GuestVa va)
+{
+    GPtrArray *records = patch_arena_records(arena);
+
+    for (guint i = 0; i < records->len; i++) {
+        const PatchJump *jump = jump_at(records->pdata[i], va);
+
+        if (jump && holds(kernel, va, jump->jump))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Whether a module like RECORD's was loaded again, to the very place where that one was: none of its jumps is there, the
+ * code is as it comes, but for what later updates have made of it. */
+static gboolean
+is_loaded_anew(const IntroKernel *kernel, const PatchArena *arena, const PatchRecord *record)
+{
+    guint n_original = 0;
+
+    for (guint i = 0; i < record->jumps->len; i++) {
+        const PatchJump *jump = record->jumps->pdata[i];
+
+        if (holds(kernel, jump->jump_va, jump->jump))
+            return FALSE;
+        if (holds(kernel, jump->jump_va, jump->before))
+            n_original++;
+        else if (!has_a_jump(kernel, arena, jump->jump_va))
+            return FALSE;
+    }
+    return n_original > 0 && (record->state == PATCH_STATE_INSTALLED || record->state == PATCH_STATE_REPLACED);
+}
+
+gboolean
+patch_record_is_gone(const IntroKernel *kernel, const PatchArena *arena, const PatchRecord *record)
+{
+    const IntroModule *module;
+
+    if (!*record->module.name)
+        return FALSE;
+    patch_module_state(kernel, record->module.name, &module);
+    return !module || module->module != record->module.module || module->base != record->module.base ||
+           is_loaded_anew(kernel, arena, record);
+}
+
+static gboolean
+is_among(const GPtrArray *records, const PatchRecord *record)
+{
+    return records && g_ptr_array_find((GPtrArray *) records, record, NULL);
+}
+
+const PatchRecord *
+patch_jumps_latest(const IntroKernel *kernel, const PatchArena *arena, const GPtrArray *except, GuestVa va,
+                   const PatchJump **found)
+{
+    GPtrArray *records = patch_arena_records(arena);
+
+    for (guint i = records->len; i > 0; i--) {
+        const PatchRecord *record = records->pdata[i - 1];
+        const PatchJump *jump = record->state == PATCH_STATE_INSTALLED ? jump_at(record, va) : NULL;
+
+        if (!jump || is_among(except, record) || patch_record_is_gone(kernel, arena, record))
+            continue;
+        if (found)
+            *found = jump;
+        return record;
+    }
+    return NULL;
+}
+
+PatchJumpState
+patch_jump_state(const IntroKernel *kernel, const PatchArena *arena, const PatchRecord *record, const PatchJump *jump)
+{
+    const PatchJump *latest = NULL;
+
+    if (patch_record_is_gone(kernel, arena, record))
+        return PATCH_JUMP_GONE;
+    if (holds(kernel, jump->jump_va, jump->jump))
+        return PATCH_JUMP_IN_FORCE;
+    if (holds(kernel, jump->jump_va, jump->before))
+        return PATCH_JUMP_ABSENT;
+    if (patch_jumps_latest(kernel, arena, NULL, jump->jump_va, &latest) && latest != jump &&
+        holds(kernel, jump->jump_va, latest->jump))
+        return PATCH_JUMP_SUPERSEDED;
+    return PATCH_JUMP_ALTERED;
+}
+
+/* ---- From what is there to what has to be there ---- */
+
+static void
+place_clear(Place *place)
+{
+    g_clear_pointer(&place->jumps, g_ptr_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Place, place_clear)
+
+/* JUMP, with the kernel's own code behind it where other jumps there are longer; NULL: only that code. */
+static Bytes
+bytes_at(const Place *place, const PatchJump *jump)
+{
+    Bytes bytes = place->original;
+
+    if (jump)
+        memcpy(bytes.bytes, g_bytes_get_data(jump->jump, NULL), g_bytes_get_size(jump->jump));
+    return bytes;
+}
+
+static void
+note_jump(Place *place, const PatchJump *jump)
+{
+    gsize length;
+    const guint8 *before = g_bytes_get_data(jump->before, &length);
+
+    g_ptr_array_add(place->jumps, (gpointer) jump);
+    if (length <= place->original.length)
+        return;
+    place->original.length = length;
+    memcpy(place->original.bytes, before, length);
+}
+
+static void
+survey_place(const Transition *transition, Place *place)
+{
+    GPtrArray *records = patch_arena_records(transition->arena);
+
+    for (guint i = 0; i < records->len; i++) {
+        const PatchRecord *record = records->pdata[i];
+        const PatchJump *jump = jump_at(record, place->va);
+
+        if (!jump || patch_record_is_gone(transition->kernel, transition->arena, record))
+            continue;
+        note_jump(place, jump);
+        place->is_settled = place->is_settled && record->state == PATCH_STATE_INSTALLED;
+    }
+    patch_jumps_latest(transition->kernel, transition->arena, NULL, place->va, &place->expected);
+    patch_jumps_latest(transition->kernel, transition->arena, transition->removed, place->va, &place->wanted);
+    for (guint i = 0; i < transition->added->len; i++) {
+        const PatchJump *jump = jump_at(transition->added->pdata[i], place->va);
+
+        if (!jump)
+            continue;
+        note_jump(place, jump);
+        place->wanted = jump;
+    }
+}
+
+static gboolean
+is_known(const Place *place, const guint8 *now)
+{
+    Bytes expected = bytes_at(place, place->expected);
+
+    if (memcmp(now, expected.bytes, expected.length) == 0)
+        return TRUE;
+    if (place->is_settled)
+        return FALSE;
+    for (guint i = 0; i <= place->jumps->len; i++) {
+        Bytes bytes = bytes_at(place, i < place->jumps->len ? place->jumps->pdata[i] : NULL);
+
+        if (memcmp(now, bytes.bytes, bytes.length) == 0)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean
+plan_place(const Transition *transition, const Place *place, GError **error)
+{
+    guint8 now[MAX_PLACE_BYTES];
+    Bytes wanted = bytes_at(place, place->wanted);
+    g_autoptr(GBytes) before = NULL, after = NULL;
+
+    if (!intro_space_read(intro_kernel_space(transition->kernel), place->va, now, wanted.length, error))
+        return FALSE;
+    if (!is_known(place, now)) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
+                    "at %#" G_GINT64_MODIFIER "x, in %s, is not what has to be there: somebody else has changed the "
+                    "guest's code since. Nothing is changed", place->va, place->name);
+        return FALSE;
+    }
+    before = g_bytes_new(now, wanted.length);
+    after = g_bytes_new(wanted.bytes, wanted.length);
+    if (g_bytes_equal(before, after))
+        return TRUE;
+    return *place->module ? patch_plan_write_module(transition->plan, transition->kernel, place->va, before, after, error)
+                          : patch_plan_write(transition->plan, transition->kernel, place->va, before, after, error);
+}
+
+static gboolean
+visit_record(const Transition *transition, const PatchRecord *record, GError **error)
+{
+    for (guint i = 0; i < record->jumps->len; i++) {
+        const PatchJump *jump = record->jumps->pdata[i];
+        g_auto(Place) place = {
+            .va = jump->jump_va, .name = jump->name, .module = record->module.name, .jumps = g_ptr_array_new(),
+            .is_settled = TRUE,
+        };
+
+        if (!g_hash_table_add(transition->done, (gpointer) &jump->jump_va))
+            continue;
+        survey_place(transition, &place);
+        if (!plan_place(transition, &place, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* What an interrupted application wanted to take the place of has to be as it was. */
+static gboolean
+visit_replaced(const Transition *transition, const PatchRecord *record, GError **error)
+{
+    GPtrArray *records = patch_arena_records(transition->arena);
+
+    for (guint i = 0; i < record->replaces->len; i++)
+        for (guint j = 0; j < records->len; j++) {
+            const PatchRecord *other = records->pdata[j];
+
+            if (other->block.va == g_array_index(record->replaces, GuestVa, i) &&
+                !patch_record_is_gone(transition->kernel, transition->arena, other) &&
+                !visit_record(transition, other, error))
+                return FALSE;
+        }
+    return TRUE;
+}
+
+gboolean
+patch_jumps_plan(PatchPlan *plan, const IntroKernel *kernel, const PatchArena *arena, const GPtrArray *removed,
+                 const GPtrArray *added, GError **error)
+{
+    g_autoptr(GHashTable) done = g_hash_table_new(g_int64_hash, g_int64_equal);
+    const Transition transition = { plan, kernel, arena, removed, added, done };
+
+    for (guint i = 0; i < added->len; i++)
+        if (!visit_record(&transition, added->pdata[i], error))
+            return FALSE;
+    for (guint i = 0; i < removed->len; i++) {
+        const PatchRecord *record = removed->pdata[i];
+
+        if (patch_record_is_gone(kernel, arena, record))
+            continue;
+        if (!visit_record(&transition, record, error) ||
+            (record->state == PATCH_STATE_PREPARING && !visit_replaced(&transition, record, error)))
+            return FALSE;
+    }
+    return TRUE;
+}
