@@ -361,7 +361,7 @@ unpack(const Tables *tables, GError **error)
         gsize position = offsets.position;
         char *end = unpack_name(tables, &packed, name);
         guint32 value = 0;
-        IntroSymbol symbol = { .name = name + 1, .type = *name };
+        IntroSymbol symbol = { .name = name + 1, .type = *name, .is_global = !g_ascii_islower(*name) };
 
         intro_cursor_u32(&offsets, &value);
         symbol.va = decode_address(tables, position, value);

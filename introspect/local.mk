@@ -10,6 +10,7 @@ libintrospect_a_SOURCES = \
 	introspect/kernel.c introspect/kernel.h \
 	introspect/locate.c introspect/locate.h \
 	introspect/module-symbols.c introspect/module-symbols.h \
+	introspect/module-uses.c introspect/module-uses.h \
 	introspect/modules.c introspect/modules.h \
 	introspect/space.c introspect/space.h \
 	introspect/symbols.c introspect/symbols.h

@@ -226,12 +226,22 @@ symbol_value(const Block *symbols, guint32 index)
     return value;
 }
 
+static gboolean
+symbol_is_global(const Block *symbols, guint32 index)
+{
+    gsize at = index * sizeof(Elf64_Sym) + G_STRUCT_OFFSET(Elf64_Sym, st_info);
+
+    return at < symbols->length && ELF64_ST_BIND(symbols->bytes[at]) != STB_LOCAL;
+}
+
 static void
 add_symbols(IntroSymbolGroup *group, const Block *symbols, const Block *types, gsize names_bytes, GHashTable *exports)
 {
     for (guint32 i = 0; i < types->length; i++) {
         guint32 name = symbol_name(symbols, i);
-        IntroSymbol symbol = { .va = symbol_value(symbols, i), .type = (char) types->bytes[i] };
+        IntroSymbol symbol = {
+            .va = symbol_value(symbols, i), .type = (char) types->bytes[i], .is_global = symbol_is_global(symbols, i),
+        };
         const GuestVa *exported;
 
         if (name >= names_bytes || group->names[name] == '\0')

@@ -17,6 +17,7 @@ typedef struct {
     const char *module;     /* owned by the table; NULL for vmlinux */
     guint64 size;           /* bytes to the next symbol of another address, as the kernel reckons; 0 if unknown */
     char type;              /* the letter of /proc/kallsyms */
+    gboolean is_global;     /* can be seen by other objects of the same image or module */
 } IntroSymbol;
 
 void intro_symbols_free(IntroSymbols *symbols);

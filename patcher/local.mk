@@ -14,6 +14,7 @@ libpatcher_a_SOURCES += \
 	patcher/record.c patcher/record.h \
 	patcher/arena.c patcher/arena.h \
 	patcher/guestcode.c patcher/guestcode.h \
+	patcher/lookup.c patcher/lookup.h \
 	patcher/match.c patcher/match.h \
 	patcher/link.c patcher/link.h \
 	patcher/plan.c patcher/plan.h \

@@ -5,6 +5,7 @@
 
 #include "patcher/error.h"
 #include "patcher/guestcode.h"
+#include "patcher/lookup.h"
 
 /* Addresses are 0 as long as they are not known; nothing of a kernel lies there. */
 struct PatchResolved {
@@ -157,28 +158,6 @@ compare_code(PatchCompare *compare, char **why)
     return compare_rest(compare, covered, why);
 }
 
-/* Whether kallsyms agrees that a symbol of another object is at VA. Some that the linker makes are not in kallsyms. */
-static gboolean
-kallsyms_agrees(const PatchResolved *resolved, const char *name, GuestVa va)
-{
-    const IntroSymbols *symbols = intro_kernel_symbols(resolved->kernel);
-    const char *module = module_of(resolved->object);
-    guint n_own = 0, n_kernel;
-    g_autofree const IntroSymbol **own = module ? intro_symbols_named(symbols, module, name, &n_own) : NULL;
-    g_autofree const IntroSymbol **kernel = intro_symbols_named(symbols, NULL, name, &n_kernel);
-    const IntroSymbol *there = intro_symbols_at(symbols, va, NULL);
-
-    for (guint i = 0; i < n_own; i++)
-        if (own[i]->va == va)
-            return TRUE;
-    for (guint i = 0; i < n_kernel; i++)
-        if (kernel[i]->va == va)
-            return TRUE;
-    if (module && there && there->module && g_str_equal(there->name, name))
-        return TRUE;
-    return n_own + n_kernel == 0;
-}
-
 static gboolean
 check_binding(const PatchResolved *resolved, const GuestVa *section_va, const GuestVa *symbol_va,
               const PatchBinding *binding, char **why)
@@ -191,7 +170,7 @@ check_binding(const PatchResolved *resolved, const GuestVa *section_va, const Gu
         *why = g_strdup_printf("it refers to %s in two places", symbol->name);
         return FALSE;
     }
-    if (symbol->section < 0 && !kallsyms_agrees(resolved, symbol->name, binding->va)) {
+    if (symbol->section < 0 && !patch_lookup_agrees(resolved->kernel, resolved->object, symbol->name, binding->va)) {
         *why = g_strdup_printf("where the update refers to %s, the guest refers to something else", symbol->name);
         return FALSE;
     }
@@ -267,6 +246,14 @@ candidates(const PatchResolved *resolved, const PatchSymbol *symbol)
     return found;
 }
 
+static gboolean
+runs_at_start(const PatchResolved *resolved, const PatchSymbol *symbol)
+{
+    const PatchSection *section = resolved->object->sections->pdata[symbol->section];
+
+    return g_str_has_prefix(section->name, ".init.");
+}
+
 typedef enum { MATCH_NONE, MATCH_ONE, MATCH_SEVERAL } MatchResult;
 
 static MatchResult
@@ -280,7 +267,9 @@ match_function(PatchResolved *resolved, guint32 index, char **why)
     GuestVa match = 0;
 
     if (places->len == 0)
-        *why = g_strdup("the guest's kernel has no function of that name");
+        *why = g_strdup(runs_at_start(resolved, symbol) ? "it ran when the module was loaded, and is gone since"
+                        : *resolved->object->module ? "the guest's module has no function of that name"
+                                                    : "the guest's kernel has no function of that name");
     for (guint i = 0; i < places->len; i++) {
         GuestVa va = g_array_index(places, GuestVa, i);
 
@@ -361,34 +350,6 @@ patch_match_object(const IntroKernel *kernel, const PatchArena *arena, const Pat
     return g_steal_pointer(&resolved);
 }
 
-/* Names are unique enough among global symbols; a static one of the same name elsewhere does not count. */
-static gboolean
-lookup_global(const PatchResolved *resolved, const PatchSymbol *symbol, GuestVa *va, GError **error)
-{
-    const IntroSymbols *symbols = intro_kernel_symbols(resolved->kernel);
-    const char *modules[] = { module_of(resolved->object), NULL };
-    guint n_different = 0;
-
-    for (guint m = modules[0] ? 0 : 1; m < 2 && n_different == 0; m++) {
-        guint n_named;
-        g_autofree const IntroSymbol **named = intro_symbols_named(symbols, modules[m], symbol->name, &n_named);
-
-        for (guint i = 0; i < n_named; i++) {
-            if (n_named > 1 && g_ascii_islower(named[i]->type))
-                continue;
-            if (n_different == 0 || named[i]->va != *va)
-                n_different++;
-            *va = named[i]->va;
-        }
-    }
-    if (n_different == 1)
-        return TRUE;
-    g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT, "%s: the new code refers to %s, %s", resolved->object->path,
-                symbol->name, n_different == 0 ? "which the guest's kernel does not have"
-                                               : "and the guest's kernel has several of that name");
-    return FALSE;
-}
-
 gboolean
 patch_resolved_symbol(const PatchResolved *resolved, guint32 index, GuestVa *va, GError **error)
 {
@@ -399,13 +360,13 @@ patch_resolved_symbol(const PatchResolved *resolved, guint32 index, GuestVa *va,
         return TRUE;
     }
     if (symbol->section < 0)
-        return lookup_global(resolved, symbol, va, error);
+        return patch_lookup(resolved->kernel, resolved->object, symbol->name, va, error);
     if (resolved->section_va[symbol->section]) {
         *va = resolved->section_va[symbol->section] + symbol->value;
         return TRUE;
     }
     if (symbol->is_global)
-        return lookup_global(resolved, symbol, va, error);
+        return patch_lookup(resolved->kernel, resolved->object, symbol->name, va, error);
     g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
                 "%s: nothing in the running code tells where %s is; make the update again with a newer create",
                 resolved->object->path, symbol->name);
