@@ -1,24 +1,32 @@
-# Fuzzers (libFuzzer), not built by default: `make fuzzers`, then e.g. tests/fuzz/fuzz-space CORPUS-DIRECTORY;
-# `make fuzz-smoke` builds them and runs each for a few seconds.
+# Fuzzers (libFuzzer), not built by default: `make fuzzers`; `make fuzz FUZZ_SECONDS=600` builds them and runs each for so
+# long, `make fuzz FUZZERS_RUN=fuzz-tasks` only that one.
 # They are compiled apart, since the code under test has to be instrumented too.
 
 FUZZ_CC = clang
 FUZZ_CFLAGS = -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+FUZZ_SECONDS = 5
+FUZZERS_RUN =
 
-FUZZ_SUPPORT = tests/fake-guest.c tests/introspect/btf-writer.c tests/introspect/kallsyms-writer.c
+FUZZ_SUPPORT = tests/fake-guest.c tests/introspect/btf-writer.c tests/introspect/kallsyms-writer.c \
+	tests/fuzz/guest-record.c tests/fuzz/recorded.c
 FUZZ_FILES = $(filter %.c,$(libvmm_a_SOURCES) $(libintrospect_a_SOURCES) $(libpatcher_a_SOURCES)) $(FUZZ_SUPPORT)
 FUZZ_OBJECTS = $(FUZZ_FILES:%.c=fuzz-objects/%.o)
-FUZZERS = tests/fuzz/fuzz-btf tests/fuzz/fuzz-core tests/fuzz/fuzz-kallsyms tests/fuzz/fuzz-orc \
-	tests/fuzz/fuzz-record tests/fuzz/fuzz-space tests/fuzz/fuzz-update
+FUZZERS = tests/fuzz/fuzz-attach tests/fuzz/fuzz-btf tests/fuzz/fuzz-core tests/fuzz/fuzz-gdb tests/fuzz/fuzz-identity \
+	tests/fuzz/fuzz-kallsyms tests/fuzz/fuzz-modules tests/fuzz/fuzz-orc tests/fuzz/fuzz-qemu-text \
+	tests/fuzz/fuzz-record tests/fuzz/fuzz-space tests/fuzz/fuzz-stacks tests/fuzz/fuzz-tasks tests/fuzz/fuzz-update
 
-EXTRA_DIST += $(FUZZERS:%=%.c) tests/fuzz/smoke.t
+EXTRA_PROGRAMS += tests/fuzz/record-guest
+tests_fuzz_record_guest_SOURCES = tests/fuzz/record-guest.c tests/fuzz/guest-record.c tests/fuzz/guest-record.h
+tests_fuzz_record_guest_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+
+EXTRA_DIST += $(FUZZERS:%=%.c) tests/fuzz/prepare tests/fuzz/recorded.c tests/fuzz/recorded.h tests/fuzz/smoke.t
 
 .PHONY: fuzzers
-fuzzers: $(FUZZERS)
+fuzzers: $(FUZZERS) tests/fuzz/record-guest
 
-.PHONY: fuzz-smoke
-fuzz-smoke: fuzzers
-	VLP_BUILD='$(abs_builddir)' $(srcdir)/tests/fuzz/smoke.t
+.PHONY: fuzz
+fuzz: fuzzers
+	VLP_BUILD='$(abs_builddir)' VLP_FUZZ_SECONDS='$(FUZZ_SECONDS)' VLP_FUZZERS='$(FUZZERS_RUN)' $(srcdir)/tests/fuzz/smoke.t
 
 fuzz-objects/%.o: %.c
 	$(AM_V_CC)$(MKDIR_P) $(@D) && $(FUZZ_CC) $(FUZZ_CFLAGS) $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(AM_CFLAGS) \
@@ -32,5 +40,5 @@ $(FUZZERS): %: fuzz-objects/%.o $(FUZZ_OBJECTS)
 clean-local: clean-fuzzers
 .PHONY: clean-fuzzers
 clean-fuzzers:
-	rm -rf fuzz-objects
+	rm -rf fuzz-objects fuzz-seeds tests/fuzz/record-guest
 	rm -f $(FUZZERS)

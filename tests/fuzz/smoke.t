@@ -1,24 +1,41 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Each fuzzer for VLP_FUZZ_SECONDS, from nothing. Needs `make fuzzers` in the build directory, VLP_BUILD.
+# Each fuzzer for VLP_FUZZ_SECONDS, from what a real guest gave. Needs `make fuzzers` in the build directory, VLP_BUILD.
+# VLP_FUZZERS: the names of those to be run, instead of all.
+#
+# No input may take more than two seconds or 256 MiB.
 set -u
 top=$(dirname "$(dirname "$(dirname "$(readlink -f "$0")")")")
 . "$top/tests/tap.sh"
 : "${VLP_BUILD:=$top/build}"
 : "${VLP_FUZZ_SECONDS:=5}"
+: "${VLP_FUZZERS:=$(basename -s .c "$top"/tests/fuzz/fuzz-*.c)}"
+export VLP_FUZZ_GUEST=$VLP_BUILD/fuzz-seeds/guest
+# What the sanitizer keeps of memory that was freed is not the fuzzed code's.
+export ASAN_OPTIONS=quarantine_size_mb=8
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# fuzz PROGRAM: on failure says the end of its log, which has the input in base64 if that is short.
+# fuzz NAME: says how much of the code was reached; on failure, the end of its log, which has the input in base64 if that
+# is short. The input itself is kept in the build directory.
 fuzz() {
-    local options=(-max_total_time="$VLP_FUZZ_SECONDS" -timeout=20 -rss_limit_mb=2048 -artifact_prefix="$work/")
-    "$1" "${options[@]}" > "$work/log" 2>&1 && grep -q '^Done [1-9]' "$work/log" && return
-    tail -n 40 "$work/log"
-    return 1
+    local options=(-max_total_time="$VLP_FUZZ_SECONDS" -timeout=2 -rss_limit_mb=256 -print_final_stats=1
+                   -artifact_prefix="$VLP_BUILD/$1-") corpora=("$work/$1")
+    mkdir "$work/$1"
+    [ ! -d "$VLP_BUILD/fuzz-seeds/$1" ] || corpora+=("$VLP_BUILD/fuzz-seeds/$1")
+    "$VLP_BUILD/tests/fuzz/$1" "${options[@]}" "${corpora[@]}" > "$work/log" 2>&1
+    grep -q '^Done [1-9]' "$work/log" && ! grep -q '^==.*ERROR' "$work/log" || { tail -n 40 "$work/log"; return 1; }
 }
 
-for source in "$top"/tests/fuzz/fuzz-*.c; do
-    name=$(basename "$source" .c)
-    ok "$name" fuzz "$VLP_BUILD/tests/fuzz/$name"
+# figures NAME
+figures() {
+    sed -n "s/^#\([0-9]*\).* \(cov: [0-9]* ft: [0-9]*\) .*/$1: \1 inputs, \2/p" "$work/log" | tail -n 1
+    sed -n "s/^stat::peak_rss_mb: */$1: peak MiB: /p" "$work/log"
+}
+
+ok "there is a guest to start from" "$top/tests/fuzz/prepare" "$VLP_BUILD" || give_up "nothing to damage"
+for name in $VLP_FUZZERS; do
+    ok "$name" fuzz "$name"
+    diag "$(figures "$name")"
 done
 done_testing

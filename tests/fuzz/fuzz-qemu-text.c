@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a monitor says: the text of three of QEMU's commands, and JSON; the first byte chooses.
+ */
+#include "vmm/json.h"
+#include "vmm/qemu-text.h"
+
+int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
+
+static void
+look_at_json(const char *text)
+{
+    g_autoptr(JsonObject) object = vmm_json_parse(text, NULL);
+    g_autoptr(GPtrArray) objects = NULL;
+    gboolean boolean;
+    gint64 number;
+
+    if (object == NULL)
+        return;
+    vmm_json_string(object, "a");
+    vmm_json_int(object, "a", &number);
+    vmm_json_boolean(object, "a", &boolean);
+    vmm_json_string(vmm_json_object(object, "return"), "a");
+    if (json_object_has_member(object, "a"))
+        objects = vmm_json_objects(json_object_get_member(object, "a"));
+}
+
+int
+LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
+{
+    g_autofree char *text = NULL;
+    g_autoptr(GArray) ranges = NULL;
+    VmmVcpu vcpu = { 0 };
+    guint64 hva;
+
+    if (size == 0)
+        return 0;
+    text = g_strndup((const char *) data + 1, size - 1);
+    switch (data[0] % 4) {
+    case 0:
+        ranges = vmm_qemu_parse_mtree(text, NULL);
+        break;
+    case 1:
+        vmm_qemu_parse_gpa2hva(text, &hva, NULL);
+        break;
+    case 2:
+        vmm_qemu_parse_registers(text, &vcpu, NULL);
+        break;
+    default:
+        look_at_json(text);
+        break;
+    }
+    return 0;
+}

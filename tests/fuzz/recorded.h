@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What fuzzers of a recorded guest have in common. The record (record-guest) is named by VLP_FUZZ_GUEST.
+ */
+#ifndef TESTS_FUZZ_RECORDED_H
+#define TESTS_FUZZ_RECORDED_H
+
+#include "introspect/kernel.h"
+#include "tests/fuzz/guest-record.h"
+
+/* What is done with the guest, first undamaged and then with every input's damage. KERNEL was attached to while there
+ * was none. */
+typedef void (*RecordedLook)(const VmmReader *reader, const IntroKernel *kernel);
+
+int recorded_fuzz(RecordedLook look, const guint8 *data, gsize size);
+
+#endif
