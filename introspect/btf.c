@@ -7,11 +7,16 @@
 
 #define BTF_MAGIC           0xeb9f
 #define BTF_VERSION         1
-#define MAX_TYPES           (8u << 20)
+#define MAX_TYPES           (1u << 20)  /* of the format, BTF_MAX_TYPE */
 #define MAX_ALIASES         32          /* typedefs and qualifiers on the way to a type */
 #define MAX_DIMENSIONS      8
 #define MAX_NESTING         16          /* anonymous members in anonymous members */
-#define MAX_MEMBERS_SEEN    (1u << 20)  /* in one lookup, however anonymous members share types */
+#define MAX_STEPS           (1u << 15)  /* types and members in one lookup, however anonymous members share types */
+#define MAX_ENUMERATORS     (1u << 20)  /* in one lookup */
+
+#define N_BUCKETS           (1u << 15)
+#define MAX_HASHED_BYTES    64          /* of a name; the rest may be a megabyte */
+#define NO_COMPOSITE        G_MAXUINT32
 
 enum {
     KIND_VOID, KIND_INT, KIND_PTR, KIND_ARRAY, KIND_STRUCT, KIND_UNION, KIND_ENUM, KIND_FWD, KIND_TYPEDEF,
@@ -39,9 +44,14 @@ struct IntroBtf {
     GBytes *data;
     IntroCursor types, strings;     /* the two parts of DATA */
     GArray *positions;              /* of guint32: where in TYPES type I begins; type 0 is void and has none */
-    GHashTable *composites;         /* name in STRINGS -> GArray of guint32: structs and unions of that name */
+    GArray *composites;             /* of Composite: structs and unions that have a name */
+    guint32 *first;                 /* N_BUCKETS of positions in COMPOSITES, by name; NO_COMPOSITE if there is none */
     GArray *enums;                  /* of guint32: ids of enums */
 };
+
+typedef struct {
+    guint32 id, name, next;         /* NEXT of the same bucket, ascending by ID; NO_COMPOSITE if there is none */
+} Composite;
 
 typedef struct {
     guint32 name, size_or_type;
@@ -54,21 +64,27 @@ typedef struct {
 typedef struct {
     const IntroBtf *btf;
     const char *name;
-    guint n_seen;
+    guint steps;
     guint32 type;                   /* of what was found */
     guint64 offset_bits;            /* of what was found, from the struct searched */
     guint32 field_bits;             /* width of a bit field, else 0 */
 } MemberSearch;
 
+/* The strings end with a NUL, which has been seen. */
 static const char *
 string_at(const IntroBtf *btf, guint32 offset)
 {
-    IntroCursor cursor = btf->strings;
-    const char *string;
+    return offset < btf->strings.length ? (const char *) btf->strings.data + offset : "";
+}
 
-    if (!intro_cursor_seek(&cursor, offset) || !intro_cursor_string(&cursor, &string))
-        return "";
-    return string;
+static guint
+bucket_of(const char *name)
+{
+    guint32 hash = 5381;
+
+    for (gsize i = 0; i < MAX_HASHED_BYTES && name[i] != '\0'; i++)
+        hash = hash * 33 + (guint8) name[i];
+    return hash % N_BUCKETS;
 }
 
 static gboolean
@@ -125,15 +141,18 @@ resolve(const IntroBtf *btf, guint32 id, BtfType *type)
 }
 
 static void
-add_composite(IntroBtf *btf, const char *name, guint32 id)
+chain_composites(IntroBtf *btf)
 {
-    GArray *ids = g_hash_table_lookup(btf->composites, name);
+    btf->first = g_new(guint32, N_BUCKETS);
+    for (guint i = 0; i < N_BUCKETS; i++)
+        btf->first[i] = NO_COMPOSITE;
+    for (guint32 i = btf->composites->len; i-- > 0;) {
+        Composite *composite = &g_array_index(btf->composites, Composite, i);
+        guint bucket = bucket_of(string_at(btf, composite->name));
 
-    if (ids == NULL) {
-        ids = g_array_sized_new(FALSE, FALSE, sizeof(guint32), 1);
-        g_hash_table_insert(btf->composites, (gpointer) name, ids);
+        composite->next = btf->first[bucket];
+        btf->first[bucket] = i;
     }
-    g_array_append_val(ids, id);
 }
 
 static gboolean
@@ -161,11 +180,15 @@ index_types(IntroBtf *btf, GError **error)
             return FALSE;
         }
         g_array_append_val(btf->positions, position);
-        if (is_composite(&type) && type.name != 0)
-            add_composite(btf, string_at(btf, type.name), id);
+        if (is_composite(&type) && type.name != 0) {
+            Composite composite = { id, type.name, NO_COMPOSITE };
+
+            g_array_append_val(btf->composites, composite);
+        }
         if (type.kind == KIND_ENUM || type.kind == KIND_ENUM64)
             g_array_append_val(btf->enums, id);
     }
+    chain_composites(btf);
     return TRUE;
 }
 
@@ -210,6 +233,10 @@ parse_header(IntroBtf *btf, GError **error)
                             "the kernel's BTF is shorter than its header says");
         return FALSE;
     }
+    if (btf->strings.length == 0 || btf->strings.data[btf->strings.length - 1] != '\0') {
+        g_set_error_literal(error, INTRO_ERROR, INTRO_ERROR_CORRUPT, "the strings of the kernel's BTF do not end");
+        return FALSE;
+    }
     return TRUE;
 }
 
@@ -221,7 +248,7 @@ intro_btf_new(GBytes *data, GError **error)
     btf->data = g_bytes_ref(data);
     btf->positions = g_array_sized_new(FALSE, FALSE, sizeof(guint32), 1u << 17);
     btf->enums = g_array_new(FALSE, FALSE, sizeof(guint32));
-    btf->composites = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify) g_array_unref);
+    btf->composites = g_array_new(FALSE, FALSE, sizeof(Composite));
     if (!parse_header(btf, error) || !index_types(btf, error))
         return NULL;
     return g_steal_pointer(&btf);
@@ -232,21 +259,29 @@ intro_btf_free(IntroBtf *btf)
 {
     if (btf == NULL)
         return;
-    g_hash_table_unref(btf->composites);
+    g_array_unref(btf->composites);
+    g_free(btf->first);
     g_array_unref(btf->enums);
     g_array_unref(btf->positions);
     g_bytes_unref(btf->data);
     g_free(btf);
 }
 
-static const GArray *
-composites_named(const IntroBtf *btf, const char *name, GError **error)
+/* The next struct or union of that name from position AT in the chain on; NO_COMPOSITE if there is none. STEPS counts. */
+static guint32
+find_composite(const IntroBtf *btf, const char *name, guint32 at, guint *steps)
 {
-    const GArray *ids = g_hash_table_lookup(btf->composites, name);
+    for (; at != NO_COMPOSITE && (*steps)++ < MAX_STEPS; at = g_array_index(btf->composites, Composite, at).next)
+        if (strcmp(string_at(btf, g_array_index(btf->composites, Composite, at).name), name) == 0)
+            return at;
+    return NO_COMPOSITE;
+}
 
-    if (ids == NULL)
-        g_set_error(error, INTRO_ERROR, INTRO_ERROR_NOT_FOUND, "the kernel's BTF has no struct or union %s", name);
-    return ids;
+static gboolean
+fail_no_composite(const char *name, GError **error)
+{
+    g_set_error(error, INTRO_ERROR, INTRO_ERROR_NOT_FOUND, "the kernel's BTF has no struct or union %s", name);
+    return FALSE;
 }
 
 static gboolean search_member(MemberSearch *search, const BtfType *composite, guint64 base_bits, guint depth);
@@ -273,7 +308,7 @@ search_member(MemberSearch *search, const BtfType *composite, guint64 base_bits,
         guint64 offset_bits;
         const char *member;
 
-        if (search->n_seen++ >= MAX_MEMBERS_SEEN || !intro_cursor_u32(&cursor, &name)
+        if (search->steps++ >= MAX_STEPS || !intro_cursor_u32(&cursor, &name)
             || !intro_cursor_u32(&cursor, &type) || !intro_cursor_u32(&cursor, &offset))
             return FALSE;
         offset_bits = base_bits + (composite->kind_flag ? offset & 0xffffff : offset);
@@ -374,17 +409,19 @@ find_path(MemberSearch *search, BtfType composite, char **path, IntroMember *fou
 gboolean
 intro_btf_member(const IntroBtf *btf, const char *type, const char *member, IntroMember *found, GError **error)
 {
-    const GArray *ids = composites_named(btf, type, error);
     g_auto(GStrv) path = g_strsplit(member, ".", 0);
     MemberSearch search = { .btf = btf };
+    guint32 at = find_composite(btf, type, btf->first[bucket_of(type)], &search.steps);
 
-    if (ids == NULL)
-        return FALSE;
-    for (guint i = 0; i < ids->len; i++) {
+    if (at == NO_COMPOSITE)
+        return fail_no_composite(type, error);
+    while (at != NO_COMPOSITE) {
+        const Composite *candidate = &g_array_index(btf->composites, Composite, at);
         BtfType composite;
 
-        if (type_by_id(btf, g_array_index(ids, guint32, i), &composite) && find_path(&search, composite, path, found))
+        if (type_by_id(btf, candidate->id, &composite) && find_path(&search, composite, path, found))
             return TRUE;
+        at = find_composite(btf, type, candidate->next, &search.steps);
     }
     g_set_error(error, INTRO_ERROR, INTRO_ERROR_NOT_FOUND, "the kernel's %s has no member %s in its BTF", type, member);
     return FALSE;
@@ -417,23 +454,24 @@ intro_btf_has_member(const IntroBtf *btf, const char *type, const char *member)
 gboolean
 intro_btf_size(const IntroBtf *btf, const char *type, gsize *size_bytes, GError **error)
 {
-    const GArray *ids = composites_named(btf, type, error);
+    guint steps = 0;
+    guint32 at = find_composite(btf, type, btf->first[bucket_of(type)], &steps);
     BtfType composite = { 0 };
 
-    if (ids == NULL)
-        return FALSE;
-    type_by_id(btf, g_array_index(ids, guint32, 0), &composite);
+    if (at == NO_COMPOSITE)
+        return fail_no_composite(type, error);
+    type_by_id(btf, g_array_index(btf->composites, Composite, at).id, &composite);
     *size_bytes = composite.size_or_type;
     return TRUE;
 }
 
 /* The enumerator NAME of one enum: enum64 has its value in two halves. */
 static gboolean
-find_enumerator(const IntroBtf *btf, const BtfType *type, const char *name, gint64 *value)
+find_enumerator(const IntroBtf *btf, const BtfType *type, const char *name, guint *steps, gint64 *value)
 {
     IntroCursor cursor = type->tail;
 
-    for (guint i = 0; i < type->n_items; i++) {
+    for (guint i = 0; i < type->n_items && *steps < MAX_ENUMERATORS; i++, (*steps)++) {
         guint32 item, low, high = 0;
 
         if (!intro_cursor_u32(&cursor, &item) || !intro_cursor_u32(&cursor, &low)
@@ -453,10 +491,13 @@ find_enumerator(const IntroBtf *btf, const BtfType *type, const char *name, gint
 gboolean
 intro_btf_enumerator(const IntroBtf *btf, const char *name, gint64 *value, GError **error)
 {
+    guint steps = 0;
+
     for (guint i = 0; i < btf->enums->len; i++) {
         BtfType type;
 
-        if (type_by_id(btf, g_array_index(btf->enums, guint32, i), &type) && find_enumerator(btf, &type, name, value))
+        if (type_by_id(btf, g_array_index(btf->enums, guint32, i), &type)
+            && find_enumerator(btf, &type, name, &steps, value))
             return TRUE;
     }
     g_set_error(error, INTRO_ERROR, INTRO_ERROR_NOT_FOUND, "the kernel's BTF has no enumerator %s", name);

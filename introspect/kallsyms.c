@@ -18,12 +18,13 @@
 #define MAX_PACKED_NAME (2 + 0x3fff)
 
 /* Far beyond any kernel: they bound what a guest can make us work and allocate. */
-#define MAX_SYMBOLS (1U << 20)
-#define MAX_NAMES_BYTES (64U << 20)
+#define MAX_SYMBOLS (1U << 19)
+#define MAX_NAMES_BYTES (32U << 20)
 #define MAX_TOKEN_BYTES 1024
-#define MAX_MARKER_TABLES 32
-#define MAX_PACKED_BYTES (64U << 20)
 #define MAX_IMAGE_BYTES (1ULL << 30)
+/* Words and bytes looked at for each byte of the part; without a limit, what only looks like tables would be looked at
+ * over and over. Real tables need about two. */
+#define MAX_STEPS_PER_BYTE 4
 
 typedef enum {
     ADDRESS_FROM_BASE,          /* unsigned, from the relative base */
@@ -35,8 +36,7 @@ typedef enum {
 /* All positions are bytes from the start of the part. */
 typedef struct {
     const IntroImagePart *part;
-    guint marker_tables;        /* looked at so far */
-    gsize packed_bytes;         /* the same, of names */
+    gsize steps;                /* left, see MAX_STEPS_PER_BYTE */
     gsize token_table, token_index;
     const char *tokens[N_TOKENS];
     guint16 token_bytes[N_TOKENS];
@@ -59,6 +59,15 @@ cursor_at(const Tables *tables, gsize position)
     return cursor;
 }
 
+static gboolean
+take_steps(Tables *tables, gsize steps)
+{
+    gboolean enough = steps <= tables->steps;
+
+    tables->steps = enough ? tables->steps - steps : 0;
+    return enough;
+}
+
 /* TRUE if a table may begin at START when what is before it ends at END. */
 static gboolean
 follows(gsize start, gsize end)
@@ -74,9 +83,11 @@ read_token_index(const Tables *tables, guint16 *index)
 {
     IntroCursor cursor = cursor_at(tables, tables->token_index);
 
-    for (guint i = 0; i < N_TOKENS; i++)
-        if (!intro_cursor_u16(&cursor, index + i)
-            || (i == 0 ? index[i] != 0 : index[i] <= index[i - 1] || index[i] - index[i - 1] > MAX_TOKEN_BYTES))
+    if (!intro_cursor_u16(&cursor, index) || index[0] != 0)
+        return FALSE;
+    for (guint i = 1; i < N_TOKENS; i++)
+        if (!intro_cursor_u16(&cursor, index + i) || index[i] <= index[i - 1]
+            || index[i] - index[i - 1] > MAX_TOKEN_BYTES)
             return FALSE;
     return TRUE;
 }
@@ -99,7 +110,7 @@ read_token_table(Tables *tables, const guint16 *index)
         gsize end = is_last ? tables->token_index : tables->token_table + index[i + 1];
         IntroCursor cursor = intro_cursor(tables->part->data, end);
 
-        if (!intro_cursor_seek(&cursor, tables->token_table + index[i])
+        if (!take_steps(tables, 1) || !intro_cursor_seek(&cursor, tables->token_table + index[i])
             || !intro_cursor_string(&cursor, &tables->tokens[i]) || !is_printable(tables->tokens[i])
             || (is_last ? !follows(end, cursor.position) : cursor.position != end))
             return FALSE;
@@ -163,9 +174,8 @@ check_names(Tables *tables)
             && (!intro_cursor_u32(&markers, &marker) || marker != names.position - tables->names))
             return FALSE;
         if (!read_packed_length(&names, &length) || !intro_cursor_bytes(&names, length, &packed)
-            || names.position > tables->markers || tables->packed_bytes > MAX_PACKED_BYTES)
+            || names.position > tables->markers || !take_steps(tables, length))
             return FALSE;
-        tables->packed_bytes += length;
         /* The first letter is the type. */
         unpacked = unpacked_length(tables, packed, length);
         tables->unpacked_bytes += unpacked;
@@ -177,7 +187,7 @@ check_names(Tables *tables)
 
 /* How many numbers from POSITION on could be markers. */
 static guint32
-count_markers(const Tables *tables, gsize position)
+count_markers(Tables *tables, gsize position)
 {
     IntroCursor cursor = cursor_at(tables, position);
     guint32 count = 0, before = 0, marker;
@@ -190,6 +200,7 @@ count_markers(const Tables *tables, gsize position)
         before = marker;
         count++;
     }
+    take_steps(tables, count);
     return count;
 }
 
@@ -211,7 +222,8 @@ read_number(Tables *tables, guint32 max_markers)
 static gboolean
 find_names(Tables *tables, guint32 max_markers)
 {
-    for (tables->names = tables->markers; tables->names >= MAX_ALIGNMENT; tables->names -= MIN_ALIGNMENT)
+    for (tables->names = tables->markers; tables->names >= MAX_ALIGNMENT && take_steps(tables, 1);
+         tables->names -= MIN_ALIGNMENT)
         for (gsize distance = MIN_ALIGNMENT; distance <= MAX_ALIGNMENT; distance += MIN_ALIGNMENT) {
             tables->number = tables->names - distance;
             if (read_number(tables, max_markers) && check_names(tables))
@@ -226,7 +238,7 @@ find_markers_and_names(Tables *tables)
 {
     gsize position = tables->token_table;
 
-    while (position >= MIN_ALIGNMENT && tables->marker_tables < MAX_MARKER_TABLES) {
+    while (position >= MIN_ALIGNMENT && take_steps(tables, 1)) {
         guint32 n_markers;
 
         position -= MIN_ALIGNMENT;
@@ -234,7 +246,6 @@ find_markers_and_names(Tables *tables)
         if (n_markers < 2)
             continue;
         tables->markers = position;
-        tables->marker_tables++;
         if (find_names(tables, n_markers))
             return TRUE;
     }
@@ -267,11 +278,13 @@ is_in_image(const Tables *tables, GuestVa va)
 
 /* The table is in ascending order, which random bytes are not; and it ends in the image. */
 static gboolean
-check_addresses(const Tables *tables)
+check_addresses(Tables *tables)
 {
     IntroCursor cursor = cursor_at(tables, tables->offsets);
     GuestVa before = 0;
 
+    if (!take_steps(tables, tables->n_symbols))
+        return FALSE;
     for (guint32 i = 0; i < tables->n_symbols; i++) {
         gsize position = cursor.position;
         guint32 value;
@@ -376,9 +389,10 @@ unpack(const Tables *tables, GError **error)
 IntroSymbolGroup *
 intro_kallsyms_find(const IntroImagePart *part, GError **error)
 {
-    Tables tables = { .part = part };
+    Tables tables = { .part = part, .steps = part->length * MAX_STEPS_PER_BYTE };
 
-    for (gsize position = 0; position + TOKEN_INDEX_BYTES <= part->length; position += MIN_ALIGNMENT) {
+    for (gsize position = 0; position + TOKEN_INDEX_BYTES <= part->length && tables.steps > 0;
+         position += MIN_ALIGNMENT) {
         guint16 index[N_TOKENS];
 
         tables.token_index = position;

@@ -10,9 +10,9 @@
 #include "introspect/task-struct.h"
 
 /* What is copied out of the guest at most: of the image while looking for symbols, and for modules' symbols. */
-#define MAX_COPIED_BYTES (128ULL << 20)
-#define MAX_MODULE_SYMBOLS_BYTES (64U << 20)
-#define MAX_BTF_BYTES (64U << 20)
+#define MAX_COPIED_BYTES (64ULL << 20)
+#define MAX_MODULE_SYMBOLS_BYTES (16U << 20)
+#define MAX_BTF_BYTES (32U << 20)
 #define MAX_CPUS 8192
 
 /* The list of modules may change while it is read. */

@@ -11,7 +11,7 @@
 #define MAX_NAME_BYTES 512
 #define MAX_SYMBOLS (1U << 20)
 #define MAX_EXPORTS (1U << 16)
-#define MAX_STRINGS_BYTES (32U << 20)
+#define MAX_STRINGS_BYTES (8U << 20)
 
 typedef struct {
     const IntroSpace *space;

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #define NO_SYMBOL G_MAXUINT32
+/* More symbols than ever had one hash; what a guest made up beyond that is not found by name. */
+#define MAX_CHAIN 16384
 
 /* A group of symbols as they lie in the whole table. */
 typedef struct {
@@ -312,7 +314,7 @@ intro_symbols_named(const IntroSymbols *symbols, const char *module, const char 
     const Part *part = find_part(symbols, module);
     guint32 i = part != NULL ? part->first[g_str_hash(name) & (part->n_buckets - 1)] : NO_SYMBOL;
 
-    for (; i != NO_SYMBOL; i = part->next[i]) {
+    for (guint n = 0; i != NO_SYMBOL && n < MAX_CHAIN; i = part->next[i], n++) {
         IntroSymbol *symbol = &g_array_index(symbols->all, IntroSymbol, part->order[i]);
 
         if (strcmp(symbol->name, name) == 0)

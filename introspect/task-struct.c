@@ -44,6 +44,13 @@ static const struct {
 };
 
 static gboolean
+fail_senseless(GError **error)
+{
+    g_set_error_literal(error, INTRO_ERROR, INTRO_ERROR_CORRUPT, "the kernel's struct task_struct makes no sense");
+    return FALSE;
+}
+
+static gboolean
 find_fields(const IntroBtf *btf, IntroTaskLayout *layout, GError **error)
 {
     gsize start = G_MAXSIZE, end = 0;
@@ -60,13 +67,13 @@ find_fields(const IntroBtf *btf, IntroTaskLayout *layout, GError **error)
             *member = (IntroMember) { 0 };
             continue;
         }
+        if (member->size_bits == 0 || member->size_bits % 8 != 0)
+            return fail_senseless(error);
         start = MIN(start, member->offset_bits / 8);
         end = MAX(end, (member->offset_bits + (guint64) member->size_bits * member->n_elements + 7) / 8);
     }
-    if (start >= end || end - start > MAX_PART_BYTES) {
-        g_set_error_literal(error, INTRO_ERROR, INTRO_ERROR_CORRUPT, "the kernel's struct task_struct makes no sense");
-        return FALSE;
-    }
+    if (start >= end || end - start > MAX_PART_BYTES)
+        return fail_senseless(error);
     layout->start = start;
     layout->length = end - start;
     return TRUE;

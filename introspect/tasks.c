@@ -2,8 +2,10 @@
 #include "introspect/task-struct.h"
 #include "introspect/tasks.h"
 
-#define MAX_TASKS           (4u << 20)  /* PID_MAX_LIMIT */
+#define MAX_TASKS           (1u << 20)
 #define MAX_ATTEMPTS        16
+/* Visits beyond the first whole walk, in all attempts. */
+#define MAX_MORE_VISITS     (128u << 10)
 
 typedef struct {
     const IntroKernel *kernel;
@@ -11,6 +13,9 @@ typedef struct {
     GPtrArray *tasks;           /* of IntroTask */
     GHashTable *seen;           /* addresses of tasks */
     IntroTaskNames names;
+    guint max_tasks;            /* as many as there is memory for: each has a stack */
+    guint visits_left;
+    gboolean endless;           /* there is no use in trying again */
 } Walk;
 
 /* One turn around a ring of tasks that are linked through one of their lists. */
@@ -44,7 +49,9 @@ add_task(Walk *walk, GuestVa task, const guint8 *part, GError **error)
 
     if (!parsed->is_idle && (parsed->pid < 0 || parsed->tgid <= 0))
         return torn(error, "has an entry that is no task");
-    if (walk->tasks->len >= MAX_TASKS || !g_hash_table_add(walk->seen, g_memdup2(&task, sizeof(task))))
+    if (walk->tasks->len >= walk->max_tasks)
+        walk->endless = TRUE;
+    if (walk->endless || !g_hash_table_add(walk->seen, g_memdup2(&task, sizeof(task))))
         return torn(error, "does not end");
     g_ptr_array_add(walk->tasks, g_steal_pointer(&parsed));
     return TRUE;
@@ -77,12 +84,15 @@ walk_ring(Walk *walk, const Ring *ring, guint64 next, guint64 previous, GError *
     g_autofree guint8 *part = g_malloc(walk->layout->length);
     GuestVa came_from = ring->start, before = previous;
 
-    for (guint n = 0; next != ring->start; n++) {
+    while (next != ring->start) {
         GuestVa link = next, task;
         guint64 pointers[2];
 
-        if (n > MAX_TASKS)
-            return torn(error, "does not end");
+        if (walk->visits_left == 0) {
+            walk->endless = TRUE;
+            return torn(error, "does not end, or changes all the time");
+        }
+        walk->visits_left--;
         if (!read_link(walk, ring, link, part, &task, pointers, error))
             return FALSE;
         if (pointers[1] != came_from && pointers[1] != before)
@@ -135,14 +145,14 @@ walk_until_whole(Walk *walk, GuestVa init_task, GError **error)
 {
     g_autoptr(GError) last = NULL;
 
-    for (guint i = 0; i < MAX_ATTEMPTS; i++) {
+    for (guint i = 0; i < MAX_ATTEMPTS && !walk->endless; i++) {
         g_clear_error(&last);
         g_ptr_array_set_size(walk->tasks, 0);
         g_hash_table_remove_all(walk->seen);
         if (walk_processes(walk, init_task, &last))
             return TRUE;
     }
-    g_propagate_prefixed_error(error, g_steal_pointer(&last), "%u times: ", MAX_ATTEMPTS);
+    g_propagate_error(error, g_steal_pointer(&last));
     return FALSE;
 }
 
@@ -179,6 +189,18 @@ add_idle_tasks(Walk *walk, GError **error)
     return TRUE;
 }
 
+static guint
+count_possible_tasks(const IntroKernel *kernel, const IntroTaskLayout *layout)
+{
+    guint64 bytes = 0;
+    guint n_ranges;
+    const VmmRange *ranges = vmm_reader_ranges(intro_kernel_reader(kernel), &n_ranges);
+
+    for (guint i = 0; i < n_ranges; i++)
+        bytes += ranges[i].length;
+    return (guint) MIN(bytes / layout->stack_bytes, MAX_TASKS);
+}
+
 static GPtrArray *
 list_tasks(const IntroKernel *kernel, IntroTaskNames names, GError **error)
 {
@@ -187,8 +209,11 @@ list_tasks(const IntroKernel *kernel, IntroTaskNames names, GError **error)
     Walk walk = { kernel, intro_kernel_task_layout(kernel, error), tasks, seen, names };
     GuestVa init_task;
 
-    if (walk.layout == NULL
-        || !intro_symbols_address(intro_kernel_symbols(kernel), "init_task", &init_task, error)
+    if (walk.layout == NULL)
+        return NULL;
+    walk.max_tasks = count_possible_tasks(kernel, walk.layout);
+    walk.visits_left = walk.max_tasks + MIN(walk.max_tasks * (MAX_ATTEMPTS - 1), MAX_MORE_VISITS);
+    if (!intro_symbols_address(intro_kernel_symbols(kernel), "init_task", &init_task, error)
         || !walk_until_whole(&walk, init_task, error))
         return NULL;
     g_ptr_array_sort(tasks, compare_tasks);

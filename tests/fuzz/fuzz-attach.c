@@ -4,9 +4,8 @@
  * its tasks and their stacks.
  */
 #include "introspect/sleeping.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/recorded.h"
-
-int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
 
 #define MAX_STACKS 8
 
@@ -23,8 +22,8 @@ look(const VmmReader *reader, const IntroKernel *undamaged)
     }
 }
 
-int
-LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
+void
+fuzz(const guint8 *data, gsize size)
 {
-    return recorded_fuzz(look, data, size);
+    recorded_fuzz(look, data, size);
 }

@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "introspect/btf.h"
+#include "tests/fuzz/fuzz.h"
 
 #define MAX_BYTES (64u << 10)
-
-int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
 
 static void
 look_up(const IntroBtf *btf)
@@ -33,8 +32,8 @@ look_up(const IntroBtf *btf)
     }
 }
 
-int
-LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
+void
+fuzz(const guint8 *data, gsize size)
 {
     static guint8 section[24 + MAX_BYTES];
     guint32 types, header[] = { GUINT32_TO_LE(0x0001eb9f), GUINT32_TO_LE(24), 0, 0, 0, 0 };
@@ -42,16 +41,17 @@ LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
     g_autoptr(IntroBtf) btf = NULL;
 
     if (size < 2 || size - 2 > MAX_BYTES)
-        return 0;
+        return;
     types = (data[0] | (guint32) data[1] << 8) & ~3u;
     types = MIN(types, size - 2);
     header[3] = header[4] = GUINT32_TO_LE(types);
     header[5] = GUINT32_TO_LE(size - 2 - types);
     memcpy(section, header, sizeof header);
     memcpy(section + sizeof header, data + 2, size - 2);
+    if (types < size - 2)
+        section[sizeof header + size - 3] = '\0';
     bytes = g_bytes_new_static(section, sizeof header + size - 2);
     btf = intro_btf_new(bytes, NULL);
     if (btf != NULL)
         look_up(btf);
-    return 0;
 }

@@ -5,10 +5,9 @@
  */
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "vmm/gdb-target.h"
 #include "vmm/gdb-wire.h"
-
-int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
 
 static void
 look_at_payload(const GString *payload)
@@ -24,14 +23,14 @@ look_at_payload(const GString *payload)
     vmm_gdb_target_decode(target, (const guint8 *) payload->str + length, payload->len - length, &vcpu, NULL);
 }
 
-int
-LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
+void
+fuzz(const guint8 *data, gsize size)
 {
     g_autoptr(GString) in = g_string_new(NULL);
     gsize position = 0;
 
     if (size == 0)
-        return 0;
+        return;
     if ((data[0] & 1) != 0)
         vmm_gdb_frame(in, (const char *) data + 1, size - 1);
     else
@@ -40,7 +39,7 @@ LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
         GString *payload = NULL;
 
         if (!vmm_gdb_unframe(in, &position, &payload, NULL) || payload == NULL)
-            return 0;
+            return;
         look_at_payload(payload);
         g_string_free(payload, TRUE);
     }

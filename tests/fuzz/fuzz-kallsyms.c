@@ -6,13 +6,12 @@
 #include <string.h>
 
 #include "introspect/kallsyms.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/introspect/kallsyms-writer.h"
 
 #define IMAGE_START 0xffffffff9ae00000ULL
 #define N_SYMBOLS   600
 #define N_FORMS     (WRITER_N_ORDERS * WRITER_N_ENCODINGS)
-
-int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
 
 static GByteArray *
 make_tables(guint form)
@@ -30,8 +29,8 @@ make_tables(guint form)
     return kallsyms_write(symbols, N_SYMBOLS, order, encoding, IMAGE_START, 0, NULL);
 }
 
-int
-LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
+void
+fuzz(const guint8 *data, gsize size)
 {
     static GByteArray *tables[N_FORMS];
     g_autoptr(IntroSymbolGroup) group = NULL;
@@ -40,7 +39,7 @@ LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
     guint form;
 
     if (size == 0)
-        return 0;
+        return;
     form = data[0] % N_FORMS;
     if (tables[form] == NULL)
         tables[form] = make_tables(form);
@@ -52,5 +51,4 @@ LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
     for (guint i = 0; group != NULL && i < group->symbols->len; i++)
         if (strlen(g_array_index(group->symbols, IntroSymbol, i).name) == 0)
             __builtin_trap();
-    return 0;
 }

@@ -3,9 +3,8 @@
  * The list of modules and their symbols, in a real guest's damaged memory.
  */
 #include "introspect/module-symbols.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/recorded.h"
-
-int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
 
 #define BUDGET_BYTES (16u << 20)
 
@@ -23,8 +22,8 @@ look(const VmmReader *reader, const IntroKernel *kernel)
     }
 }
 
-int
-LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
+void
+fuzz(const guint8 *data, gsize size)
 {
-    return recorded_fuzz(look, data, size);
+    recorded_fuzz(look, data, size);
 }

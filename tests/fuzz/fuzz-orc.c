@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "introspect/unwind.h"
+#include "tests/fuzz/fuzz.h"
 
 #define TEXT            0xffffffff81000000ULL
 #define TEXT_BYTES      0x10000
@@ -13,8 +14,6 @@
 #define N_ENTRIES       32
 #define ENTRY_BYTES     6
 #define MAX_FRAMES      10000
-
-int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
 
 typedef struct {
     guint8 entries[N_ENTRIES][ENTRY_BYTES];
@@ -78,8 +77,8 @@ find_original(gpointer self, GuestVa return_va, GuestVa slot, GuestVa *original)
 
 static const IntroUnwindOps ops = { read_stacks, find_entry, is_text, find_original };
 
-int
-LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
+void
+fuzz(const guint8 *data, gsize size)
 {
     static Input input;
     const IntroStackArea areas[] = {
@@ -102,5 +101,4 @@ LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
     stack = intro_unwind(&ops, &input, &regs_layout, list, &start);
     if (stack->frames->len > MAX_FRAMES)
         __builtin_trap();
-    return 0;
 }

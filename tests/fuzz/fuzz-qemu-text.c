@@ -2,10 +2,9 @@
 /*
  * What a monitor says: the text of three of QEMU's commands, and JSON; the first byte chooses.
  */
+#include "tests/fuzz/fuzz.h"
 #include "vmm/json.h"
 #include "vmm/qemu-text.h"
-
-int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
 
 static void
 look_at_json(const char *text)
@@ -25,8 +24,8 @@ look_at_json(const char *text)
         objects = vmm_json_objects(json_object_get_member(object, "a"));
 }
 
-int
-LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
+void
+fuzz(const guint8 *data, gsize size)
 {
     g_autofree char *text = NULL;
     g_autoptr(GArray) ranges = NULL;
@@ -34,7 +33,7 @@ LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
     guint64 hva;
 
     if (size == 0)
-        return 0;
+        return;
     text = g_strndup((const char *) data + 1, size - 1);
     switch (data[0] % 4) {
     case 0:
@@ -50,5 +49,4 @@ LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
         look_at_json(text);
         break;
     }
-    return 0;
 }

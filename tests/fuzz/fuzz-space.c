@@ -6,12 +6,11 @@
 
 #include "introspect/space.h"
 #include "tests/fake-guest.h"
+#include "tests/fuzz/fuzz.h"
 
 #define MAX_MEMORY_BYTES (16 * FAKE_PAGE_BYTES)
 #define MAX_RUNS 64
 #define RANGE_BYTES (64U << 20)
-
-int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
 
 static void
 walk(const IntroSpace *space, GuestVa va)
@@ -31,15 +30,15 @@ walk(const IntroSpace *space, GuestVa va)
             __builtin_trap();
 }
 
-int
-LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
+void
+fuzz(const guint8 *data, gsize size)
 {
     static FakeGuest *guest;
     g_autoptr(IntroSpace) space = NULL;
     GuestVa va;
 
     if (size < sizeof va + 1)
-        return 0;
+        return;
     if (guest == NULL)
         guest = fake_guest_new(MAX_MEMORY_BYTES, FALSE);
     memcpy(&va, data, sizeof va);
@@ -47,5 +46,4 @@ LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
     memcpy(fake_guest_bytes(guest, guest_pa(0)), data + sizeof va + 1, MIN(size - sizeof va - 1, MAX_MEMORY_BYTES));
     space = intro_space_new(fake_guest_reader(guest), guest_pa(0), (data[sizeof va] & 1) != 0);
     walk(space, va);
-    return 0;
 }

@@ -5,9 +5,8 @@
 #include "introspect/sleeping.h"
 #include "introspect/stack-facts.h"
 #include "introspect/vcpus.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/recorded.h"
-
-int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
 
 #define MAX_TASKS 16
 
@@ -48,8 +47,8 @@ look(const VmmReader *reader, const IntroKernel *kernel)
         look_at_vcpu(reader, kernel, i);
 }
 
-int
-LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
+void
+fuzz(const guint8 *data, gsize size)
 {
-    return recorded_fuzz(look, data, size);
+    recorded_fuzz(look, data, size);
 }

@@ -3,9 +3,8 @@
  * The list of tasks, and which of them have run, in a real guest's damaged memory.
  */
 #include "introspect/task-watch.h"
+#include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/recorded.h"
-
-int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
 
 static void
 look(const VmmReader *reader, const IntroKernel *kernel)
@@ -22,8 +21,8 @@ look(const VmmReader *reader, const IntroKernel *kernel)
     intro_task_watch_look(watch, ran, &may_be_more, NULL);
 }
 
-int
-LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
+void
+fuzz(const guint8 *data, gsize size)
 {
-    return recorded_fuzz(look, data, size);
+    recorded_fuzz(look, data, size);
 }

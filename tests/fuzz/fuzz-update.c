@@ -6,11 +6,10 @@
 #include "config.h"
 
 #include "patcher/update-format.h"
+#include "tests/fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const guint8 *data, gsize length);
-
-int
-LLVMFuzzerTestOneInput(const guint8 *data, gsize length)
+void
+fuzz(const guint8 *data, gsize length)
 {
     g_autoptr(GByteArray) file = g_byte_array_new();
     g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
@@ -36,5 +35,4 @@ LLVMFuzzerTestOneInput(const guint8 *data, gsize length)
         if (!g_bytes_equal(saved, bytes))
             abort();
     }
-    return 0;
 }

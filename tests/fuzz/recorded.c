@@ -22,7 +22,7 @@ prepare(RecordedLook look)
     guest_record_watched(record);
 }
 
-int
+void
 recorded_fuzz(RecordedLook look, const guint8 *data, gsize size)
 {
     if (record == NULL)
@@ -30,5 +30,4 @@ recorded_fuzz(RecordedLook look, const guint8 *data, gsize size)
     guest_record_edit(record, data, size);
     look(guest_record_reader(record), kernel);
     guest_record_restore(record);
-    return 0;
 }

@@ -12,6 +12,6 @@
  * was none. */
 typedef void (*RecordedLook)(const VmmReader *reader, const IntroKernel *kernel);
 
-int recorded_fuzz(RecordedLook look, const guint8 *data, gsize size);
+void recorded_fuzz(RecordedLook look, const guint8 *data, gsize size);
 
 #endif

@@ -285,6 +285,49 @@ test_hostile(void)
     assert_no_member(btf, "nameless", "x");
 }
 
+/* Structs of one name, and names of a megabyte, as many as there may be: whatever is asked is answered, and soon. */
+static void
+test_many_namesakes(void)
+{
+    g_autoptr(BtfWriter) writer = btf_writer_new();
+    g_autofree char *long_name = g_strnfill(1 << 20, 'x');
+    guint32 word = btf_writer_int(writer, "long", 8), same = btf_writer_string(writer, "same");
+    guint32 at = btf_writer_string(writer, long_name);
+    const BtfWriterMember members[] = { { "last", word, 0 } };
+    g_autoptr(IntroBtf) btf = NULL;
+
+    btf_writer_composite(writer, BTF_STRUCT, "first", 8, FALSE, members, 1);
+    for (guint i = 0; i < 400000; i++) {
+        btf_writer_u32(writer, i % 2 == 0 ? same : at + i);
+        btf_writer_u32(writer, (guint32) BTF_STRUCT << 24);
+        btf_writer_u32(writer, 8);
+    }
+    btf = finish_good(writer);
+    assert_member(btf, "first", "last", 0, 64, 1);
+    for (guint i = 0; i < 50; i++) {
+        assert_no_member(btf, "same", "last");
+        assert_no_member(btf, long_name + (1 << 20) - 100, "last");
+    }
+}
+
+static void
+test_strings_without_end(void)
+{
+    g_autoptr(BtfWriter) writer = btf_writer_new();
+    g_autoptr(GBytes) section = NULL, shorter = NULL;
+    g_autofree guint8 *bytes = NULL;
+    g_autoptr(GError) error = NULL;
+    gsize length;
+
+    btf_writer_int(writer, "long", 8);
+    section = btf_writer_finish(writer);
+    bytes = g_memdup2(g_bytes_get_data(section, &length), g_bytes_get_size(section));
+    bytes[length - 1] = 'x';
+    shorter = g_bytes_new_static(bytes, length);
+    g_assert_null(intro_btf_new(shorter, &error));
+    g_assert_error(error, INTRO_ERROR, INTRO_ERROR_CORRUPT);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -299,5 +342,7 @@ main(int argc, char **argv)
     g_test_add_func("/btf/unknown-kind", test_unknown_kind);
     g_test_add_func("/btf/truncated", test_truncated);
     g_test_add_func("/btf/hostile", test_hostile);
+    g_test_add_func("/btf/many-namesakes", test_many_namesakes);
+    g_test_add_func("/btf/strings-without-end", test_strings_without_end);
     return g_test_run();
 }

@@ -99,6 +99,12 @@ intro_kernel_task_layout(const IntroKernel *kernel, GError **error)
     return kernel->layout;
 }
 
+const VmmReader *
+intro_kernel_reader(const IntroKernel *kernel)
+{
+    return fake_guest_reader(kernel->guest);
+}
+
 #define MEMBER(type, member, id) { #member, id, G_STRUCT_OFFSET(type, member) * 8 }
 #define NAMED(type, name, member, id) { name, id, G_STRUCT_OFFSET(type, member) * 8 }
 
@@ -127,15 +133,16 @@ write_task(BtfWriter *writer, guint32 u32, guint32 u64, guint32 comm)
     btf_writer_composite(writer, BTF_STRUCT, "task_struct", sizeof(FakeTask), FALSE, members, G_N_ELEMENTS(members));
 }
 
+/* Names are arrays of integers of LETTER_BITS. */
 static IntroBtf *
-make_btf(void)
+make_btf(guint letter_bits)
 {
     g_autoptr(BtfWriter) writer = btf_writer_new();
     g_autoptr(GBytes) section = NULL;
     g_autoptr(GError) error = NULL;
     guint32 u32 = btf_writer_int(writer, "unsigned int", 4), u64 = btf_writer_int(writer, "unsigned long", 8);
     guint32 character = btf_writer_int(writer, "char", 1), desc = btf_writer_array(writer, character, 24);
-    guint32 comm = btf_writer_array(writer, character, 16);
+    guint32 letter = btf_writer_type(writer, BTF_INT, "letter", 0, FALSE, 1), comm;
     const BtfWriterMember kthread[] = { MEMBER(FakeKthread, data, u64), MEMBER(FakeKthread, full_name, u64) };
     const BtfWriterMember worker[] = {
         MEMBER(FakeWorker, current_work, u64), MEMBER(FakeWorker, pool, u64), MEMBER(FakeWorker, desc, desc),
@@ -143,6 +150,8 @@ make_btf(void)
     const BtfWriterMember signal[] = { { "thread_head", u64, 0 } }, rq[] = { { "idle", u64, 0 } };
     IntroBtf *btf;
 
+    btf_writer_u32(writer, letter_bits);
+    comm = btf_writer_array(writer, letter, 16);
     write_task(writer, u32, u64, comm);
     btf_writer_composite(writer, BTF_STRUCT, "kthread", sizeof(FakeKthread), FALSE, kthread, G_N_ELEMENTS(kthread));
     btf_writer_composite(writer, BTF_STRUCT, "worker", sizeof(FakeWorker), FALSE, worker, G_N_ELEMENTS(worker));
@@ -245,7 +254,7 @@ fixture_set_up(Fixture *fixture, gconstpointer data)
     fixture->data = (FakeData *) fake_guest_place(fixture->guest, DATA, zeros, DATA_BYTES, FAKE_WRITABLE);
     fixture->space = intro_space_new(fake_guest_reader(fixture->guest), fake_guest_root(fixture->guest), FALSE);
     fixture->symbols = make_symbols();
-    fixture->btf = make_btf();
+    fixture->btf = make_btf(8);
     fixture->layout = intro_task_layout_new(fixture, &error);
     g_assert_no_error(error);
     init_task = add_task(fixture, 0, 0, "swapper/0");
@@ -482,6 +491,28 @@ test_not_a_task(Fixture *fixture, gconstpointer data)
     assert_corrupt(fixture);
 }
 
+/* There is no memory for so many stacks, so it is no use to go on. */
+static void
+test_more_than_memory(Fixture *fixture, gconstpointer data)
+{
+    for (guint i = 1; i <= 8; i++)
+        add_process(fixture, i, "one");
+    fixture->layout->stack_bytes = MEMORY_BYTES / 4;
+    assert_corrupt(fixture);
+}
+
+/* Types may tell of a name that takes less room than it has letters. */
+static void
+test_senseless_types(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+
+    intro_btf_free(fixture->btf);
+    fixture->btf = make_btf(1);
+    g_assert_null(intro_task_layout_new(fixture, &error));
+    g_assert_error(error, INTRO_ERROR, INTRO_ERROR_CORRUPT);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -501,6 +532,8 @@ main(int argc, char **argv)
         { "/tasks/ring-without-start", test_ring_without_start },
         { "/tasks/ring-of-threads", test_ring_of_threads },
         { "/tasks/not-a-task", test_not_a_task },
+        { "/tasks/more-than-memory", test_more_than_memory },
+        { "/tasks/senseless-types", test_senseless_types },
     };
 
     g_test_init(&argc, &argv, NULL);
