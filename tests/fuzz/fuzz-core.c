@@ -7,12 +7,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "vmm/core-file.h"
 #include "vmm/socket.h"
 
 #define N_SEGMENTS 4
-
-int LLVMFuzzerTestOneInput(const guint8 *data, gsize size);
 
 static void
 check(const VmmCoreFile *file, gsize file_bytes)
@@ -26,8 +25,8 @@ check(const VmmCoreFile *file, gsize file_bytes)
     }
 }
 
-int
-LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
+void
+fuzz(const guint8 *data, gsize size)
 {
     const Elf64_Ehdr header = {
         .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
@@ -38,9 +37,8 @@ LLVMFuzzerTestOneInput(const guint8 *data, gsize size)
     g_autoptr(VmmCoreFile) file = NULL;
 
     if (write(fd, &header, sizeof header) != sizeof header || write(fd, data, size) != (gssize)size)
-        return 0;
+        return;
     file = vmm_core_file_new(fd, NULL);
     if (file != NULL)
         check(file, sizeof header + size);
-    return 0;
 }
