@@ -2,9 +2,13 @@
 check_PROGRAMS += tests/live/alter-update
 tests_live_alter_update_SOURCES = tests/live/alter-update.c
 tests_live_alter_update_LDADD = libpatcher.a libintrospect.a libvmm.a $(CAPSTONE_LIBS) $(VMM_LIBS)
+check_PROGRAMS += tests/live/corrupt
+tests_live_corrupt_SOURCES = tests/live/corrupt.c
+tests_live_corrupt_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 EXTRA_DIST += \
 	tests/live/00-guest.t \
 	tests/live/10-introspect.t \
+	tests/live/15-corrupt.t \
 	tests/live/20-apply.t \
 	tests/live/25-several.t \
 	tests/live/30-refusals.t \
