@@ -4,6 +4,7 @@
 #include "patcher/command.h"
 #include "patcher/create.h"
 #include "patcher/error.h"
+#include "patcher/finding.h"
 
 /* PATCH's base name with .vlp in the place of what stands behind its last dot. */
 static char *
@@ -25,11 +26,10 @@ print_functions(const PatchObject *object)
         const PatchOldFunction *function = object->functions->pdata[replacement->function];
         const PatchSymbol *symbol = object->symbols->pdata[function->symbol];
         const PatchPiece *piece = object->pieces->pdata[replacement->piece];
-
-        gboolean is_inlined = replacement->reason == PATCH_REASON_INLINED;
+        g_autofree char *why = patch_reason_text(replacement->reason, replacement->cause);
 
         g_print("  %-40s %6" G_GUINT64_FORMAT " -> %6" G_GUINT64_FORMAT " bytes  %s\n", symbol->name, symbol->size,
-                piece->size, is_inlined ? "something inlined in it changed" : "changed");
+                piece->size, why);
     }
 }
 
@@ -52,7 +52,9 @@ add_functions(JsonBuilder *builder, const PatchObject *object)
         json_builder_set_member_name(builder, "new_bytes");
         json_builder_add_int_value(builder, piece->size);
         json_builder_set_member_name(builder, "reason");
-        json_builder_add_string_value(builder, replacement->reason == PATCH_REASON_INLINED ? "inlined" : "changed");
+        json_builder_add_string_value(builder, patch_reason_name(replacement->reason));
+        if (*replacement->cause)
+            patch_json_string(builder, "cause", replacement->cause);
         json_builder_end_object(builder);
     }
 }
@@ -92,16 +94,20 @@ static gboolean
 run(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
 {
     g_autofree char *source = NULL, *config = NULL, *vmlinux = NULL, *description = NULL, *output = NULL;
+    g_auto(GStrv) forced = NULL;
     const GOptionEntry entries[] = {
         { "source", 0, 0, G_OPTION_ARG_FILENAME, &source, "The kernel's source tree", "DIR" },
         { "config", 0, 0, G_OPTION_ARG_FILENAME, &config, "The running kernel's config", "FILE" },
         { "vmlinux", 0, 0, G_OPTION_ARG_FILENAME, &vmlinux, "Bind the update to this kernel's build id", "FILE" },
         { "description", 0, 0, G_OPTION_ARG_STRING, &description, "What the update is for", "TEXT" },
+        { "force", 0, 0, G_OPTION_ARG_STRING_ARRAY, &forced,
+          "Make the update in spite of what it cannot carry: data, layout, members, export, init or table", "CLASS" },
         { "output", 'o', 0, G_OPTION_ARG_FILENAME, &output, "Update file to write (PATCH's name with .vlp)", "FILE" },
         { NULL },
     };
     g_autoptr(PatchUpdate) update = NULL;
     PatchCreateOptions options;
+    guint force;
 
     if (patch_cli_parse(&patch_cmd_create, entries, argc, argv, 1, 1, error) < 0)
         return FALSE;
@@ -111,8 +117,11 @@ run(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
                     "(on Debian: linux-source-VERSION unpacked, and /boot/config-RELEASE)");
         return FALSE;
     }
+    if (!patch_finding_classes_parse((const char *const *) forced, &force, error))
+        return FALSE;
     options = (PatchCreateOptions) {
         .source = source, .config = config, .vmlinux = vmlinux, .description = description, .patch = argv[1],
+        .force = force,
         .quiet = cli->quiet || (!cli->verbose && !isatty(STDERR_FILENO)),
     };
     update = patch_create(&options, error);
@@ -129,7 +138,7 @@ run(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
 
 const PatchCommand patch_cmd_create = {
     .name = "create",
-    .arguments = "--source DIR --config FILE [--vmlinux FILE] [--description TEXT] [-o FILE] PATCH",
+    .arguments = "--source DIR --config FILE [--vmlinux FILE] [--description TEXT] [--force CLASS] [-o FILE] PATCH",
     .summary = "build an update from a source patch",
     .run = run,
 };

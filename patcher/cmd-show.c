@@ -25,12 +25,6 @@ count_sites(const PatchObject *object)
     return n;
 }
 
-static const char *
-reason_name(PatchReason reason)
-{
-    return reason == PATCH_REASON_INLINED ? "inlined" : "changed";
-}
-
 static void
 print_object(const PatchObject *object)
 {
@@ -39,9 +33,10 @@ print_object(const PatchObject *object)
         const PatchReplacement *replacement = object->replacements->pdata[i];
         const PatchSymbol *symbol = function_symbol(object, replacement->function);
         const PatchPiece *piece = object->pieces->pdata[replacement->piece];
+        g_autofree char *why = patch_reason_text(replacement->reason, replacement->cause);
 
         g_print("  replaces %-36s %6" G_GUINT64_FORMAT " -> %6" G_GUINT64_FORMAT " bytes  %s\n", symbol->name,
-                symbol->size, piece->size, reason_name(replacement->reason));
+                symbol->size, piece->size, why);
     }
     for (guint i = 0; i < object->pieces->len; i++) {
         const PatchPiece *piece = object->pieces->pdata[i];
@@ -57,6 +52,7 @@ static void
 print_text(const PatchUpdate *update)
 {
     g_autofree char *cves = g_strjoinv(" ", update->cves);
+    g_autofree char *forced = g_strjoinv(" ", update->forced);
 
     g_print("id:          %s\n", update->id);
     if (*update->description)
@@ -65,6 +61,8 @@ print_text(const PatchUpdate *update)
         g_print("cves:        %s\n", cves);
     g_print("kernel:      %s%s%s\n", update->kernel, *update->build_id ? ", build id " : "", update->build_id);
     g_print("compiler:    %s\n", update->compiler);
+    if (*forced)
+        g_print("forced:      %s\n", forced);
     for (guint i = 0; i < update->objects->len; i++)
         print_object(update->objects->pdata[i]);
     g_print("\n%s", update->patch);
@@ -99,7 +97,9 @@ add_replacements(JsonBuilder *builder, const PatchObject *object)
         add_string(builder, "name", symbol->name);
         add_number(builder, "old_bytes", symbol->size);
         add_number(builder, "new_bytes", ((const PatchPiece *) object->pieces->pdata[replacement->piece])->size);
-        add_string(builder, "reason", reason_name(replacement->reason));
+        add_string(builder, "reason", patch_reason_name(replacement->reason));
+        if (*replacement->cause)
+            add_string(builder, "cause", replacement->cause);
         json_builder_end_object(builder);
     }
     json_builder_end_array(builder);
@@ -157,6 +157,10 @@ print_json(const PatchUpdate *update)
     json_builder_begin_array(builder);
     for (char **cve = update->cves; *cve; cve++)
         json_builder_add_string_value(builder, *cve);
+    json_builder_end_array(builder);
+    patch_json_array(builder, "forced");
+    for (char **name = update->forced; *name; name++)
+        json_builder_add_string_value(builder, *name);
     json_builder_end_array(builder);
     add_objects(builder, update);
     add_string(builder, "patch", update->patch);

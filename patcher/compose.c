@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "patcher/compose.h"
 
+#include "patcher/carry.h"
 #include "patcher/csource.h"
 #include "patcher/error.h"
 #include "patcher/new-code.h"
@@ -14,7 +15,9 @@ typedef struct {
     PatchDiff *diff;                /* of old and new: what changed */
     PatchDiff *code_diff;           /* of old and code: what new code refers to; the same one where new code can be
                                        taken as the kernel's build makes it */
-    GHashTable *replaced;           /* set of char *: names of changed functions */
+    PatchCarry carry;               /* which functions to replace */
+    GPtrArray *findings;            /* of PatchFinding */
+    PatchCompose *compose;
     PatchOldCode *old;
     PatchNewCode *code;
 } Job;
@@ -31,7 +34,9 @@ job_clear(Job *job)
     patch_elf_free(job->old_elf);
     patch_elf_free(job->new_elf);
     patch_elf_free(job->code_elf);
-    g_clear_pointer(&job->replaced, g_hash_table_unref);
+    g_clear_pointer(&job->carry.replaced, g_hash_table_unref);
+    g_clear_pointer(&job->carry.running.entries, g_array_unref);
+    g_clear_pointer(&job->findings, g_ptr_array_unref);
     patch_object_free(job->object);
     g_free(job->text);
 }
@@ -46,6 +51,29 @@ build_and_read(const Job *job, PatchBuildVariant variant, GError **error)
 }
 
 static gboolean
+is_touched(const Job *job, const char *function)
+{
+    guint first, last;
+
+    return !patch_csource_find(job->text, function, &first, &last) || patch_file_touches(job->file, first, last);
+}
+
+/* A boot-time function that the patch does not speak of, and that only inlines what changed, is no loss. */
+static void
+find_boot_changes(Job *job)
+{
+    for (guint i = 0; i < job->diff->boot_only->len; i++) {
+        const PatchElfItem *item = patch_elf_item(job->new_elf, g_array_index(job->diff->boot_only, guint32, i));
+
+        if (is_touched(job, item->name))
+            patch_diff_add_boot_finding(job->findings, job->new_elf, item);
+        else
+            g_ptr_array_add(job->compose->notes, g_strdup_printf("%s, which runs at boot only, would change too: a "
+                                                                 "running kernel has no use for that", item->name));
+    }
+}
+
+static gboolean
 find_changes(Job *job, GError **error)
 {
     job->old_elf = build_and_read(job, PATCH_BUILD_OLD, error);
@@ -53,10 +81,14 @@ find_changes(Job *job, GError **error)
     job->diff = job->new_elf ? patch_diff_new(job->old_elf, job->new_elf, job->file, error) : NULL;
     if (!job->diff)
         return FALSE;
-    for (guint i = 0; i < job->diff->changed->len; i++)
-        g_hash_table_add(job->replaced,
-                         g_strdup(patch_elf_item(job->new_elf, g_array_index(job->diff->changed, guint32, i))->name));
-    return TRUE;
+    for (guint i = 0; i < job->diff->changed->len; i++) {
+        guint32 item = g_array_index(job->diff->changed, guint32, i);
+
+        g_hash_table_insert(job->carry.replaced, g_strdup(patch_elf_item(job->new_elf, item)->name), g_strdup(""));
+    }
+    find_boot_changes(job);
+    return patch_findings_override(job->diff->findings, job->compose->force, &job->compose->used, error) &&
+           patch_findings_override(job->findings, job->compose->force, &job->compose->used, error);
 }
 
 /* Whether code that is changed or new has entries in tables that only the kernel's image can have. */
@@ -72,29 +104,11 @@ needs_own_headers(const Job *job)
         if (entry->kind != PATCH_TABLE_JUMPS && entry->kind != PATCH_TABLE_BUGS)
             continue;
         if (number >= 0 && (job->diff->pairing->old_of_new[number] < 0 ||
-                            g_hash_table_contains(job->replaced, patch_elf_item(job->new_elf, number)->name) ||
+                            g_hash_table_contains(job->carry.replaced, patch_elf_item(job->new_elf, number)->name) ||
                             strstr(patch_elf_item(job->new_elf, number)->name, ".cold")))
             return TRUE;
     }
     return FALSE;
-}
-
-/* A function that the compiler specialised, with a name of its making. */
-static gboolean
-is_clone(const char *name)
-{
-    return strchr(name, '.') != NULL;
-}
-
-/* Whether the function NAME is not replaced itself, but all who call it are: because it does not begin with a place to
- * patch (as static inline functions do not), or because there is no telling that it takes the same arguments as
- * before: clones are specialised anew where headers of our own change what the compiler sees. */
-static gboolean
-is_carried(const Job *job, const char *name)
-{
-    gint32 item = patch_old_code_find(job->old, name);
-
-    return (job->code_elf && is_clone(name)) || (item >= 0 && !patch_old_code_has_entry(job->old, item));
 }
 
 static gboolean G_GNUC_PRINTF(2, 3)
@@ -110,59 +124,6 @@ refuse(GError **error, const char *format, ...)
     return FALSE;
 }
 
-/* Adds who calls ITEM of the old object, as seen in the relocations of SECTION, to the functions to replace. */
-static gboolean
-replace_callers_in(Job *job, guint32 item, guint32 index, GError **error)
-{
-    const PatchElfSection *section = patch_elf_section(job->old_elf, index);
-    const PatchElfItem *it = patch_elf_item(job->old_elf, item);
-
-    for (guint i = 0; i < section->relocs->len; i++) {
-        const PatchReloc *reloc = &g_array_index(section->relocs, PatchReloc, i);
-        PatchPlace place = patch_elf_place(job->old_elf, reloc);
-        gint32 caller = patch_elf_item_at(job->old_elf, index, reloc->offset);
-
-        if (place.kind != PATCH_PLACE_ITEM || place.index != item || caller == (gint32) item || caller < 0)
-            continue;
-        if (!reloc->is_branch)
-            return refuse(error, "the patch changes %s, which cannot be replaced: it does not begin with a "
-                          "place to patch, and a pointer to it is kept in %s", it->name,
-                          patch_elf_item(job->old_elf, caller)->name);
-        g_hash_table_add(job->replaced, patch_whole_name(patch_elf_item(job->old_elf, caller)->name));
-    }
-    return TRUE;
-}
-
-static gboolean
-replace_callers(Job *job, const char *name, GError **error)
-{
-    gint32 item = patch_elf_find_item(job->old_elf, name);
-    const PatchElfItem *it = item >= 0 ? patch_elf_item(job->old_elf, item) : NULL;
-
-    if (!it || patch_elf_symbol(job->old_elf, it->symbol)->is_global)
-        return refuse(error, "the patch changes %s, which cannot be replaced: the kernel keeps it from being traced, "
-                      "so it does not begin with a place to patch", name);
-    for (guint32 i = 1; i < job->old_elf->sections->len; i++)
-        if (!patch_tables_own(patch_elf_section(job->old_elf, i)->name) && !replace_callers_in(job, item, i, error))
-            return FALSE;
-    return TRUE;
-}
-
-static gboolean
-replace_callers_of_carried(Job *job, GError **error)
-{
-    guint before;
-
-    do {
-        g_autofree gpointer *names = g_hash_table_get_keys_as_array(job->replaced, &before);
-
-        for (guint i = 0; i < before; i++)
-            if (is_carried(job, names[i]) && !replace_callers(job, names[i], error))
-                return FALSE;
-    } while (g_hash_table_size(job->replaced) != before);
-    return TRUE;
-}
-
 static gboolean
 build_code(Job *job, GError **error)
 {
@@ -171,17 +132,27 @@ build_code(Job *job, GError **error)
         job->code_elf = build_and_read(job, PATCH_BUILD_NEW_CODE, error);
         job->code_diff = job->code_elf ? patch_diff_new(job->old_elf, job->code_elf, job->file, error) : NULL;
     }
-    return job->code_diff && replace_callers_of_carried(job, error);
+    if (!job->code_diff)
+        return FALSE;
+    job->carry.elf = job->old_elf;
+    job->carry.running.elf = job->running;
+    job->carry.running.entries = patch_tables_read(job->running, error);
+    job->carry.is_module = *job->object->module;
+    job->carry.clones = job->code_diff != job->diff;
+    job->carry.findings = job->findings;
+    if (!job->carry.running.entries)
+        return FALSE;
+    patch_carry_expand(&job->carry);
+    return patch_findings_override(job->findings, job->compose->force, &job->compose->used, error);
 }
 
 static PatchReason
-reason_of(const Job *job, const char *function)
+reason_of(const Job *job, const char *function, const char **cause)
 {
-    guint first, last;
-
-    if (!patch_csource_find(job->text, function, &first, &last) || patch_file_touches(job->file, first, last))
-        return PATCH_REASON_CHANGED;
-    return PATCH_REASON_INLINED;
+    *cause = g_hash_table_lookup(job->carry.replaced, function);
+    if (**cause)
+        return PATCH_REASON_CALLS;
+    return is_touched(job, function) ? PATCH_REASON_CHANGED : PATCH_REASON_COMPILED;
 }
 
 static gboolean
@@ -210,6 +181,8 @@ add_replacement(Job *job, guint32 new_item, GError **error)
     gint32 old_item = pair >= 0 ? patch_old_code_find(job->old, old_name) : -1;
     PatchReplacement *replacement;
     guint32 index, piece;
+    PatchReason reason;
+    const char *cause;
 
     if (old_item < 0)
         return refuse(error, "the patch changes %s, and the running kernel's object has no such function, or several",
@@ -217,7 +190,8 @@ add_replacement(Job *job, guint32 new_item, GError **error)
     if (!patch_old_code_function(job->old, old_item, &index, error) ||
         !patch_new_code_add(job->code, new_item, &piece, error))
         return FALSE;
-    replacement = patch_object_add_replacement(job->object, index, piece, reason_of(job, name));
+    reason = reason_of(job, name, &cause);
+    replacement = patch_object_add_replacement(job->object, index, piece, reason, cause);
     return add_part(job, old_name, replacement, error);
 }
 
@@ -232,13 +206,13 @@ add_replacements(Job *job, GError **error)
 {
     const PatchElf *elf = job->code_diff->pairing->new_elf;
     guint n;
-    g_autofree gpointer *names = g_hash_table_get_keys_as_array(job->replaced, &n);
+    g_autofree gpointer *names = g_hash_table_get_keys_as_array(job->carry.replaced, &n);
 
     qsort(names, n, sizeof names[0], compare_names);
     for (guint i = 0; i < n; i++) {
         gint32 item = patch_elf_find_item(elf, names[i]);
 
-        if (is_carried(job, names[i]))
+        if (patch_carry_is_carried(&job->carry, names[i]))
             continue;
         if (item < 0)
             return refuse(error, "the patch changes %s, of which the patched source has none, or several",
@@ -249,31 +223,24 @@ add_replacements(Job *job, GError **error)
     return patch_old_code_add_witnesses(job->old, error);
 }
 
-static void
-note_boot_only(const Job *job, char **boot_only)
-{
-    if (!*boot_only && job->diff->boot_only->len)
-        *boot_only = g_strdup(patch_elf_item(job->new_elf, g_array_index(job->diff->boot_only, guint32, 0))->name);
-}
-
 PatchObject *
-patch_compose_object(PatchBuild *build, const PatchFile *file, char **boot_only, GError **error)
+patch_compose_object(PatchBuild *build, const PatchFile *file, PatchCompose *compose, GError **error)
 {
     g_autofree char *path = g_build_filename(patch_build_overlay(build), file->path, NULL);
-    g_auto(Job) job = { .build = build, .file = file, .object = patch_object_new() };
+    g_auto(Job) job = { .build = build, .file = file, .compose = compose, .object = patch_object_new() };
 
-    job.replaced = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    job.carry.replaced = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    job.findings = patch_findings_new();
     job.object->path = g_strdup_printf("%.*s.o", (int) (strlen(file->path) - 2), file->path);
-    job.object->module = g_strdup("");
-    if (!g_file_get_contents(path, &job.text, NULL, error) || !find_changes(&job, error))
+    job.object->module = patch_build_module(build, file->path, error);
+    if (!job.object->module || !g_file_get_contents(path, &job.text, NULL, error) || !find_changes(&job, error))
         return NULL;
-    note_boot_only(&job, boot_only);
-    if (g_hash_table_size(job.replaced) == 0)
+    if (g_hash_table_size(job.carry.replaced) == 0)
         return NULL;
     job.running = build_and_read(&job, PATCH_BUILD_RUNNING, error);
     job.old = job.running ? patch_old_code_new(job.object, job.running, error) : NULL;
     if (!job.old || !build_code(&job, error))
         return NULL;
-    job.code = patch_new_code_new(job.object, job.code_diff, job.old, job.replaced);
+    job.code = patch_new_code_new(job.object, job.code_diff, job.old, job.carry.replaced);
     return add_replacements(&job, error) ? g_steal_pointer(&job.object) : NULL;
 }

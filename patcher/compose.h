@@ -8,10 +8,15 @@
 #include "patcher/build.h"
 #include "patcher/update.h"
 
+typedef struct {
+    guint force;                /* classes of findings (finding.h) to override, a bit each */
+    guint used;                 /* those of them that were found; added to */
+    GPtrArray *notes;           /* of char *: what the user should know, though it is no obstacle; added to */
+} PatchCompose;
+
 /* For FILE, a patched C file whose object BUILD has made as it is. Returns NULL without an error if nothing that a
- * running kernel uses changed in meaning; BOOT_ONLY, if not set yet, is then set to the name (to be freed) of a
- * function that runs at boot only and did change, if there is one. PATCH_ERROR_DOES_NOT_FIT: it holds what an update
- * cannot carry; FAILED: the build. */
-PatchObject *patch_compose_object(PatchBuild *build, const PatchFile *file, char **boot_only, GError **error);
+ * running kernel uses changed in meaning. PATCH_ERROR_DOES_NOT_FIT: it holds what an update cannot carry; FAILED: the
+ * build. */
+PatchObject *patch_compose_object(PatchBuild *build, const PatchFile *file, PatchCompose *compose, GError **error);
 
 #endif

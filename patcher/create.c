@@ -5,6 +5,7 @@
 #include "patcher/buildid.h"
 #include "patcher/compose.h"
 #include "patcher/error.h"
+#include "patcher/finding.h"
 #include "patcher/run.h"
 #include "patcher/targets.h"
 #include "patcher/update-format.h"
@@ -18,43 +19,37 @@ say(const char *text)
 }
 
 static gboolean
-create_object(PatchUpdate *update, PatchBuild *build, const PatchFile *file, char **boot_only, GError **error)
+create_object(PatchUpdate *update, PatchBuild *build, const PatchFile *file, PatchCompose *compose, GError **error)
 {
-    g_autofree char *module = patch_build_module(build, file->path, error);
     g_autoptr(GError) cause = NULL;
-    PatchObject *object = module ? patch_compose_object(build, file, boot_only, &cause) : NULL;
+    PatchObject *object = patch_compose_object(build, file, compose, &cause);
+    gboolean failed = cause != NULL;
 
-    if (cause)
+    if (failed)
         g_propagate_prefixed_error(error, g_steal_pointer(&cause), "%s: ", file->path);
-    if (!object)
-        return module && !cause;
-    g_free(object->module);
-    object->module = g_steal_pointer(&module);
-    g_ptr_array_add(update->objects, object);
-    return TRUE;
+    else if (object)
+        g_ptr_array_add(update->objects, object);
+    return !failed;
 }
 
 static gboolean
-create_objects(PatchUpdate *update, PatchBuild *build, const PatchTargets *targets, GError **error)
+create_objects(PatchUpdate *update, PatchBuild *build, const PatchTargets *targets, guint force,
+               GError **error)
 {
-    g_autofree char *boot_only = NULL;
+    g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
+    PatchCompose compose = { .force = force, .notes = notes };
 
     for (guint i = 0; i < targets->files->len; i++)
-        if (!create_object(update, build, targets->files->pdata[i], &boot_only, error))
+        if (!create_object(update, build, targets->files->pdata[i], &compose, error))
             return FALSE;
-    if (update->objects->len && boot_only)
-        g_printerr("virt-livepatch: warning: the patch also changes code that runs at boot only (%s); that part of it "
-                   "takes no effect in a running kernel\n", boot_only);
-    if (update->objects->len)
-        return TRUE;
-    if (boot_only)
+    for (guint i = 0; i < notes->len; i++)
+        g_printerr("virt-livepatch: note: %s\n", (const char *) notes->pdata[i]);
+    update->forced = patch_finding_classes_names(compose.used);
+    if (!update->objects->len)
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
-                    "the patch changes only code that runs at boot (%s); a running kernel has no use for it",
-                    boot_only);
-    else
-        g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
-                    "with this config and compiler the patch changes no code: there is nothing to update");
-    return FALSE;
+                    "with this config and compiler the patch changes no code that a running kernel uses: there is nothing "
+                    "to update");
+    return update->objects->len;
 }
 
 static char *
@@ -152,7 +147,8 @@ patch_create(const PatchCreateOptions *options, GError **error)
     update->description = options->description ? g_strdup(options->description) : subject_of(update->patch);
     update->cves = find_cves(update->patch, update->description);
     targets = patch_targets_find(build, files, options->quiet ? NULL : say, error);
-    if (!targets || !create_objects(update, build, targets, error) || !patch_update_validate(update, error))
+    if (!targets || !create_objects(update, build, targets, options->force, error) ||
+        !patch_update_validate(update, error))
         return NULL;
     return g_steal_pointer(&update);
 }

@@ -13,6 +13,7 @@ typedef struct {
     const char *vmlinux;        /* ELF file whose build-id the update is bound to; may be NULL */
     const char *description;    /* may be NULL */
     const char *patch;          /* file with the source patch */
+    guint force;                /* classes of findings to override (finding.h), a bit each */
     gboolean quiet;             /* no progress on the terminal */
 } PatchCreateOptions;
 

@@ -4,7 +4,6 @@
 #include <elf.h>
 
 #include "patcher/compare.h"
-#include "patcher/error.h"
 #include "patcher/tables.h"
 
 #define PART ".cold"
@@ -20,6 +19,8 @@ patch_diff_free(PatchDiff *diff)
     g_free(diff->same);
     g_array_unref(diff->changed);
     g_array_unref(diff->boot_only);
+    g_array_unref(diff->changed_data);
+    g_ptr_array_unref(diff->findings);
     g_free(diff);
 }
 
@@ -42,19 +43,6 @@ patch_diff_is_same(PatchDiff *diff, guint32 new_item)
     gint32 old_item = diff->pairing->old_of_new[new_item];
 
     return old_item >= 0 && patch_compare_items(diff, old_item, new_item);
-}
-
-static gboolean G_GNUC_PRINTF(2, 3)
-refuse(GError **error, const char *format, ...)
-{
-    va_list arguments;
-    g_autofree char *text = NULL;
-
-    va_start(arguments, format);
-    text = g_strdup_vprintf(format, arguments);
-    va_end(arguments);
-    g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT, "%s", text);
-    return FALSE;
 }
 
 char *
@@ -129,41 +117,44 @@ has_data_referrer(const PatchElf *elf, guint32 number)
 
 /* Constants that only functions of this file refer to may change: those functions count as changed, and take the new
  * ones along. */
-static gboolean
-check_changed_datum(PatchDiff *diff, guint32 old_number, guint32 new_number, GError **error)
+static void
+check_changed_datum(PatchDiff *diff, guint32 old_number, guint32 new_number)
 {
     const PatchElf *elf = diff->pairing->new_elf;
     const PatchElfItem *item = patch_elf_item(elf, new_number);
     const PatchElfItem *old_item = patch_elf_item(diff->pairing->old_elf, old_number);
     const PatchElfSection *section = patch_elf_section(elf, item->section);
+    gboolean is_writable = section->flags & SHF_WRITE;
 
     if (patch_is_boot_section(section->name) || g_str_equal(section->name, "__dyndbg"))
-        return TRUE;
-    if (!(section->flags & SHF_WRITE) && !patch_elf_symbol(elf, item->symbol)->is_global &&
-        !has_data_referrer(elf, new_number))
-        return TRUE;
+        return;
+    add_once(diff->changed_data, new_number);
+    if (!is_writable && !patch_elf_symbol(elf, item->symbol)->is_global && !has_data_referrer(elf, new_number))
+        return;
     if (old_item->size != item->size)
-        return refuse(error, "the patch changes the size of %s (in %s) from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
-                      " bytes; data that exist in a running kernel cannot grow or move", item->name, section->name,
-                      old_item->size, item->size);
-    return refuse(error, "the patch changes the initial value of %s (in %s); a running kernel has its own value there "
-                  "already, which an update does not overwrite", item->name, section->name);
+        patch_findings_add(diff->findings, is_writable ? PATCH_FINDING_SIZE : PATCH_FINDING_DATA, item->name,
+                           "the size of %s (in %s) changes from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
+                           " bytes; data that exist in a running kernel cannot grow or move: leave them as they are, "
+                           "and put what is new into a variable of its own", item->name, section->name,
+                           old_item->size, item->size);
+    else
+        patch_findings_add(diff->findings, PATCH_FINDING_DATA, item->name,
+                           "the initial value of %s (in %s) changes; a running kernel has its own value there already, "
+                           "which an update does not overwrite: it takes a hook that changes it", item->name,
+                           section->name);
 }
 
-static gboolean
-compare_data(PatchDiff *diff, GError **error)
+static void
+compare_data(PatchDiff *diff)
 {
     const PatchElf *elf = diff->pairing->new_elf;
 
     for (guint32 i = 0; i < elf->items->len; i++) {
         gint32 pair = diff->pairing->old_of_new[i];
 
-        if (patch_elf_item(elf, i)->is_function || pair < 0 || patch_compare_items(diff, pair, i))
-            continue;
-        if (!check_changed_datum(diff, pair, i, error))
-            return FALSE;
+        if (!patch_elf_item(elf, i)->is_function && pair >= 0 && !patch_compare_items(diff, pair, i))
+            check_changed_datum(diff, pair, i);
     }
-    return TRUE;
 }
 
 /* Sections whose content matters only where code refers to it. */
@@ -194,19 +185,33 @@ total_size(const PatchElf *elf, const char *name)
 }
 
 /* A table of the kernel's that is read at boot (initcalls, parameters, tracepoints): more entries would not be seen. */
-static gboolean
-compare_boot_tables(PatchDiff *diff, GError **error)
+static void
+compare_boot_tables(PatchDiff *diff)
 {
     const PatchElf *elf = diff->pairing->new_elf, *old_elf = diff->pairing->old_elf;
 
     for (guint32 i = 1; i < elf->sections->len; i++) {
         const PatchElfSection *section = patch_elf_section(elf, i);
+        gboolean is_first = patch_elf_find_section(elf, section->name, 0) == i;
 
-        if (!is_ordinary(section) && total_size(elf, section->name) != total_size(old_elf, section->name))
-            return refuse(error, "the patch adds to or takes from the table %s, which the kernel reads only at boot or "
-                          "when a module is loaded", section->name);
+        if (is_first && !is_ordinary(section) && total_size(elf, section->name) != total_size(old_elf, section->name))
+            patch_findings_add(diff->findings, PATCH_FINDING_TABLE, section->name,
+                               "the table %s gets or loses entries; the kernel reads it only at boot or when a module is "
+                               "loaded: they take a hook that does what the kernel does with them", section->name);
     }
-    return TRUE;
+}
+
+void
+patch_diff_add_boot_finding(GPtrArray *findings, const PatchElf *elf, const PatchElfItem *item)
+{
+    const char *section = patch_elf_section(elf, item->section)->name;
+    gboolean is_exit = g_str_has_prefix(section, ".exit.");
+
+    patch_findings_add(findings, PATCH_FINDING_INIT, item->name,
+                       is_exit ? "%s (in %s) changes, which runs only when its module is unloaded, and cannot be replaced: "
+                       "the kernel keeps it from being traced"
+                       : "%s (in %s) changes, which runs at boot or when its module is loaded, and never again: it takes a "
+                       "hook that does in the running kernel what it would have done", item->name, section);
 }
 
 static int
@@ -225,14 +230,18 @@ patch_diff_new(const PatchElf *old_elf, const PatchElf *new_elf, const PatchFile
     diff->file = file;
     diff->changed = g_array_new(FALSE, FALSE, sizeof(guint32));
     diff->boot_only = g_array_new(FALSE, FALSE, sizeof(guint32));
+    diff->changed_data = g_array_new(FALSE, FALSE, sizeof(guint32));
+    diff->findings = patch_findings_new();
     diff->pairing = patch_pairing_new(old_elf, new_elf);
     diff->same = g_malloc0(old_elf->items->len + 1);
     diff->old_entries = patch_tables_read(old_elf, error);
     if (!diff->old_entries)
         return NULL;
     diff->new_entries = patch_tables_read(new_elf, error);
-    if (!diff->new_entries || !compare_boot_tables(diff, error) || !compare_data(diff, error))
+    if (!diff->new_entries)
         return NULL;
+    compare_boot_tables(diff);
+    compare_data(diff);
     compare_functions(diff);
     g_array_sort(diff->changed, compare_numbers);
     g_array_sort(diff->boot_only, compare_numbers);

@@ -7,6 +7,7 @@
 #ifndef PATCHER_DIFF_H
 #define PATCHER_DIFF_H
 
+#include "patcher/finding.h"
 #include "patcher/pairing.h"
 #include "patcher/patchfile.h"
 
@@ -18,13 +19,17 @@ typedef struct {
     GArray *changed;                    /* of guint32: functions of the new object, by ascending item, that differ from
                                            their pair; never a .cold part, whose function stands for it */
     GArray *boot_only;                  /* of guint32: the same for functions that run at boot only */
+    GArray *changed_data;               /* of guint32: the same for data */
+    GPtrArray *findings;                /* of PatchFinding: changes of data and of tables that an update cannot carry */
 } PatchDiff;
 
-/* PATCH_ERROR_DOES_NOT_FIT: the patch changes data that exists already, or adds to a table that the kernel reads at
- * boot; named in the message. FAILED: an object that is not understood. */
+/* PATCH_ERROR_FAILED: an object that is not understood. */
 PatchDiff *patch_diff_new(const PatchElf *old_elf, const PatchElf *new_elf, const PatchFile *file, GError **error);
 void patch_diff_free(PatchDiff *diff);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchDiff, patch_diff_free)
+
+/* Says that ITEM of ELF, one of those in boot_only, changed. */
+void patch_diff_add_boot_finding(GPtrArray *findings, const PatchElf *elf, const PatchElfItem *item);
 
 /* Whether the function or datum NEW_ITEM has a pair with the same content. */
 gboolean patch_diff_is_same(PatchDiff *diff, guint32 new_item);

@@ -61,7 +61,10 @@ libpatcher_a_SOURCES += \
 	patcher/unwind-table.c patcher/unwind-table.h \
 	patcher/pairing.c patcher/pairing.h \
 	patcher/compare.c patcher/compare.h \
+	patcher/finding.c patcher/finding.h \
 	patcher/diff.c patcher/diff.h \
+	patcher/obstacle.c patcher/obstacle.h \
+	patcher/carry.c patcher/carry.h \
 	patcher/old-code.c patcher/old-code.h \
 	patcher/new-code.c patcher/new-code.h \
 	patcher/csource.c patcher/csource.h \

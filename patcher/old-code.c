@@ -208,22 +208,6 @@ patch_old_code_find_symbol(PatchOldCode *old, const char *name, guint32 *symbol)
     return TRUE;
 }
 
-gboolean
-patch_old_code_has_entry(const PatchOldCode *old, guint32 elf_item)
-{
-    const PatchElfItem *item = patch_elf_item(old->elf, elf_item);
-    guint first = patch_tables_first(old->entries, item->section, item->offset);
-    guint end = patch_tables_first(old->entries, item->section, item->offset + item->size);
-
-    for (guint i = first; i < end; i++) {
-        const PatchTableEntry *entry = &g_array_index(old->entries, PatchTableEntry, i);
-
-        if (entry->kind == PATCH_TABLE_MCOUNT)
-            return entry->code_offset - item->offset <= 4;  /* an endbr64 may stand before it */
-    }
-    return FALSE;
-}
-
 /* Sections of ELF that a function to be matched lies in or refers to. */
 static GHashTable *
 located_sections(const PatchOldCode *old)

@@ -32,9 +32,6 @@ gint32 patch_old_code_find(const PatchOldCode *old, const char *name);
  * one. */
 gboolean patch_old_code_find_symbol(PatchOldCode *old, const char *name, guint32 *symbol);
 
-/* Whether the function begins with a call of the function tracer, which the jump to a replacement stands behind. */
-gboolean patch_old_code_has_entry(const PatchOldCode *old, guint32 elf_item);
-
 /* Adds functions to be matched until every section that a symbol in use lies in is referred to by one of them, as far
  * as that can be: so each symbol's address follows from the match, whatever its name. */
 gboolean patch_old_code_add_witnesses(PatchOldCode *old, GError **error);

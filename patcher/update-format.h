@@ -25,14 +25,14 @@
 #define PATCH_FORMAT_LITERALS "aay"
 #define PATCH_FORMAT_FUNCTIONS "a(u" PATCH_FORMAT_CODE ")" /* symbol */
 #define PATCH_FORMAT_PIECES "a(sytt" PATCH_FORMAT_CODE ")" /* name, kind, alignment, size */
-#define PATCH_FORMAT_REPLACEMENTS "a(uuauy)"               /* function, piece, parts, reason */
+#define PATCH_FORMAT_REPLACEMENTS "a(uuauys)"              /* function, piece, parts, reason, cause */
 #define PATCH_FORMAT_EXCEPTIONS "a(uuuuiu)"                /* piece, offset, to_piece, to_offset, handler, data */
 #define PATCH_FORMAT_UNWINDS "(ya(uut))"                   /* bytes of an entry; piece, offset, entry */
 #define PATCH_FORMAT_OBJECTS                                                                                   \
     "a(ss" PATCH_FORMAT_SECTIONS PATCH_FORMAT_SYMBOLS PATCH_FORMAT_LITERALS PATCH_FORMAT_FUNCTIONS             \
     PATCH_FORMAT_PIECES PATCH_FORMAT_REPLACEMENTS PATCH_FORMAT_EXCEPTIONS PATCH_FORMAT_UNWINDS ")" /* path, module */
-/* description, kernel, build_id, compiler, patch, cves */
-#define PATCH_FORMAT_UPDATE "(ssssayas" PATCH_FORMAT_OBJECTS ")"
+/* description, kernel, build_id, compiler, patch, cves, forced */
+#define PATCH_FORMAT_UPDATE "(ssssayasas" PATCH_FORMAT_OBJECTS ")"
 
 /* Fills ID from the SHA-256 of a body. */
 void patch_update_id_from_digest(const guint8 *digest, char *id);

@@ -155,12 +155,13 @@ load_replacements(GVariant *variant, PatchObject *object)
 {
     GVariantIter iter;
     guint32 function, piece;
+    const char *cause;
     GVariant *parts;
     guchar reason;
 
     g_variant_iter_init(&iter, variant);
-    while (g_variant_iter_next(&iter, "(uu@auy)", &function, &piece, &parts, &reason)) {
-        PatchReplacement *replacement = patch_object_add_replacement(object, function, piece, reason);
+    while (g_variant_iter_next(&iter, "(uu@auy&s)", &function, &piece, &parts, &reason, &cause)) {
+        PatchReplacement *replacement = patch_object_add_replacement(object, function, piece, reason, cause);
         gsize n;
         const guint32 *indices = g_variant_get_fixed_array(parts, &n, sizeof(guint32));
 
@@ -230,8 +231,8 @@ load_body(GVariant *body, GError **error)
     gsize patch_bytes;
     const char *text;
 
-    g_variant_get(body, "(ssss@ay^as@" PATCH_FORMAT_OBJECTS ")", &update->description, &update->kernel,
-                  &update->build_id, &update->compiler, &patch, &update->cves, &objects);
+    g_variant_get(body, "(ssss@ay^as^as@" PATCH_FORMAT_OBJECTS ")", &update->description, &update->kernel,
+                  &update->build_id, &update->compiler, &patch, &update->cves, &update->forced, &objects);
     text = g_variant_get_fixed_array(patch, &patch_bytes, 1);
     update->patch = g_strndup(text ? text : "", patch_bytes);
     if (strlen(update->patch) != patch_bytes) {

@@ -140,8 +140,8 @@ replacements_variant(GPtrArray *replacements)
         GVariant *parts = g_variant_new_fixed_array(G_VARIANT_TYPE_UINT32, replacement->parts->data,
                                                     replacement->parts->len, sizeof(guint32));
 
-        g_variant_builder_add(&builder, "(uu@auy)", replacement->function, replacement->piece, parts,
-                              (guchar) replacement->reason);
+        g_variant_builder_add(&builder, "(uu@auys)", replacement->function, replacement->piece, parts,
+                              (guchar) replacement->reason, replacement->cause);
     }
     return g_variant_builder_end(&builder);
 }
@@ -205,10 +205,11 @@ update_variant(const PatchUpdate *update)
 {
     static const char *const none[] = { NULL };
 
-    return g_variant_ref_sink(g_variant_new("(ssss@ay^as@" PATCH_FORMAT_OBJECTS ")", update->description,
+    return g_variant_ref_sink(g_variant_new("(ssss@ay^as^as@" PATCH_FORMAT_OBJECTS ")", update->description,
                                             update->kernel, update->build_id, update->compiler,
                                             bytes_variant((const guint8 *) update->patch, strlen(update->patch)),
                                             update->cves ? (const char *const *) update->cves : none,
+                                            update->forced ? (const char *const *) update->forced : none,
                                             objects_variant(update->objects)));
 }
 

@@ -272,8 +272,10 @@ check_replacements(Check *check)
             return refuse(check, "replacement %u names what is not there", i);
         if (((const PatchPiece *) object->pieces->pdata[replacement->piece])->kind != PATCH_PIECE_TEXT)
             return refuse(check, "replacement %u is no code", i);
-        if ((guint) replacement->reason > PATCH_REASON_INLINED)
+        if ((guint) replacement->reason >= PATCH_N_REASONS)
             return refuse(check, "replacement %u has reason %u", i, (guint) replacement->reason);
+        if (!check_text(check, "the cause of a replacement", replacement->cause, FALSE))
+            return FALSE;
         if (!g_hash_table_add(seen, GUINT_TO_POINTER(replacement->function + 1)))
             return refuse(check, "function %u is replaced twice", replacement->function);
         for (guint j = 0; j < replacement->parts->len; j++)
@@ -381,6 +383,9 @@ patch_update_validate(const PatchUpdate *update, GError **error)
         return FALSE;
     for (char **cve = update->cves; *cve; cve++)
         if (!check_name(&check, "a CVE's name", *cve))
+            return FALSE;
+    for (char **name = update->forced; name && *name; name++)
+        if (!check_name(&check, "a forced class", *name))
             return FALSE;
     if (!update->objects->len || update->objects->len > MAX_OBJECTS)
         return refuse(&check, "it has %u objects", update->objects->len);

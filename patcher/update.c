@@ -15,6 +15,34 @@ static const char *const site_kind_names[] = {
 G_STATIC_ASSERT(G_N_ELEMENTS(site_kind_names) == PATCH_N_SITE_KINDS);
 
 const char *
+patch_reason_name(PatchReason reason)
+{
+    static const char *const names[] = {
+        [PATCH_REASON_CHANGED] = "changed", [PATCH_REASON_INLINED] = "inlined", [PATCH_REASON_CALLS] = "calls",
+        [PATCH_REASON_COMPILED] = "compiled",
+    };
+
+    return names[reason];
+}
+
+char *
+patch_reason_text(PatchReason reason, const char *cause)
+{
+    switch (reason) {
+    case PATCH_REASON_INLINED:
+        return g_strdup_printf("inlines %s, which changed", cause);
+    case PATCH_REASON_CALLS:
+        return g_strdup_printf("calls %s, which cannot be replaced itself", cause);
+    case PATCH_REASON_COMPILED:
+        return g_strdup("the compiler made other code of it");
+    case PATCH_REASON_CHANGED:
+    case PATCH_N_REASONS:
+    default:
+        return g_strdup("changed");
+    }
+}
+
+const char *
 patch_site_kind_name(PatchSiteKind kind)
 {
     return (guint) kind < PATCH_N_SITE_KINDS ? site_kind_names[kind] : "unknown";
@@ -116,6 +144,7 @@ static void
 replacement_free(PatchReplacement *replacement)
 {
     g_array_unref(replacement->parts);
+    g_free(replacement->cause);
     g_free(replacement);
 }
 
@@ -196,12 +225,14 @@ patch_object_add_piece(PatchObject *object, const char *name, PatchPieceKind kin
 }
 
 PatchReplacement *
-patch_object_add_replacement(PatchObject *object, guint32 function, guint32 piece, PatchReason reason)
+patch_object_add_replacement(PatchObject *object, guint32 function, guint32 piece, PatchReason reason,
+                             const char *cause)
 {
     PatchReplacement *replacement = g_new0(PatchReplacement, 1);
 
     *replacement = (PatchReplacement) {
-        .function = function, .piece = piece, .reason = reason, .parts = g_array_new(FALSE, FALSE, sizeof(guint32)),
+        .function = function, .piece = piece, .reason = reason, .cause = g_strdup(cause),
+        .parts = g_array_new(FALSE, FALSE, sizeof(guint32)),
     };
     g_ptr_array_add(object->replacements, replacement);
     return replacement;
@@ -227,6 +258,7 @@ patch_update_free(PatchUpdate *update)
     g_free(update->compiler);
     g_free(update->patch);
     g_strfreev(update->cves);
+    g_strfreev(update->forced);
     g_ptr_array_unref(update->objects);
     g_free(update);
 }

@@ -122,7 +122,14 @@ typedef struct {
     guint64 entry;                  /* the bytes of a struct orc_entry, the first one lowest; else zero */
 } PatchUnwind;
 
-typedef enum { PATCH_REASON_CHANGED, PATCH_REASON_INLINED } PatchReason;
+/* Why a function is replaced. */
+typedef enum {
+    PATCH_REASON_CHANGED,       /* its own source changed */
+    PATCH_REASON_INLINED,       /* it inlines the cause, whose source changed */
+    PATCH_REASON_CALLS,         /* it calls the cause, which changed and cannot be replaced itself */
+    PATCH_REASON_COMPILED,      /* the compiler made other code of it, for none of these reasons */
+    PATCH_N_REASONS
+} PatchReason;
 
 /* Calls of the old function go to the new one. */
 typedef struct {
@@ -131,6 +138,7 @@ typedef struct {
     GArray *parts;              /* of guint32, indices into functions: the old function's .cold and other parts, whose
                                    code is in use when it is */
     PatchReason reason;
+    char *cause;                /* name of a function; "" if the reason has none */
 } PatchReplacement;
 
 typedef struct {
@@ -156,6 +164,7 @@ typedef struct {
     char *compiler;             /* first line of its --version */
     char *patch;                /* the source patch */
     GStrv cves;                 /* named in patch or description */
+    GStrv forced;               /* names of the classes of findings that its maker has overridden */
     GPtrArray *objects;         /* of PatchObject */
 } PatchUpdate;
 
@@ -183,7 +192,11 @@ PatchOldFunction *patch_object_add_function(PatchObject *object, guint32 symbol)
 PatchPiece *patch_object_add_piece(PatchObject *object, const char *name, PatchPieceKind kind, guint64 alignment,
                                    guint64 size);
 PatchReplacement *patch_object_add_replacement(PatchObject *object, guint32 function, guint32 piece,
-                                               PatchReason reason);
+                                               PatchReason reason, const char *cause);
+
+/* One word, for programs; and why, for people (to be freed). */
+const char *patch_reason_name(PatchReason reason);
+char *patch_reason_text(PatchReason reason, const char *cause);
 
 const char *patch_site_kind_name(PatchSiteKind kind);
 

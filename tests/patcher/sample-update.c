@@ -42,6 +42,7 @@ sample_object(void)
     PatchObject *object = patch_object_new();
     PatchOldFunction *old;
     PatchPiece *text, *data;
+    PatchReplacement *replacement;
 
     object->path = g_strdup("fs/proc/sample.o");
     object->module = g_strdup("");
@@ -61,7 +62,8 @@ sample_object(void)
     fill(data->code, 8);
     add_fixup(data->code->fixups, 0, R_X86_64_64, -0x7fffffff, PATCH_TARGET_SYMBOL, 1);
     patch_object_add_piece(object, "buffer", PATCH_PIECE_BSS, 64, 4096);
-    g_array_append_vals(patch_object_add_replacement(object, 0, 0, PATCH_REASON_INLINED)->parts, &(guint32) { 0 }, 1);
+    replacement = patch_object_add_replacement(object, 0, 0, PATCH_REASON_INLINED, "helper");
+    g_array_append_vals(replacement->parts, &(guint32) { 0 }, 1);
     g_array_append_val(object->exceptions, ((PatchException) { 0, 4, 0, 30, -1, 3 }));
     g_array_append_val(object->exceptions, ((PatchException) { 0, 9, 0, 30, 1, 0 }));
     object->unwind_bytes = 6;
@@ -73,7 +75,7 @@ sample_object(void)
 PatchUpdate *
 sample_update_new(void)
 {
-    static const char *const cves[] = { "CVE-2026-1", "CVE-2026-2", NULL };
+    static const char *const cves[] = { "CVE-2026-1", "CVE-2026-2", NULL }, *const forced[] = { "layout", NULL };
     PatchUpdate *update = patch_update_new();
 
     update->description = g_strdup("a sample\nin two lines");
@@ -82,6 +84,7 @@ sample_update_new(void)
     update->compiler = g_strdup("gcc (Debian 12.2.0-14) 12.2.0");
     update->patch = g_strdup("--- a/fs/proc/sample.c\n+++ b/fs/proc/sample.c\n@@ -1 +1 @@\n-\351\n+\352\n");
     update->cves = g_strdupv((char **) cves);
+    update->forced = g_strdupv((char **) forced);
     g_ptr_array_add(update->objects, sample_object());
     return update;
 }

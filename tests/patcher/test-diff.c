@@ -50,11 +50,11 @@ changes(const char *old_source, const char *new_source, const PatchFile *file)
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     GString *text = g_string_new(NULL);
 
-    if (!diff) {
-        g_assert_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT);
-        g_string_printf(text, "refused: %s", error->message);
+    g_assert_no_error(error);
+    for (guint i = 0; i < diff->findings->len; i++)
+        g_string_append_printf(text, "refused: %s", ((const PatchFinding *) diff->findings->pdata[i])->text);
+    if (text->len)
         return g_string_free(text, FALSE);
-    }
     for (guint i = 0; i < diff->changed->len; i++)
         g_ptr_array_add(names, patch_elf_item(new_elf, g_array_index(diff->changed, guint32, i))->name);
     g_ptr_array_sort(names, compare_names);

@@ -35,6 +35,9 @@ test_round_trip(void)
     g_assert_cmpuint(strspn(loaded->id, "abcdefghijklmnopqrstuvwxyz234567"), ==, PATCH_ID_LENGTH);
     g_assert_cmpstr(loaded->patch, ==, update->patch);
     g_assert_cmpstrv(loaded->cves, update->cves);
+    g_assert_cmpstrv(loaded->forced, update->forced);
+    g_assert_cmpstr(((const PatchReplacement *) ((const PatchObject *) loaded->objects->pdata[0])->replacements->pdata[0])->cause,
+                    ==, "helper");
     object = loaded->objects->pdata[0];
     old = object->functions->pdata[0];
     site = old->code->sites->pdata[1];

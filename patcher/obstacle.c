@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "patcher/obstacle.h"
+
+#include "patcher/tables.h"
+
+#define JUMP_BYTES 5
+#define TRACER_BYTES 5
+#define ENDBR_BYTES 4
+
+gboolean
+patch_obstacle_always_sleeps(const char *name)
+{
+    /* What the stacks of idle tasks, kthreadd, kworkers and per-CPU threads hold in every kernel. */
+    static const char *const names[] = {
+        "__schedule", "schedule", "schedule_idle", "do_idle", "cpu_startup_entry", "kthreadd", "kthread",
+        "worker_thread", "rescuer_thread", "smpboot_thread_fn", "rcu_gp_kthread", "rcu_gp_fqs_loop",
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
+        if (g_str_equal(names[i], name))
+            return TRUE;
+    return FALSE;
+}
+
+gboolean
+patch_obstacle_is_traced(const PatchEntries *entries)
+{
+    for (guint i = 0; i < entries->entries->len; i++)
+        if (g_array_index(entries->entries, PatchTableEntry, i).kind == PATCH_TABLE_MCOUNT)
+            return TRUE;
+    return FALSE;
+}
+
+/* Bytes from the start of the function to the end of its call of the tracer; 0 if it does not begin with one. */
+static guint64
+tracer_end(const PatchEntries *entries, const PatchElfItem *item)
+{
+    guint end = patch_tables_first(entries->entries, item->section, item->offset + item->size);
+
+    for (guint i = patch_tables_first(entries->entries, item->section, item->offset); i < end; i++) {
+        const PatchTableEntry *entry = &g_array_index(entries->entries, PatchTableEntry, i);
+
+        if (entry->kind == PATCH_TABLE_MCOUNT && entry->code_offset - item->offset <= ENDBR_BYTES)
+            return entry->code_offset - item->offset + TRACER_BYTES;
+    }
+    return 0;
+}
+
+static gboolean
+is_rewritten_at_run_time(const PatchEntries *entries, const PatchElfItem *item, guint64 from)
+{
+    guint64 start = item->offset + from;
+    guint first = patch_tables_first(entries->entries, item->section, start);
+    guint end = patch_tables_first(entries->entries, item->section, start + JUMP_BYTES);
+
+    for (guint i = first; i < end; i++) {
+        PatchTableKind kind = g_array_index(entries->entries, PatchTableEntry, i).kind;
+
+        if (kind == PATCH_TABLE_JUMPS || kind == PATCH_TABLE_STATIC_CALLS)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+char *
+patch_obstacle(const PatchEntries *entries, guint32 number)
+{
+    const PatchElfItem *item = patch_elf_item(entries->elf, number);
+    const char *section = patch_elf_section(entries->elf, item->section)->name;
+    guint64 behind = tracer_end(entries, item);
+
+    if (patch_obstacle_always_sleeps(item->name))
+        return g_strdup("is never free: some task sleeps in it at any time, so there is no moment to replace it");
+    if (g_str_equal(section, ".noinstr.text") || g_str_equal(section, ".entry.text"))
+        return g_strdup_printf("is entry code (in %s), which runs where the kernel allows no redirection", section);
+    if (!behind)
+        return g_strdup("does not begin with a place to patch: the kernel keeps it from being traced");
+    if (item->size < behind + JUMP_BYTES)
+        return g_strdup_printf("is too short: a jump takes %d bytes behind its first %" G_GUINT64_FORMAT ", and it has "
+                               "%" G_GUINT64_FORMAT, JUMP_BYTES, behind, item->size - MIN(item->size, behind));
+    if (is_rewritten_at_run_time(entries, item, behind))
+        return g_strdup("begins with a static key or static call, which the kernel rewrites while it runs");
+    return NULL;
+}
