@@ -10,7 +10,7 @@
 
 #define PATCH_FILE_MAGIC "\211VLP\r\n\032\n"   /* the line ends show a transfer that took the file for text */
 #define PATCH_FILE_MAGIC_BYTES 8
-#define PATCH_FILE_VERSION 2
+#define PATCH_FILE_VERSION 3
 #define PATCH_FILE_DIGEST_BYTES 32             /* SHA-256 of the body */
 #define PATCH_FILE_HEADER_BYTES 56             /* magic, version (4), zero (4), body length (8), digest */
 #define PATCH_FILE_MAX_BYTES (64 * 1024 * 1024)
