@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "patcher/cache.h"
+#include "patcher/cleantree.h"
 #include "patcher/error.h"
 #include "patcher/kconfig.h"
 #include "patcher/kernel-headers.h"
@@ -21,6 +22,8 @@ patch_build_close(PatchBuild *build)
 {
     if (!build)
         return;
+    if (build->work)
+        patch_overlay_remove(build->work, NULL);
     patch_cache_close(build->cache);
     patch_kbuild_free(build->kbuild);
     g_clear_pointer(&build->made, g_hash_table_unref);
@@ -220,19 +223,41 @@ prepare(PatchBuild *build, GError **error)
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "cannot make %s: %s", build->folder, g_strerror(errno));
         return FALSE;
     }
-    return set_config(build, error) && make(build, "modules_prepare", error) &&
-           patch_cache_set_complete(build->cache, error);
+    return set_config(build, error) && make(build, "modules_prepare", error);
 }
 
+/* The kernel's build does not take a tree that was built in: from then on, SOURCE is one that looks as if it was not. */
+static gboolean
+use_clean_tree(PatchBuild *build, GError **error)
+{
+    g_autofree char *clean = g_build_filename(build->cache->folder, "source", NULL);
+
+    if (!patch_clean_tree_is_needed(build->source))
+        return TRUE;
+    if (!patch_cache_is_complete(build->cache) &&
+        (!patch_overlay_remove(clean, error) || !patch_clean_tree_make(clean, build->source, error)))
+        return FALSE;
+    g_free(build->source);
+    build->source = g_steal_pointer(&clean);
+    return TRUE;
+}
+
+/* A folder for this PatchBuild only, beside those of others that run; what killed ones left goes when nobody runs. */
 static gboolean
 make_work_folder(PatchBuild *build, GError **error)
 {
-    if (!patch_overlay_remove(build->work, error))
+    g_autofree char *outer = g_build_filename(build->cache->folder, "work", NULL);
+    g_autofree char *work = g_build_filename(outer, "XXXXXX", NULL);
+
+    if (build->cache->is_alone && !patch_overlay_remove(outer, error))
         return FALSE;
-    if (g_mkdir(build->work, 0700) != 0) {
-        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "cannot make %s: %s", build->work, g_strerror(errno));
+    if (g_mkdir_with_parents(outer, 0700) != 0 || !g_mkdtemp(work)) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "cannot make %s: %s", work, g_strerror(errno));
         return FALSE;
     }
+    build->work = g_steal_pointer(&work);
+    build->overlay = g_build_filename(build->work, "source", NULL);
+    build->headers = g_build_filename(build->work, "headers", NULL);
     return patch_kernel_headers_write(build->headers, error) &&
            patch_overlay_make(build->overlay, build->source, build->files, error);
 }
@@ -240,7 +265,7 @@ make_work_folder(PatchBuild *build, GError **error)
 static gboolean
 read_inputs(PatchBuild *build, const char *source, const char *config, char **makefile, GError **error)
 {
-    g_autofree char *resolved = realpath(source, NULL);
+    g_autofree char *resolved = realpath(source, NULL), *own_config = NULL;
     g_autoptr(GError) cause = NULL;
 
     if (!resolved) {
@@ -248,6 +273,13 @@ read_inputs(PatchBuild *build, const char *source, const char *config, char **ma
         return FALSE;
     }
     build->source = g_strdup(resolved);
+    own_config = g_build_filename(resolved, ".config", NULL);
+    if (!config && !g_file_test(own_config, G_FILE_TEST_EXISTS)) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE,
+                    "%s holds no .config; give the running kernel's with --config (/boot/config-RELEASE)", source);
+        return FALSE;
+    }
+    config = config ? config : own_config;
     if (!g_file_get_contents(config, &build->config, NULL, &cause)) {
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "%s", cause->message);
         return FALSE;
@@ -277,15 +309,13 @@ patch_build_open(const char *source, const char *config, PatchFiles *files, void
     if (!build->cache)
         return NULL;
     build->folder = g_build_filename(build->cache->folder, "build", NULL);
-    build->work = g_build_filename(build->cache->folder, "work", NULL);
-    build->overlay = g_build_filename(build->work, "source", NULL);
-    build->headers = g_build_filename(build->work, "headers", NULL);
     build->commands = g_build_filename(build->cache->folder, "commands", NULL);
     objects = g_build_filename(build->cache->folder, "objects", NULL);
-    if (!make_work_folder(build, error) || !prepare(build, error))
+    if (!use_clean_tree(build, error) || !make_work_folder(build, error) || !prepare(build, error))
         return NULL;
     build->kbuild = patch_kbuild_open(build->source, build->folder, objects, error);
-    if (!build->kbuild)
+    if (!build->kbuild || (build->cache->is_alone && !patch_cache_set_complete(build->cache, error)))
         return NULL;
+    patch_cache_share(build->cache);
     return g_steal_pointer(&build);
 }

@@ -44,6 +44,16 @@ make_private_folder(const char *path, GError **error)
 }
 
 static gboolean
+lock_wholly(int lock, int kind)
+{
+    while (flock(lock, kind) != 0)
+        if (errno != EINTR)
+            return FALSE;
+    return TRUE;
+}
+
+/* Whoever makes the folder is alone in it; all others share it. */
+static gboolean
 take_lock(PatchCache *cache, void (*say)(const char *text), GError **error)
 {
     g_autofree char *path = g_build_filename(cache->folder, "lock", NULL);
@@ -51,14 +61,35 @@ take_lock(PatchCache *cache, void (*say)(const char *text), GError **error)
     cache->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (cache->lock < 0)
         return fail(error, "open", path);
-    if (flock(cache->lock, LOCK_EX | LOCK_NB) == 0)
+    cache->is_alone = flock(cache->lock, LOCK_EX | LOCK_NB) == 0;
+    if (cache->is_alone)
         return TRUE;
-    if (say)
-        say("waiting for another create that uses the same build");
-    while (flock(cache->lock, LOCK_EX) != 0)
-        if (errno != EINTR)
-            return fail(error, "lock", path);
-    return TRUE;
+    if (say && !patch_cache_is_complete(cache))
+        say("waiting for another create that prepares the same build");
+    if (!lock_wholly(cache->lock, LOCK_SH))
+        return fail(error, "lock", path);
+    if (patch_cache_is_complete(cache))
+        return TRUE;
+    cache->is_alone = lock_wholly(cache->lock, LOCK_EX);
+    return cache->is_alone || fail(error, "lock", path);
+}
+
+void
+patch_cache_share(PatchCache *cache)
+{
+    cache->is_alone = FALSE;
+    lock_wholly(cache->lock, LOCK_SH);
+}
+
+int
+patch_cache_hold(const PatchCache *cache, const char *name)
+{
+    g_autofree char *path = g_build_filename(cache->folder, name, NULL);
+    int held = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (held >= 0)
+        lock_wholly(held, LOCK_EX);
+    return held;
 }
 
 PatchCache *

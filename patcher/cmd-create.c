@@ -93,9 +93,11 @@ print_text(const PatchCli *cli, const PatchUpdate *update, const char *path)
 static gboolean
 run(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
 {
-    g_autofree char *source = NULL, *config = NULL, *vmlinux = NULL, *description = NULL, *output = NULL;
+    g_autofree char *debian = NULL, *source = NULL, *config = NULL, *vmlinux = NULL, *description = NULL, *output = NULL;
     g_auto(GStrv) forced = NULL;
     const GOptionEntry entries[] = {
+        { "debian", 0, 0, G_OPTION_ARG_STRING, &debian, "Get source and config of this Debian kernel, as 6.1.190-1",
+          "VERSION[/FLAVOUR]" },
         { "source", 0, 0, G_OPTION_ARG_FILENAME, &source, "The kernel's source tree", "DIR" },
         { "config", 0, 0, G_OPTION_ARG_FILENAME, &config, "The running kernel's config", "FILE" },
         { "vmlinux", 0, 0, G_OPTION_ARG_FILENAME, &vmlinux, "Bind the update to this kernel's build id", "FILE" },
@@ -111,17 +113,17 @@ run(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
 
     if (patch_cli_parse(&patch_cmd_create, entries, argc, argv, 1, 1, error) < 0)
         return FALSE;
-    if (!source || !config) {
+    if (debian ? source || config : !source) {
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE,
-                    "create needs --source, the kernel's source tree, and --config, the running kernel's config "
-                    "(on Debian: linux-source-VERSION unpacked, and /boot/config-RELEASE)");
+                    "create needs either --debian, the version of a Debian kernel (6.1.190-1), or --source, the kernel's "
+                    "source tree, and --config, the running kernel's config, if the tree holds none");
         return FALSE;
     }
     if (!patch_finding_classes_parse((const char *const *) forced, &force, error))
         return FALSE;
     options = (PatchCreateOptions) {
-        .source = source, .config = config, .vmlinux = vmlinux, .description = description, .patch = argv[1],
-        .force = force,
+        .debian = debian, .source = source, .config = config, .vmlinux = vmlinux, .description = description,
+        .patch = argv[1], .force = force,
         .quiet = cli->quiet || (!cli->verbose && !isatty(STDERR_FILENO)),
     };
     update = patch_create(&options, error);
@@ -138,7 +140,8 @@ run(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
 
 const PatchCommand patch_cmd_create = {
     .name = "create",
-    .arguments = "--source DIR --config FILE [--vmlinux FILE] [--description TEXT] [--force CLASS] [-o FILE] PATCH",
+    .arguments = "--debian VERSION | --source DIR [--config FILE] [--vmlinux FILE] [--description TEXT] "
+                 "[--force CLASS] [-o FILE] PATCH",
     .summary = "build an update from a source patch",
     .run = run,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "patcher/build-private.h"
 #include "patcher/error.h"
@@ -141,9 +142,10 @@ escaped_from(PatchBuild *build, const char *name)
 
     for (guint i = 0; resolved && i < build->files->files->len; i++) {
         const PatchFile *patched = build->files->files->pdata[i];
-        g_autofree char *original = g_build_filename(build->source, patched->path, NULL);
+        g_autofree char *in_source = g_build_filename(build->source, patched->path, NULL);
+        g_autofree char *original = realpath(in_source, NULL);
 
-        if (!g_str_equal(original, resolved))
+        if (!original || !g_str_equal(original, resolved))
             continue;
         up = strstr(absolute, "/../");
         if (!up || !g_str_has_prefix(absolute, build->overlay) || up <= absolute + length)
@@ -210,12 +212,14 @@ run_commands_or_make(PatchBuild *build, const char *file, PatchBuildVariant vari
     const char *targets[] = { object, NULL };
     g_autoptr(GError) first = NULL;
     gboolean made;
+    int held;
 
     if (run_commands(build, file, variant, saved, change, &first))
         return TRUE;
-    g_mutex_lock(&build->lock);
+    held = patch_cache_hold(build->cache, "make");
     made = patch_build_make(build, "-s", targets, NULL, NULL);
-    g_mutex_unlock(&build->lock);
+    if (held >= 0)
+        close(held);
     if (made)
         return run_commands(build, file, variant, saved, change, error);
     g_propagate_error(error, g_steal_pointer(&first));

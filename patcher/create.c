@@ -4,6 +4,7 @@
 #include "patcher/build.h"
 #include "patcher/buildid.h"
 #include "patcher/compose.h"
+#include "patcher/debian.h"
 #include "patcher/error.h"
 #include "patcher/finding.h"
 #include "patcher/run.h"
@@ -33,15 +34,26 @@ create_object(PatchUpdate *update, PatchBuild *build, const PatchFile *file, Pat
 }
 
 static gboolean
-create_objects(PatchUpdate *update, PatchBuild *build, const PatchTargets *targets, guint force,
-               GError **error)
+create_all(PatchUpdate *update, PatchBuild *build, const GPtrArray *files, PatchCompose *compose, GError **error)
+{
+    if (!patch_targets_build(build, files, error))
+        return FALSE;
+    for (guint i = 0; i < files->len; i++)
+        if (!create_object(update, build, files->pdata[i], compose, error))
+            return FALSE;
+    return TRUE;
+}
+
+static gboolean
+create_objects(PatchUpdate *update, PatchBuild *build, const PatchTargets *targets, guint force, GError **error)
 {
     g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
     PatchCompose compose = { .force = force, .notes = notes };
 
-    for (guint i = 0; i < targets->files->len; i++)
-        if (!create_object(update, build, targets->files->pdata[i], &compose, error))
-            return FALSE;
+    /* What is refused is most often seen in the files that the patch touches itself. */
+    if (!create_all(update, build, targets->direct, &compose, error) ||
+        !create_all(update, build, targets->reached, &compose, error))
+        return FALSE;
     for (guint i = 0; i < notes->len; i++)
         g_printerr("virt-livepatch: note: %s\n", (const char *) notes->pdata[i]);
     update->forced = patch_finding_classes_names(compose.used);
@@ -129,6 +141,7 @@ patch_create(const PatchCreateOptions *options, GError **error)
     g_autoptr(PatchFiles) files = NULL;
     g_autoptr(PatchBuild) build = NULL;
     g_autoptr(PatchTargets) targets = NULL;
+    g_autoptr(PatchDebian) debian = NULL;
 
     patch_run_ends_with_us();
     update->patch = read_patch(options->patch, error);
@@ -138,7 +151,13 @@ patch_create(const PatchCreateOptions *options, GError **error)
     update->build_id = options->vmlinux ? patch_build_id_read(options->vmlinux, error) : g_strdup("");
     if (!update->build_id)
         return NULL;
-    build = patch_build_open(options->source, options->config, files, options->quiet ? NULL : say, error);
+    if (options->debian) {
+        debian = patch_debian_fetch(options->debian, options->quiet ? NULL : say, error);
+        if (!debian)
+            return NULL;
+    }
+    build = patch_build_open(debian ? debian->source : options->source, debian ? debian->config : options->config, files,
+                             options->quiet ? NULL : say, error);
     if (!build)
         return NULL;
     warn_of_compiler(build);

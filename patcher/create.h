@@ -8,8 +8,9 @@
 #include "patcher/update.h"
 
 typedef struct {
-    const char *source;         /* kernel source tree; never written to */
-    const char *config;         /* file with the running kernel's config */
+    const char *debian;         /* version of a Debian kernel; or NULL, and */
+    const char *source;         /* kernel source tree, never written to; and */
+    const char *config;         /* file with the running kernel's config; NULL: .config of a source that was built in */
     const char *vmlinux;        /* ELF file whose build-id the update is bound to; may be NULL */
     const char *description;    /* may be NULL */
     const char *patch;          /* file with the source patch */

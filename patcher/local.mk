@@ -44,6 +44,7 @@ libpatcher_a_SOURCES += \
 	patcher/kconfig.c patcher/kconfig.h \
 	patcher/overlay.c patcher/overlay.h \
 	patcher/cache.c patcher/cache.h \
+	patcher/cleantree.c patcher/cleantree.h \
 	patcher/savedcmd.c patcher/savedcmd.h \
 	patcher/build.c patcher/build.h patcher/build-private.h \
 	patcher/compile.c \
@@ -70,6 +71,7 @@ libpatcher_a_SOURCES += \
 	patcher/csource.c patcher/csource.h \
 	patcher/buildid.c patcher/buildid.h \
 	patcher/compose.c patcher/compose.h \
+	patcher/debian.c patcher/debian.h \
 	patcher/create.c patcher/create.h
 virt_livepatch_SOURCES += patcher/cmd-create.c patcher/cmd-show.c
 

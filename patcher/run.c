@@ -17,7 +17,7 @@ static gint running[MAX_RUNNING];
 static GStrv
 environment(void)
 {
-    static const char *const kept[] = { "PATH", "HOME", "TMPDIR" };
+    static const char *const kept[] = { "PATH", "HOME", "TMPDIR", "APT_CONFIG", "http_proxy", "https_proxy" };
     GStrv environment = NULL;
 
     for (gsize i = 0; i < G_N_ELEMENTS(kept); i++)

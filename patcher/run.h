@@ -7,8 +7,8 @@
 
 #include <glib.h>
 
-/* Runs ARGV in FOLDER (NULL: the current one) with an environment of PATH, HOME, TMPDIR and LC_ALL=C only, so that what
- * comes out does not depend on the caller's. OUTPUT (may be NULL) receives standard output, to be freed. May be called
+/* Runs ARGV in FOLDER (NULL: the current one) with an environment of PATH, HOME, TMPDIR, what apt needs, and LC_ALL=C
+ * only, so that what comes out does not depend on the caller's. OUTPUT (may be NULL) receives standard output, to be freed. May be called
  * from several threads at a time.
  * PATCH_ERROR_FAILED: the program cannot be started or fails; the message holds what it wrote, or the end of it. */
 gboolean patch_run(const char *folder, const char *const *argv, char **output, GError **error);

@@ -16,8 +16,8 @@ patch_targets_free(PatchTargets *targets)
 {
     if (!targets)
         return;
-    g_ptr_array_unref(targets->files);
-    g_ptr_array_unref(targets->own);
+    g_ptr_array_unref(targets->direct);
+    g_ptr_array_unref(targets->reached);
     g_free(targets);
 }
 
@@ -95,12 +95,8 @@ add_reached(PatchTargets *targets, PatchBuild *build, const PatchFiles *files, g
 {
     g_autoptr(GPtrArray) reached = patch_reach(build, files, found, say, error);
 
-    for (guint i = 0; reached && i < reached->len; i++) {
-        PatchFile *file = patch_file_new(reached->pdata[i]);
-
-        g_ptr_array_add(targets->own, file);
-        g_ptr_array_add(targets->files, file);
-    }
+    for (guint i = 0; reached && i < reached->len; i++)
+        g_ptr_array_add(targets->reached, patch_file_new(reached->pdata[i]));
     return reached != NULL;
 }
 
@@ -126,24 +122,45 @@ check_built(const PatchTargets *targets, PatchBuild *build, const PatchFiles *fi
     }
     if (!any)
         return refuse(error, "the patch changes nothing that is built with this configuration: %s is not", not_built);
-    return targets->files->len ||
+    return targets->direct->len || targets->reached->len ||
            refuse(error, "with this configuration nothing uses what the patch changes in %s: there is nothing to update",
                   ((const PatchFile *) files->files->pdata[0])->path);
 }
 
+/* Whether the compiler made the same of FILE, unpatched and patched: most often so where only a header changed. */
 static gboolean
-build_targets(const PatchTargets *targets, PatchBuild *build, GError **error)
+is_untouched(PatchBuild *build, const char *file)
 {
-    g_autoptr(GPtrArray) names = g_ptr_array_new();
-    guint variants = 1 << PATCH_BUILD_OLD | 1 << PATCH_BUILD_NEW;
+    g_autofree char *old_path = patch_build_object(build, file, PATCH_BUILD_OLD, NULL);
+    g_autofree char *new_path = patch_build_object(build, file, PATCH_BUILD_NEW, NULL);
+    g_autoptr(GMappedFile) old_file = old_path ? g_mapped_file_new(old_path, FALSE, NULL) : NULL;
+    g_autoptr(GMappedFile) new_file = new_path ? g_mapped_file_new(new_path, FALSE, NULL) : NULL;
+    g_autoptr(GBytes) old_bytes = old_file ? g_mapped_file_get_bytes(old_file) : NULL;
+    g_autoptr(GBytes) new_bytes = new_file ? g_mapped_file_get_bytes(new_file) : NULL;
 
-    for (guint i = 0; i < targets->files->len; i++)
-        g_ptr_array_add(names, ((PatchFile *) targets->files->pdata[i])->path);
-    if (names->len <= MAX_SPECULATED)
-        variants |= 1 << PATCH_BUILD_RUNNING | 1 << PATCH_BUILD_NEW_CODE;
+    return old_bytes && new_bytes && g_bytes_equal(old_bytes, new_bytes);
+}
+
+gboolean
+patch_targets_build(PatchBuild *build, const GPtrArray *files, GError **error)
+{
+    const guint compared = 1 << PATCH_BUILD_OLD | 1 << PATCH_BUILD_NEW;
+    const guint others = 1 << PATCH_BUILD_RUNNING | 1 << PATCH_BUILD_NEW_CODE;
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+
+    for (guint i = 0; i < files->len; i++)
+        g_ptr_array_add(names, ((PatchFile *) files->pdata[i])->path);
     if (!patch_build_learn(build, names, error))
         return FALSE;
-    patch_build_ahead(build, names, variants);
+    if (names->len <= MAX_SPECULATED) {
+        patch_build_ahead(build, names, compared | others);
+        return TRUE;
+    }
+    patch_build_ahead(build, names, compared);
+    for (guint i = names->len; i > 0; i--)
+        if (is_untouched(build, names->pdata[i - 1]))
+            g_ptr_array_remove_index(names, i - 1);
+    patch_build_ahead(build, names, others);
     return TRUE;
 }
 
@@ -159,17 +176,18 @@ patch_targets_find(PatchBuild *build, const PatchFiles *files, void (*say)(const
     g_autoptr(PatchTargets) targets = g_new0(PatchTargets, 1);
     g_autofree guint8 *found = g_malloc0(files->files->len);
 
-    targets->files = g_ptr_array_new();
-    targets->own = g_ptr_array_new_with_free_func((GDestroyNotify) patch_file_free);
+    targets->direct = g_ptr_array_new();
+    targets->reached = g_ptr_array_new_with_free_func((GDestroyNotify) patch_file_free);
     if (!check_kinds(files, error))
         return NULL;
     for (guint i = 0; i < files->files->len; i++)
         if (is_compiled(build, files->files->pdata[i]))
-            g_ptr_array_add(targets->files, files->files->pdata[i]);
+            g_ptr_array_add(targets->direct, files->files->pdata[i]);
     if (needs_reach(build, files) && !add_reached(targets, build, files, found, say, error))
         return NULL;
     if (!check_built(targets, build, files, found, error))
         return NULL;
-    g_ptr_array_sort(targets->files, compare_files);
-    return build_targets(targets, build, error) ? g_steal_pointer(&targets) : NULL;
+    g_ptr_array_sort(targets->direct, compare_files);
+    g_ptr_array_sort(targets->reached, compare_files);
+    return g_steal_pointer(&targets);
 }

@@ -9,16 +9,18 @@
 #include "patcher/build.h"
 
 typedef struct {
-    GPtrArray *files;           /* of const PatchFile: C files that are compiled, by path; one that the patch itself
-                                   does not touch has no edits */
-    GPtrArray *own;             /* of PatchFile: those that are not the patch's */
+    GPtrArray *direct;          /* of const PatchFile: C files that the patch touches and that are compiled, by path */
+    GPtrArray *reached;         /* of PatchFile: the others, by path; they have no edits */
 } PatchTargets;
 
-/* Finds the targets of FILES, and has BUILD build their objects. PATCH_ERROR_DOES_NOT_FIT: nothing that FILES touches is
- * built, or something that cannot be updated is. */
+/* Finds the targets of FILES, which is borrowed. PATCH_ERROR_DOES_NOT_FIT: nothing that FILES touches is built, or
+ * something that cannot be updated is. */
 PatchTargets *patch_targets_find(PatchBuild *build, const PatchFiles *files, void (*say)(const char *text),
                                  GError **error);
 void patch_targets_free(PatchTargets *targets);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchTargets, patch_targets_free)
+
+/* Has BUILD build what is probably needed of FILES (of PatchFile), on all processors. */
+gboolean patch_targets_build(PatchBuild *build, const GPtrArray *files, GError **error);
 
 #endif

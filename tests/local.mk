@@ -3,6 +3,7 @@ include tests/introspect/local.mk
 include tests/patcher/local.mk
 include tests/live/local.mk
 include tests/fuzz/local.mk
+include tests/cve/local.mk
 
 TESTS += tests/rooms.t
 dist_check_SCRIPTS += tests/rooms.t

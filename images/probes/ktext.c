@@ -66,14 +66,63 @@ copy(int core, unsigned long at, unsigned long end)
     }
 }
 
+static void
+write_out(int core, unsigned long at, unsigned long end)
+{
+    static char buffer[1 << 20];
+    off_t offset = offset_of(core, at);
+
+    while (at < end) {
+        size_t wanted = end - at < sizeof buffer ? end - at : sizeof buffer;
+        ssize_t got = pread(core, buffer, wanted, offset);
+
+        if (got <= 0)
+            err(1, "/proc/kcore at %#lx", at);
+        if (fwrite(buffer, 1, got, stdout) != (size_t) got)
+            err(1, "standard output");
+        at += got;
+        offset += got;
+    }
+}
+
+/* The symbols of one module stand together in /proc/kallsyms. */
+static void
+write_modules(int core)
+{
+    FILE *file = fopen("/proc/kallsyms", "r");
+    unsigned long address, first = 0, last = 0;
+    char line[512], type, module[128], current[128] = "";
+
+    if (!file)
+        err(1, "/proc/kallsyms");
+    while (fgets(line, sizeof line, file)) {
+        if (sscanf(line, "%lx %c %*s [%127[^]]]", &address, &type, module) != 3 || (type != 't' && type != 'T') ||
+            strcmp(module, "bpf") == 0 || strncmp(module, "__builtin", 9) == 0)
+            continue;
+        if (strcmp(module, current) != 0 || address < first) {
+            if (last > first && strcmp(module, current) != 0)
+                write_out(core, first, last);
+            first = address;
+            last = strcmp(module, current) != 0 ? address : last;
+            strcpy(current, module);
+        }
+        if (address > last)
+            last = address;
+    }
+    if (last > first)
+        write_out(core, first, last);
+    fclose(file);
+}
+
 int
-main(void)
+main(int argc, char **argv)
 {
     int core = open("/proc/kcore", O_RDONLY);
 
     if (core < 0)
         err(1, "/proc/kcore");
-    copy(core, symbol("_stext"), symbol("_etext"));
-    copy(core, symbol("__start_rodata"), symbol("__end_rodata"));
+    write_out(core, symbol("_stext"), symbol("_etext"));
+    if (argc > 1 && strcmp(argv[1], "-m") == 0)
+        write_modules(core);
     return fflush(stdout) == 0 ? 0 : 1;
 }
