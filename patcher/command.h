@@ -23,7 +23,7 @@ typedef struct {
     gboolean (*run)(const PatchCli *cli, int argc, char **argv, int *status, GError **error);
 } PatchCommand;
 
-extern const PatchCommand patch_cmd_create, patch_cmd_show, patch_cmd_check, patch_cmd_apply, patch_cmd_view,
+extern const PatchCommand patch_cmd_create, patch_cmd_diff, patch_cmd_show, patch_cmd_check, patch_cmd_apply, patch_cmd_view,
     patch_cmd_undo, patch_cmd_verify, patch_cmd_recover, patch_cmd_inspect, patch_cmd_symbols, patch_cmd_tasks,
     patch_cmd_stack, patch_cmd_list;
 

@@ -65,7 +65,9 @@ find_boot_changes(Job *job)
     for (guint i = 0; i < job->diff->boot_only->len; i++) {
         const PatchElfItem *item = patch_elf_item(job->new_elf, g_array_index(job->diff->boot_only, guint32, i));
 
-        if (is_touched(job, item->name))
+        if (*job->object->module && g_str_has_prefix(patch_elf_section(job->new_elf, item->section)->name, ".exit."))
+            g_hash_table_insert(job->carry.replaced, g_strdup(item->name), g_strdup(""));
+        else if (is_touched(job, item->name))
             patch_diff_add_boot_finding(job->findings, job->new_elf, item);
         else
             g_ptr_array_add(job->compose->notes, g_strdup_printf("%s, which runs at boot only, would change too: a "

@@ -208,8 +208,7 @@ patch_diff_add_boot_finding(GPtrArray *findings, const PatchElf *elf, const Patc
     gboolean is_exit = g_str_has_prefix(section, ".exit.");
 
     patch_findings_add(findings, PATCH_FINDING_INIT, item->name,
-                       is_exit ? "%s (in %s) changes, which runs only when its module is unloaded, and cannot be replaced: "
-                       "the kernel keeps it from being traced"
+                       is_exit ? "%s (in %s) changes, which runs when its module is unloaded, and never if it is built in"
                        : "%s (in %s) changes, which runs at boot or when its module is loaded, and never again: it takes a "
                        "hook that does in the running kernel what it would have done", item->name, section);
 }

@@ -66,6 +66,7 @@ libpatcher_a_SOURCES += \
 	patcher/diff.c patcher/diff.h \
 	patcher/obstacle.c patcher/obstacle.h \
 	patcher/carry.c patcher/carry.h \
+	patcher/changes.c patcher/changes.h \
 	patcher/old-code.c patcher/old-code.h \
 	patcher/new-code.c patcher/new-code.h \
 	patcher/csource.c patcher/csource.h \
@@ -73,7 +74,7 @@ libpatcher_a_SOURCES += \
 	patcher/compose.c patcher/compose.h \
 	patcher/debian.c patcher/debian.h \
 	patcher/create.c patcher/create.h
-virt_livepatch_SOURCES += patcher/cmd-create.c patcher/cmd-show.c
+virt_livepatch_SOURCES += patcher/cmd-create.c patcher/cmd-diff.c patcher/cmd-show.c
 
 # The text of the headers that stand in front of the kernel's, as a C string.
 front_headers = patcher/kernel-headers/asm/bug.h patcher/kernel-headers/asm/jump_label.h

@@ -24,6 +24,7 @@ struct PatchNewCode {
     GArray *unwinds;            /* of PatchUnwindPlace; read when first needed */
     GArray *queue;              /* of guint32: items whose piece is there, but empty */
     const PatchElfItem *current;    /* being filled in */
+    gboolean as_built;
 };
 
 PatchNewCode *
@@ -52,9 +53,17 @@ patch_new_code_free(PatchNewCode *code)
     g_free(code);
 }
 
-gboolean
-patch_new_code_supports(PatchTableKind kind)
+void
+patch_new_code_as_built(PatchNewCode *code)
 {
+    code->as_built = TRUE;
+}
+
+static gboolean
+supports(const PatchNewCode *code, PatchTableKind kind)
+{
+    if (code->as_built && (kind == PATCH_TABLE_JUMPS || kind == PATCH_TABLE_BUGS))
+        return TRUE;
     return kind != PATCH_TABLE_JUMPS && kind != PATCH_TABLE_BUGS && kind != PATCH_TABLE_EXCEPTIONS;
 }
 
@@ -327,7 +336,7 @@ check_tables(PatchNewCode *code, const PatchElfItem *item, GError **error)
     for (guint i = patch_tables_first(entries, item->section, item->offset); i < end; i++) {
         PatchTableKind kind = g_array_index(entries, PatchTableEntry, i).kind;
 
-        if (!patch_new_code_supports(kind))
+        if (!supports(code, kind))
             return refuse(code, error, "has an entry in %s: %s in new code cannot be carried by an update yet",
                           patch_table_name(kind), patch_table_meaning(kind));
     }

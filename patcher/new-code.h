@@ -21,7 +21,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchNewCode, patch_new_code_free)
  * PATCH_ERROR_DOES_NOT_FIT: it holds what an update cannot carry, named in the message. */
 gboolean patch_new_code_add(PatchNewCode *code, guint32 item, guint32 *index, GError **error);
 
-/* Whether new code may hold what tables of KIND speak of. */
-gboolean patch_new_code_supports(PatchTableKind kind);
+/* Takes code as the kernel's build made it: the tables that the headers of PATCH_BUILD_NEW_CODE avoid are no
+ * obstacle. What comes of it is not for use. */
+void patch_new_code_as_built(PatchNewCode *code);
 
 #endif

@@ -22,18 +22,9 @@ patch_obstacle_always_sleeps(const char *name)
     return FALSE;
 }
 
-gboolean
-patch_obstacle_is_traced(const PatchEntries *entries)
-{
-    for (guint i = 0; i < entries->entries->len; i++)
-        if (g_array_index(entries->entries, PatchTableEntry, i).kind == PATCH_TABLE_MCOUNT)
-            return TRUE;
-    return FALSE;
-}
-
-/* Bytes from the start of the function to the end of its call of the tracer; 0 if it does not begin with one. */
+/* Bytes from the start of the function to where the jump goes: the start itself if it does not call the tracer. */
 static guint64
-tracer_end(const PatchEntries *entries, const PatchElfItem *item)
+jump_offset(const PatchEntries *entries, const PatchElfItem *item)
 {
     guint end = patch_tables_first(entries->entries, item->section, item->offset + item->size);
 
@@ -56,7 +47,7 @@ is_rewritten_at_run_time(const PatchEntries *entries, const PatchElfItem *item, 
     for (guint i = first; i < end; i++) {
         PatchTableKind kind = g_array_index(entries->entries, PatchTableEntry, i).kind;
 
-        if (kind == PATCH_TABLE_JUMPS || kind == PATCH_TABLE_STATIC_CALLS)
+        if (kind == PATCH_TABLE_JUMPS || kind == PATCH_TABLE_STATIC_CALLS || kind == PATCH_TABLE_SMP_LOCKS)
             return TRUE;
     }
     return FALSE;
@@ -67,18 +58,16 @@ patch_obstacle(const PatchEntries *entries, guint32 number)
 {
     const PatchElfItem *item = patch_elf_item(entries->elf, number);
     const char *section = patch_elf_section(entries->elf, item->section)->name;
-    guint64 behind = tracer_end(entries, item);
+    guint64 behind = jump_offset(entries, item);
 
     if (patch_obstacle_always_sleeps(item->name))
         return g_strdup("is never free: some task sleeps in it at any time, so there is no moment to replace it");
     if (g_str_equal(section, ".noinstr.text") || g_str_equal(section, ".entry.text"))
         return g_strdup_printf("is entry code (in %s), which runs where the kernel allows no redirection", section);
-    if (!behind)
-        return g_strdup("does not begin with a place to patch: the kernel keeps it from being traced");
     if (item->size < behind + JUMP_BYTES)
-        return g_strdup_printf("is too short: a jump takes %d bytes behind its first %" G_GUINT64_FORMAT ", and it has "
-                               "%" G_GUINT64_FORMAT, JUMP_BYTES, behind, item->size - MIN(item->size, behind));
+        return g_strdup_printf("is too short: a jump takes %d bytes, and it has %" G_GUINT64_FORMAT, JUMP_BYTES,
+                               item->size - MIN(item->size, behind));
     if (is_rewritten_at_run_time(entries, item, behind))
-        return g_strdup("begins with a static key or static call, which the kernel rewrites while it runs");
+        return g_strdup("begins with a static key, static call or lock prefix, which the kernel rewrites while it runs");
     return NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Whether calls of a function can be redirected where it begins: a jump of five bytes stands behind the call of the
- * function tracer.
+ * function tracer, or at the start of a function that does not call it.
  */
 #ifndef PATCHER_OBSTACLE_H
 #define PATCHER_OBSTACLE_H
@@ -18,8 +18,5 @@ char *patch_obstacle(const PatchEntries *entries, guint32 item);
 
 /* Whether some task sleeps in the function NAME at any time, so that there never is a moment to replace it. */
 gboolean patch_obstacle_always_sleeps(const char *name);
-
-/* Whether any function of the object has a place for the function tracer. */
-gboolean patch_obstacle_is_traced(const PatchEntries *entries);
 
 #endif

@@ -56,8 +56,8 @@ patch_plain_name(const char *name)
     return g_string_free(result, FALSE);
 }
 
-static gboolean
-takes_part(const PatchElf *elf, guint32 item)
+gboolean
+patch_elf_takes_part(const PatchElf *elf, guint32 item)
 {
     const PatchElfItem *it = patch_elf_item(elf, item);
 
@@ -87,7 +87,7 @@ find_referrers(const PatchElf *elf)
         const PatchElfSection *section = patch_elf_section(elf, item->section);
         g_autofree char *name = NULL;
 
-        if (!takes_part(elf, i))
+        if (!patch_elf_takes_part(elf, i))
             continue;
         name = patch_plain_name(item->name);
         for (guint j = patch_elf_first_reloc(section, item->offset); j < section->relocs->len; j++) {
@@ -134,7 +134,7 @@ collect(GHashTable *groups, const PatchElf *elf, const gint32 *taken, gboolean i
         g_autofree char *key = NULL;
         Group *group;
 
-        if (taken[i] >= 0 || !takes_part(elf, i))
+        if (taken[i] >= 0 || !patch_elf_takes_part(elf, i))
             continue;
         key = group_key(elf, i, referrers);
         group = g_hash_table_lookup(groups, key);

@@ -21,6 +21,9 @@ PatchPairing *patch_pairing_new(const PatchElf *old_elf, const PatchElf *new_elf
 void patch_pairing_free(PatchPairing *pairing);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchPairing, patch_pairing_free)
 
+/* Whether the item has a name, and is not part of a table that is about others. */
+gboolean patch_elf_takes_part(const PatchElf *elf, guint32 item);
+
 /* NAME without the numbers that the compiler and the kernel's macros give out; to be freed. */
 char *patch_plain_name(const char *name);
 
