@@ -11,6 +11,7 @@ EXTRA_DIST += \
 	images/probes/caller.c \
 	images/probes/churn.c \
 	images/probes/ctl.c \
+	images/probes/fentry.c \
 	images/probes/heartbeat.c \
 	images/probes/ktext.c \
 	images/probes/sleeper.c \

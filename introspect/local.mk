@@ -12,6 +12,7 @@ libintrospect_a_SOURCES = \
 	introspect/module-symbols.c introspect/module-symbols.h \
 	introspect/module-uses.c introspect/module-uses.h \
 	introspect/modules.c introspect/modules.h \
+	introspect/probes.c introspect/probes.h \
 	introspect/space.c introspect/space.h \
 	introspect/symbols.c introspect/symbols.h
 libintrospect_a_SOURCES += \

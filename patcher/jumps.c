@@ -3,14 +3,13 @@
 
 #include <string.h>
 
+#include "patcher/company.h"
 #include "patcher/error.h"
 #include "patcher/module.h"
-
-/* No record has a longer one. */
-#define MAX_PLACE_BYTES 16
+#include "patcher/rewritten.h"
 
 typedef struct {
-    guint8 bytes[MAX_PLACE_BYTES];
+    guint8 bytes[PATCH_MAX_JUMP_BYTES];
     gsize length;
 } Bytes;
 
@@ -18,6 +17,7 @@ typedef struct {
     PatchPlan *plan;
     const IntroKernel *kernel;
     const PatchArena *arena;
+    const PatchCompany *company;
     const GPtrArray *removed, *added;
     GHashTable *done;           /* addresses of places */
 } Transition;
@@ -27,7 +27,9 @@ typedef struct {
     GuestVa va;
     const char *name, *module;  /* of the function */
     GPtrArray *jumps;           /* of PatchJump */
-    Bytes original;
+    Bytes original;             /* the kernel's own code when a jump was put there */
+    GArray *sites;              /* of PatchRewritten: what of it the kernel rewrites while it runs */
+    Bytes own;                  /* the kernel's own code as it has to be by now */
     const PatchJump *expected, *wanted;     /* NULL: the kernel's own code */
     gboolean is_settled;        /* nothing was interrupted here: only what is expected may be there */
 } Place;
@@ -47,12 +49,43 @@ jump_at(const PatchRecord *record, GuestVa va)
 static gboolean
 holds(const IntroKernel *kernel, GuestVa va, GBytes *bytes)
 {
-    guint8 now[MAX_PLACE_BYTES];
+    guint8 now[PATCH_MAX_JUMP_BYTES];
     gsize length;
     const guint8 *data = g_bytes_get_data(bytes, &length);
 
     return length <= sizeof now && intro_space_read(intro_kernel_space(kernel), va, now, length, NULL) &&
            memcmp(now, data, length) == 0;
+}
+
+/* BYTES, some form of the kernel's own code at VA, become what has to be there now. */
+static gboolean
+update_sites(const IntroKernel *kernel, const GArray *sites, GuestVa va, Bytes *bytes, GError **error)
+{
+    for (guint i = 0; i < sites->len; i++)
+        if (!patch_rewritten_fill(kernel, &g_array_index(sites, PatchRewritten, i), va, bytes->bytes, bytes->length,
+                                  error))
+            return FALSE;
+    return TRUE;
+}
+
+/* Whether there is no jump at JUMP's place but the kernel's own code, whatever the kernel has made of it since. */
+static gboolean
+holds_own_code(const IntroKernel *kernel, const PatchRecord *record, const PatchJump *jump)
+{
+    gsize length;
+    const guint8 *before = g_bytes_get_data(jump->before, &length);
+    Bytes own = { .length = length };
+    g_autoptr(GArray) sites = NULL;
+    g_autoptr(GBytes) now = NULL;
+
+    if (holds(kernel, jump->jump_va, jump->before))
+        return TRUE;
+    memcpy(own.bytes, before, length);
+    sites = patch_rewritten_find(kernel, record->module.name, jump->jump_va, length, NULL);
+    if (!sites || sites->len == 0 || !update_sites(kernel, sites, jump->jump_va, &own, NULL))
+        return FALSE;
+    now = g_bytes_new(own.bytes, own.length);
+    return holds(kernel, jump->jump_va, now);
 }
 
 /* Whether any update's jump is at VA. */
@@ -82,7 +115,7 @@ is_loaded_anew(const IntroKernel *kernel, const PatchArena *arena, const PatchRe
 
         if (holds(kernel, jump->jump_va, jump->jump))
             return FALSE;
-        if (holds(kernel, jump->jump_va, jump->before))
+        if (holds_own_code(kernel, record, jump))
             n_original++;
         else if (!has_a_jump(kernel, arena, jump->jump_va))
             return FALSE;
@@ -136,7 +169,7 @@ patch_jump_state(const IntroKernel *kernel, const PatchArena *arena, const Patch
         return PATCH_JUMP_GONE;
     if (holds(kernel, jump->jump_va, jump->jump))
         return PATCH_JUMP_IN_FORCE;
-    if (holds(kernel, jump->jump_va, jump->before))
+    if (holds_own_code(kernel, record, jump))
         return PATCH_JUMP_ABSENT;
     if (patch_jumps_latest(kernel, arena, NULL, jump->jump_va, &latest) && latest != jump &&
         holds(kernel, jump->jump_va, latest->jump))
@@ -150,6 +183,7 @@ static void
 place_clear(Place *place)
 {
     g_clear_pointer(&place->jumps, g_ptr_array_unref);
+    g_clear_pointer(&place->sites, g_array_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Place, place_clear)
 
@@ -177,8 +211,8 @@ note_jump(Place *place, const PatchJump *jump)
     memcpy(place->original.bytes, before, length);
 }
 
-static void
-survey_place(const Transition *transition, Place *place)
+static gboolean
+survey_place(const Transition *transition, Place *place, GError **error)
 {
     GPtrArray *records = patch_arena_records(transition->arena);
 
@@ -201,6 +235,9 @@ survey_place(const Transition *transition, Place *place)
         note_jump(place, jump);
         place->wanted = jump;
     }
+    place->own = place->original;
+    place->sites = patch_rewritten_find(transition->kernel, place->module, place->va, place->original.length, error);
+    return place->sites && update_sites(transition->kernel, place->sites, place->va, &place->own, error);
 }
 
 static gboolean
@@ -212,6 +249,8 @@ is_known(const Place *place, const guint8 *now)
         return TRUE;
     if (place->is_settled)
         return FALSE;
+    if (memcmp(now, place->own.bytes, place->own.length) == 0)
+        return TRUE;
     for (guint i = 0; i <= place->jumps->len; i++) {
         Bytes bytes = bytes_at(place, i < place->jumps->len ? place->jumps->pdata[i] : NULL);
 
@@ -222,26 +261,54 @@ is_known(const Place *place, const guint8 *now)
 }
 
 static gboolean
+plan_bytes(const Transition *transition, const Place *place, const guint8 *now, GError **error)
+{
+    Bytes wanted = place->wanted ? bytes_at(place, place->wanted) : place->own;
+    g_autoptr(GBytes) before = g_bytes_new(now, wanted.length), after = g_bytes_new(wanted.bytes, wanted.length);
+
+    if (g_bytes_equal(before, after))
+        return TRUE;
+    return *place->module ? patch_plan_write_module(transition->plan, transition->kernel, place->va, before, after, error)
+                          : patch_plan_write(transition->plan, transition->kernel, place->va, before, after, error);
+}
+
+/* The kernel has to leave alone what a jump is over. */
+static gboolean
+plan_sites(const Transition *transition, const Place *place, GError **error)
+{
+    gboolean skip = place->wanted != NULL;
+
+    for (guint i = 0; i < place->sites->len; i++) {
+        const PatchRewritten *site = &g_array_index(place->sites, PatchRewritten, i);
+
+        if (!(skip && patch_rewritten_is_skipped(site)) &&
+            !patch_rewritten_plan(transition->plan, transition->kernel, site, skip, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
 plan_place(const Transition *transition, const Place *place, GError **error)
 {
-    guint8 now[MAX_PLACE_BYTES];
-    Bytes wanted = bytes_at(place, place->wanted);
-    g_autoptr(GBytes) before = NULL, after = NULL;
+    guint8 now[PATCH_MAX_JUMP_BYTES];
 
-    if (!intro_space_read(intro_kernel_space(transition->kernel), place->va, now, wanted.length, error))
+    if (!intro_space_read(intro_kernel_space(transition->kernel), place->va, now, place->original.length, error))
         return FALSE;
+    if (!patch_company_check_place(transition->company, place->name, place->va, place->original.length, error))
+        return FALSE;
+    if (place->is_settled && !place->expected && memcmp(now, place->own.bytes, place->own.length) != 0) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
+                    "the guest's kernel is rewriting %s at the moment; try again", place->name);
+        return FALSE;
+    }
     if (!is_known(place, now)) {
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
                     "at %#" G_GINT64_MODIFIER "x, in %s, is not what has to be there: somebody else has changed the "
                     "guest's code since. Nothing is changed", place->va, place->name);
         return FALSE;
     }
-    before = g_bytes_new(now, wanted.length);
-    after = g_bytes_new(wanted.bytes, wanted.length);
-    if (g_bytes_equal(before, after))
-        return TRUE;
-    return *place->module ? patch_plan_write_module(transition->plan, transition->kernel, place->va, before, after, error)
-                          : patch_plan_write(transition->plan, transition->kernel, place->va, before, after, error);
+    return plan_sites(transition, place, error) && plan_bytes(transition, place, now, error);
 }
 
 static gboolean
@@ -256,8 +323,7 @@ visit_record(const Transition *transition, const PatchRecord *record, GError **e
 
         if (!g_hash_table_add(transition->done, (gpointer) &jump->jump_va))
             continue;
-        survey_place(transition, &place);
-        if (!plan_place(transition, &place, error))
+        if (!survey_place(transition, &place, error) || !plan_place(transition, &place, error))
             return FALSE;
     }
     return TRUE;
@@ -286,8 +352,18 @@ patch_jumps_plan(PatchPlan *plan, const IntroKernel *kernel, const PatchArena *a
                  const GPtrArray *added, GError **error)
 {
     g_autoptr(GHashTable) done = g_hash_table_new(g_int64_hash, g_int64_equal);
-    const Transition transition = { plan, kernel, arena, removed, added, done };
+    g_autoptr(PatchCompany) company = patch_company_new(kernel, error);
+    const Transition transition = { plan, kernel, arena, company, removed, added, done };
 
+    if (!company || !patch_company_require(company, plan, error))
+        return FALSE;
+    for (guint i = 0; i < added->len; i++) {
+        const PatchRecord *record = added->pdata[i];
+
+        for (guint j = 0; j < record->jumps->len; j++)
+            if (!patch_company_check_function(company, record->jumps->pdata[j], error))
+                return FALSE;
+    }
     for (guint i = 0; i < added->len; i++)
         if (!visit_record(&transition, added->pdata[i], error))
             return FALSE;

@@ -19,6 +19,8 @@ libpatcher_a_SOURCES += \
 	patcher/link.c patcher/link.h \
 	patcher/plan.c patcher/plan.h \
 	patcher/module.c patcher/module.h \
+	patcher/rewritten.c patcher/rewritten.h \
+	patcher/company.c patcher/company.h \
 	patcher/jumps.c patcher/jumps.h \
 	patcher/entry.c patcher/entry.h \
 	patcher/assembly.c patcher/assembly.h \

@@ -3,9 +3,12 @@
 
 #include <string.h>
 
+#include "introspect/probes.h"
 #include "patcher/error.h"
 #include "patcher/guestcode.h"
 #include "patcher/lookup.h"
+
+#define KPROBE_BYTES 5
 
 /* Addresses are 0 as long as they are not known; nothing of a kernel lies there. */
 struct PatchResolved {
@@ -127,6 +130,19 @@ cover_sites(PatchCompare *compare, guint8 *covered)
     }
 }
 
+/* A kprobe changes up to five bytes from where it is, to a breakpoint or to a jump. */
+static gboolean
+is_kprobed(const PatchCompare *compare, guint offset)
+{
+    g_autoptr(GArray) kprobes = intro_kprobes(compare->kernel, NULL);
+    GuestVa va = compare->va + offset;
+
+    for (guint i = 0; kprobes && i < kprobes->len; i++)
+        if (va - g_array_index(kprobes, GuestVa, i) < KPROBE_BYTES)
+            return TRUE;
+    return FALSE;
+}
+
 static gboolean
 compare_rest(const PatchCompare *compare, const guint8 *covered, char **why)
 {
@@ -140,7 +156,7 @@ compare_rest(const PatchCompare *compare, const guint8 *covered, char **why)
         expected = hex(old->data + i, MIN(8, old->len - i));
         found = hex(compare->live + i, MIN(8, old->len - i));
         *why = g_strdup_printf("at +%#x the update expects %s, the guest runs %s%s", i, expected, found,
-                               compare->live[i] == 0xcc ? " (a breakpoint, as of a kprobe)" : "");
+                               is_kprobed(compare, i) ? " (somebody has set a kprobe there)" : "");
         return FALSE;
     }
     return TRUE;

@@ -100,6 +100,22 @@ patch_plan_require(PatchPlan *plan, GuestVa va, GBytes *bytes, char *otherwise)
     g_ptr_array_add(plan->conditions, condition);
 }
 
+/* A mutex that nobody has is all zero. */
+gboolean
+patch_plan_require_unlocked(PatchPlan *plan, const IntroKernel *kernel, const char *mutex, GError **error)
+{
+    g_autoptr(GBytes) nobody = patch_plan_filler(0, sizeof(guint64));
+    gsize owner;
+    GuestVa va;
+
+    if (!intro_symbols_address(intro_kernel_symbols(kernel), mutex, &va, error) ||
+        !intro_btf_offset(intro_kernel_btf(kernel), "mutex", "owner", &owner, error))
+        return FALSE;
+    patch_plan_require(plan, va + owner, nobody,
+                       g_strdup_printf("the guest's kernel is rewriting its code at the moment (%s)", mutex));
+    return TRUE;
+}
+
 static gboolean
 condition_holds(const PatchCondition *condition, const IntroKernel *kernel, GError **error)
 {

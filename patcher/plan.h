@@ -71,6 +71,9 @@ void patch_plan_forbid_text(PatchPlan *plan, const PatchRecord *record);
 /* BYTES are referenced, OTHERWISE is taken over. */
 void patch_plan_require(PatchPlan *plan, GuestVa va, GBytes *bytes, char *otherwise);
 
+/* That nobody holds the kernel's mutex of that name, which whoever rewrites code does. */
+gboolean patch_plan_require_unlocked(PatchPlan *plan, const IntroKernel *kernel, const char *mutex, GError **error);
+
 /* In the pause: whether the conditions hold, and what may have moved has not. PATCH_ERROR_NOT_NOW. */
 gboolean patch_plan_holds(const PatchPlan *plan, const IntroKernel *kernel, GError **error);
 

@@ -280,7 +280,7 @@ is_consistent(const PatchRecord *record, GuestVa va, guint64 block_bytes)
         const PatchJump *jump = record->jumps->pdata[i];
         gsize length = g_bytes_get_size(jump->jump);
 
-        if (length == 0 || length > 16 || g_bytes_get_size(jump->before) != length)
+        if (length == 0 || length > PATCH_MAX_JUMP_BYTES || g_bytes_get_size(jump->before) != length)
             return FALSE;
         if (!within(&(PatchArea) { jump->va, jump->size }, jump->jump_va, length) ||
             !within(&record->block, jump->replacement_va, jump->replacement_size))

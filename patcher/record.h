@@ -27,6 +27,9 @@
 #define PATCH_BLOCK_HEADER_BYTES 64
 #define PATCH_BLOCK_STATE_OFFSET 12     /* of the state, from the start of the block */
 
+/* The longest jump, with what fills it up to the end of an instruction. */
+#define PATCH_MAX_JUMP_BYTES 20
+
 /* What an empty executable hole is filled with, and what undo leaves. */
 #define PATCH_EMPTY_TEXT 0xcc
 

@@ -11,6 +11,7 @@ EXTRA_DIST += \
 	tests/live/15-corrupt.t \
 	tests/live/20-apply.t \
 	tests/live/25-several.t \
+	tests/live/26-modules.t \
 	tests/live/30-refusals.t \
 	tests/live/40-rounds.t \
 	tests/live/50-libvirt.t \
