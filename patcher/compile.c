@@ -74,10 +74,11 @@ learn_unknown(PatchBuild *build, GPtrArray *objects, GError **error)
     texts = patch_saved_cmd_texts(said);
     for (guint i = 0; objects->pdata[i]; i++) {
         const char *text = g_hash_table_lookup(texts, objects->pdata[i]);
+        g_autoptr(PatchSavedCmd) saved = text ? patch_saved_cmd_parse(text, NULL) : NULL;
 
-        if (text && !store_command(build, objects->pdata[i], text, error))
+        if (saved && !store_command(build, objects->pdata[i], text, error))
             return FALSE;
-        if (!text) {
+        if (!saved) {
             g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "the kernel's build does not say how it makes %s",
                         (const char *) objects->pdata[i]);
             return FALSE;

@@ -66,25 +66,6 @@ copy(int core, unsigned long at, unsigned long end)
     }
 }
 
-static void
-write_out(int core, unsigned long at, unsigned long end)
-{
-    static char buffer[1 << 20];
-    off_t offset = offset_of(core, at);
-
-    while (at < end) {
-        size_t wanted = end - at < sizeof buffer ? end - at : sizeof buffer;
-        ssize_t got = pread(core, buffer, wanted, offset);
-
-        if (got <= 0)
-            err(1, "/proc/kcore at %#lx", at);
-        if (fwrite(buffer, 1, got, stdout) != (size_t) got)
-            err(1, "standard output");
-        at += got;
-        offset += got;
-    }
-}
-
 /* The symbols of one module stand together in /proc/kallsyms. */
 static void
 write_modules(int core)
@@ -101,7 +82,7 @@ write_modules(int core)
             continue;
         if (strcmp(module, current) != 0 || address < first) {
             if (last > first && strcmp(module, current) != 0)
-                write_out(core, first, last);
+                copy(core, first, last);
             first = address;
             last = strcmp(module, current) != 0 ? address : last;
             strcpy(current, module);
@@ -110,7 +91,7 @@ write_modules(int core)
             last = address;
     }
     if (last > first)
-        write_out(core, first, last);
+        copy(core, first, last);
     fclose(file);
 }
 
@@ -121,7 +102,8 @@ main(int argc, char **argv)
 
     if (core < 0)
         err(1, "/proc/kcore");
-    write_out(core, symbol("_stext"), symbol("_etext"));
+    copy(core, symbol("_stext"), symbol("_etext"));
+    copy(core, symbol("__start_rodata"), symbol("__end_rodata"));
     if (argc > 1 && strcmp(argv[1], "-m") == 0)
         write_modules(core);
     return fflush(stdout) == 0 ? 0 : 1;
