@@ -40,7 +40,7 @@ command_list(void)
     }
     g_string_append_printf(text, "  %-28s %s\n\n", "help [COMMAND]", "this text, or a command's");
     g_string_append(text, "GUEST is a libvirt domain (name, id or UUID), qmp:SOCKET for a QEMU monitor socket,\n"
-                    "or core:FILE for a memory image, which can be looked at.\n"
+                    "kvm:SOCKET for a machine of virt-livepatch-kvm, or core:FILE for a memory image, which can be looked at.\n"
                     "Exit status: 0 done; 1 failed, and the guest is as it was; 2 wrong usage; 3 not now, try again;\n"
                     "4 does not fit.");
     return g_string_free(text, FALSE);

@@ -11,6 +11,7 @@ libvmm_a_SOURCES = \
 	vmm/guard.c vmm/guard.h \
 	vmm/json.c vmm/json.h \
 	vmm/domains.h \
+	vmm/kvm.c vmm/kvm-protocol.h \
 	vmm/libvirt.c \
 	vmm/libvirt-connect.c vmm/libvirt-connect.h \
 	vmm/libvirt-monitor.c vmm/libvirt-monitor.h \
@@ -24,3 +25,16 @@ libvmm_a_SOURCES = \
 	vmm/socket.c vmm/socket.h \
 	vmm/stub.c vmm/stub.h \
 	vmm/vcpu.h
+
+# The embedded machine.
+bin_PROGRAMS += virt-livepatch-kvm
+virt_livepatch_kvm_SOURCES = \
+	vmm/kvm-main.c \
+	vmm/kvm-control.c vmm/kvm-control.h \
+	vmm/kvm-cpuid.c vmm/kvm-cpuid.h \
+	vmm/kvm-fault.c vmm/kvm-fault.h \
+	vmm/kvm-load.c vmm/kvm-load.h \
+	vmm/kvm-mptable.c vmm/kvm-mptable.h \
+	vmm/kvm-serial.c vmm/kvm-serial.h \
+	vmm/kvm-vm.c vmm/kvm-vm.h
+virt_livepatch_kvm_LDADD = libvmm.a $(CAPSTONE_LIBS) $(VMM_LIBS)

@@ -29,6 +29,7 @@ static const struct {
     gboolean (*open)(const char *rest, const char *uri, VmmBackendInstance *instance, GError **error);
 } kinds[] = {
     { "core:", vmm_core_open },
+    { "kvm:", vmm_kvm_open },
     { "qmp:", vmm_qmp_open },
 };
 

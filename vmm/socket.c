@@ -2,6 +2,7 @@
 #include "vmm/socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -51,8 +52,8 @@ set_connect_error(const char *path, int code, GError **error)
     }
 }
 
-int
-vmm_socket_connect(const char *path, GError **error)
+static int
+connect_to(const char *path, int type, GError **error)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     VMM_AUTO_FD int fd = -1;
@@ -64,12 +65,28 @@ vmm_socket_connect(const char *path, GError **error)
     }
     strcpy(address.sun_path, path);
 
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0) {
         set_connect_error(path, errno, error);
         return -1;
     }
     return vmm_fd_steal(&fd);
+}
+
+int
+vmm_socket_connect(const char *path, GError **error)
+{
+    return connect_to(path, SOCK_STREAM, error);
+}
+
+int
+vmm_socket_connect_packets(const char *path, GError **error)
+{
+    int fd = connect_to(path, SOCK_SEQPACKET, error);
+
+    if (fd >= 0)
+        fcntl(fd, F_SETFL, 0);
+    return fd;
 }
 
 gboolean

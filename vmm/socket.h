@@ -18,6 +18,9 @@ int vmm_fd_steal(int *fd);
 /* A connected, non-blocking, close-on-exec socket, or -1. Errors: USAGE (path too long), NOT_FOUND, UNREACHABLE. */
 int vmm_socket_connect(const char *path, GError **error);
 
+/* The same for a socket that keeps packets apart (SOCK_SEQPACKET); it blocks. */
+int vmm_socket_connect_packets(const char *path, GError **error);
+
 /* The process that listens at the other end, as it was when it began to listen. Errors: UNREACHABLE. */
 gboolean vmm_socket_peer_pid(int fd, pid_t *pid, GError **error);
 

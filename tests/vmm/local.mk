@@ -4,6 +4,7 @@ VMM_TESTS = \
 	tests/vmm/test-gdb-target \
 	tests/vmm/test-gdb-wire \
 	tests/vmm/test-guard \
+	tests/vmm/test-kvm \
 	tests/vmm/test-machine \
 	tests/vmm/test-memory \
 	tests/vmm/test-qemu \
@@ -37,3 +38,12 @@ tests_vmm_test_qemu_text_SOURCES = tests/vmm/test-qemu-text.c
 tests_vmm_test_qemu_text_LDADD = $(VMM_TEST_LIBS)
 tests_vmm_test_qmp_SOURCES = tests/vmm/test-qmp.c tests/vmm/fake-peer.c tests/vmm/fake-peer.h
 tests_vmm_test_qmp_LDADD = $(VMM_TEST_LIBS)
+tests_vmm_test_kvm_SOURCES = tests/vmm/test-kvm.c tests/vmm/kvm-guest.c tests/vmm/kvm-guest.h
+tests_vmm_test_kvm_LDADD = $(VMM_TEST_LIBS)
+
+# A guest for the embedded machine.
+check_DATA = tests/vmm/bare-guest
+EXTRA_DIST += tests/vmm/bare-guest.S
+CLEANFILES += tests/vmm/bare-guest
+tests/vmm/bare-guest: tests/vmm/bare-guest.S
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(CC) -nostdlib -static -no-pie -Wl,-Ttext=0x100000 -Wl,--build-id=none -o $@ $<

@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/vmm/kvm-guest.h"
+#include "vmm/kvm-protocol.h"
+#include "vmm/socket.h"
+
+#define ROUNDS 1000
+#define N_VCPUS 3
+#define SECONDS_FOR_AN_ERROR 10
+
+/* mov $2, %eax; ret */
+static const guint8 replacement[] = { 0xb8, 2, 0, 0, 0, 0xc3 };
+
+typedef struct {
+    KvmGuest *guest;
+    VmmMachine *machine;
+    KvmGuestTable table;
+    guint8 nop[5], jump[5];
+} Fixture;
+
+static void
+set_up(Fixture *fixture, gconstpointer data)
+{
+    fixture->guest = kvm_guest_new(N_VCPUS);
+    if (fixture->guest == NULL)
+        return;
+    fixture->machine = kvm_guest_open(fixture->guest);
+    fixture->table = kvm_guest_table(fixture->machine);
+    g_assert_true(vmm_read(vmm_machine_reader(fixture->machine), guest_pa(fixture->table.answer), fixture->nop,
+                           sizeof fixture->nop, NULL));
+    kvm_guest_make_jump(fixture->jump, fixture->table.answer, fixture->table.spare);
+}
+
+static void
+tear_down(Fixture *fixture, gconstpointer data)
+{
+    if (fixture->guest == NULL)
+        return;
+    g_clear_pointer(&fixture->machine, vmm_machine_free);
+    kvm_guest_free(fixture->guest);
+}
+
+static gboolean
+is_missing(const Fixture *fixture)
+{
+    if (fixture->guest == NULL)
+        g_test_skip("there is no /dev/kvm");
+    return fixture->guest == NULL;
+}
+
+static void
+write_in_a_pause(Fixture *fixture, const VmmChunk *chunks, gsize n)
+{
+    g_autoptr(GError) error = NULL;
+    VmmPause *pause = vmm_pause_begin(fixture->machine, &error);
+
+    g_assert_no_error(error);
+    vmm_pause_write(pause, chunks, n, &error);
+    g_assert_no_error(error);
+    vmm_pause_end(pause, NULL, &error);
+    g_assert_no_error(error);
+}
+
+/* A function of a running guest is replaced and put back, again and again, and each vCPU runs what it should. */
+static void
+test_thousand_times(Fixture *fixture, gconstpointer data)
+{
+    const KvmGuestTable *table = &fixture->table;
+    const VmmChunk apply[] = {
+        { guest_pa(table->spare), replacement, sizeof replacement }, { guest_pa(table->answer), fixture->jump, 5 },
+    };
+    const VmmChunk undo = { guest_pa(table->answer), fixture->nop, 5 };
+
+    if (is_missing(fixture))
+        return;
+    for (guint i = 0; i < ROUNDS; i++) {
+        guint64 old_sum, new_sum;
+
+        write_in_a_pause(fixture, apply, G_N_ELEMENTS(apply));
+        g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, table->new_counts));
+        old_sum = kvm_guest_sum(fixture->guest, fixture->machine, table->old_counts);
+        g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, table->new_counts));
+        g_assert_cmpuint(kvm_guest_sum(fixture->guest, fixture->machine, table->old_counts), ==, old_sum);
+        write_in_a_pause(fixture, &undo, 1);
+        g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, table->old_counts));
+        new_sum = kvm_guest_sum(fixture->guest, fixture->machine, table->new_counts);
+        g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, table->old_counts));
+        g_assert_cmpuint(kvm_guest_sum(fixture->guest, fixture->machine, table->new_counts), ==, new_sum);
+    }
+    g_assert_cmpuint(kvm_guest_sum(fixture->guest, fixture->machine, table->wrong_counts), ==, 0);
+}
+
+static void
+test_paused(Fixture *fixture, gconstpointer data)
+{
+    VmmMachine *other = NULL;
+    VmmPause *pause = NULL;
+    const VmmVcpu *vcpus;
+    g_autoptr(GError) error = NULL;
+    guint64 before, stood_ns = 0;
+    gboolean running;
+    guint n;
+
+    if (is_missing(fixture))
+        return;
+    pause = vmm_pause_begin(fixture->machine, &error);
+    g_assert_no_error(error);
+    vcpus = vmm_pause_vcpus(pause, &n);
+    g_assert_cmpuint(n, ==, N_VCPUS);
+    for (guint i = 0; i < n; i++) {
+        g_assert_cmphex(vcpus[i].rip, >=, 0x100000);
+        g_assert_cmphex(vcpus[i].rip, <, fixture->table.spare);
+        g_assert_cmphex(vcpus[i].gpr[VMM_RDI], ==, i);
+        g_assert_cmphex(vcpus[i].cr3, !=, 0);
+        g_assert_cmphex(vcpus[i].efer & VMM_EFER_LMA, !=, 0);
+    }
+    before = kvm_guest_sum(fixture->guest, fixture->machine, fixture->table.old_counts);
+    other = kvm_guest_open(fixture->guest);
+    g_assert_true(vmm_machine_is_running(other, &running, NULL, NULL));
+    g_assert_false(running);
+    g_assert_null(vmm_pause_begin(other, &error));
+    g_assert_error(error, VMM_ERROR, VMM_ERROR_BUSY);
+    vmm_machine_free(other);
+    g_assert_cmpuint(kvm_guest_sum(fixture->guest, fixture->machine, fixture->table.old_counts), ==, before);
+    g_assert_true(vmm_pause_end(pause, &stood_ns, NULL));
+    g_assert_cmpuint(stood_ns, >, 0);
+    g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, fixture->table.old_counts));
+}
+
+/* A write of more than a packet, in odd pieces. */
+static void
+test_long_write(Fixture *fixture, gconstpointer data)
+{
+    enum { PIECES = 50, STEP = 5000, AT = 0x400000 };
+    g_autofree guint8 *bytes = g_malloc(PIECES * STEP), *seen = g_malloc(PIECES * STEP);
+    VmmChunk chunks[PIECES];
+
+    if (is_missing(fixture))
+        return;
+    for (guint i = 0; i < PIECES * STEP; i++)
+        bytes[i] = g_test_rand_int();
+    for (guint i = 0; i < PIECES; i++)
+        chunks[i] = (VmmChunk) { guest_pa(AT + i * STEP), bytes + i * STEP, STEP };
+    write_in_a_pause(fixture, chunks, PIECES);
+    g_assert_true(vmm_read(vmm_machine_reader(fixture->machine), guest_pa(AT), seen, PIECES * STEP, NULL));
+    g_assert_cmpmem(bytes, PIECES * STEP, seen, PIECES * STEP);
+}
+
+/* Runs FUNC in a process of its own, which is killed when it has said that it is ready. */
+static void
+be_killed(void (*func)(Fixture *), Fixture *fixture)
+{
+    int ready[2];
+    pid_t pid;
+    char byte;
+
+    g_assert_cmpint(pipe(ready), ==, 0);
+    pid = fork();
+    if (pid == 0) {
+        func(fixture);
+        _exit(write(ready[1], "r", 1) == 1 && pause() != 0);
+    }
+    close(ready[1]);
+    g_assert_cmpint(read(ready[0], &byte, 1), ==, 1);
+    close(ready[0]);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+static void
+pause_and_write(Fixture *fixture)
+{
+    VmmPause *pause = vmm_pause_begin(kvm_guest_open(fixture->guest), NULL);
+    const VmmChunk chunk = { guest_pa(fixture->table.spare), "left", 4 };
+
+    if (pause == NULL || !vmm_pause_write(pause, &chunk, 1, NULL))
+        _exit(1);
+}
+
+static void
+test_client_dies(Fixture *fixture, gconstpointer data)
+{
+    char seen[4];
+
+    if (is_missing(fixture))
+        return;
+    be_killed(pause_and_write, fixture);
+    g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, fixture->table.old_counts));
+    g_assert_true(vmm_read(vmm_machine_reader(fixture->machine), guest_pa(fixture->table.spare), seen, 4, NULL));
+    g_assert_cmpmem(seen, 4, "left", 4);
+}
+
+/* The protocol without the backend: what a peer can send. */
+static gboolean
+talk(int fd, guint32 request, guint64 value, const void *payload, gsize length, VmmKvmHeader *answer)
+{
+    VmmKvmHeader header = { request, 0, value };
+    g_autofree guint8 *packet = g_malloc(sizeof header + length);
+    guint8 reply[8192];
+
+    memcpy(packet, &header, sizeof header);
+    if (length > 0)
+        memcpy(packet + sizeof header, payload, length);
+    if (send(fd, packet, sizeof header + length, MSG_NOSIGNAL) < 0
+        || recv(fd, reply, sizeof reply, 0) < (ssize_t)sizeof *answer)
+        return FALSE;
+    memcpy(answer, reply, sizeof *answer);
+    return TRUE;
+}
+
+static guint32
+status_of(int fd, guint32 request, const void *payload, gsize length)
+{
+    VmmKvmHeader answer;
+
+    g_assert_true(talk(fd, request, 0, payload, length, &answer));
+    g_assert_cmpuint(answer.request, ==, request);
+    return answer.status;
+}
+
+static int
+connect_raw(const Fixture *fixture)
+{
+    int fd = vmm_socket_connect_packets(fixture->guest->address + strlen("kvm:"), NULL);
+
+    g_assert_cmpint(fd, >=, 0);
+    return fd;
+}
+
+typedef struct {
+    VmmKvmPiece piece;
+    char bytes[4];
+} __attribute__((packed)) Piece;
+
+static void
+leave_a_will(const Fixture *fixture, const char *proof, gboolean taken_back)
+{
+    guint64 spare = fixture->table.spare;
+    VMM_AUTO_FD int fd = connect_raw(fixture);
+    Piece will[] = { { { spare, 4 }, "" }, { { spare + 8, 4 }, "done" } };
+    const Piece half = { { spare, 4 }, "half" };
+
+    memcpy(will[0].bytes, proof, 4);
+    g_assert_cmpuint(status_of(fd, VMM_KVM_WILL_ADD, will, sizeof will), ==, VMM_KVM_OK);
+    g_assert_cmpuint(status_of(fd, VMM_KVM_WILL_SET, NULL, 0), ==, VMM_KVM_OK);
+    g_assert_cmpuint(status_of(fd, VMM_KVM_PAUSE, NULL, 0), ==, VMM_KVM_OK);
+    g_assert_cmpuint(status_of(fd, VMM_KVM_WRITE, &half, sizeof half), ==, VMM_KVM_OK);
+    if (taken_back)
+        g_assert_cmpuint(status_of(fd, VMM_KVM_WILL_SET, NULL, 0), ==, VMM_KVM_OK);
+}
+
+static void
+assert_bytes(const Fixture *fixture, guint64 pa, const char *expected)
+{
+    char seen[4];
+
+    /* Counters that go on tell that the machine is through with the client that has left. */
+    g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, fixture->table.old_counts));
+    g_assert_true(vmm_read(vmm_machine_reader(fixture->machine), guest_pa(pa), seen, 4, NULL));
+    g_assert_cmpmem(seen, 4, expected, 4);
+}
+
+static void
+test_last_will(Fixture *fixture, gconstpointer data)
+{
+    if (is_missing(fixture))
+        return;
+    leave_a_will(fixture, "half", TRUE);
+    assert_bytes(fixture, fixture->table.spare + 8, "\xcc\xcc\xcc\xcc");
+    leave_a_will(fixture, "else", FALSE);
+    assert_bytes(fixture, fixture->table.spare + 8, "\xcc\xcc\xcc\xcc");
+    leave_a_will(fixture, "half", FALSE);
+    assert_bytes(fixture, fixture->table.spare + 8, "done");
+}
+
+static void
+test_bad_requests(Fixture *fixture, gconstpointer data)
+{
+    VMM_AUTO_FD int fd = -1;
+    VmmKvmHeader answer;
+    const Piece beyond = { { 1ULL << 40, 4 }, "" }, overflowing = { { G_MAXUINT64 - 1, 4 }, "" };
+    const Piece cut_off = { { 0x1000, 5 }, "" }, endless = { { 0x1000, G_MAXUINT64 }, "" };
+
+    if (is_missing(fixture))
+        return;
+    fd = connect_raw(fixture);
+    g_assert_cmpuint(status_of(fd, 99, NULL, 0), ==, VMM_KVM_REFUSED);
+    g_assert_cmpuint(status_of(fd, VMM_KVM_RESUME, NULL, 0), ==, VMM_KVM_REFUSED);
+    g_assert_cmpuint(status_of(fd, VMM_KVM_WRITE, &cut_off, sizeof cut_off), ==, VMM_KVM_REFUSED);
+    g_assert_true(talk(fd, VMM_KVM_PEEK, N_VCPUS, NULL, 0, &answer));
+    g_assert_cmpuint(answer.status, ==, VMM_KVM_REFUSED);
+    g_assert_true(talk(fd, VMM_KVM_HELLO, 2, NULL, 0, &answer));
+    g_assert_cmpuint(answer.status, ==, VMM_KVM_REFUSED);
+    g_assert_cmpuint(status_of(fd, VMM_KVM_PAUSE, NULL, 0), ==, VMM_KVM_OK);
+    g_assert_cmpuint(status_of(fd, VMM_KVM_PAUSE, NULL, 0), ==, VMM_KVM_BUSY);
+    g_assert_cmpuint(status_of(fd, VMM_KVM_WRITE, &beyond, sizeof beyond), ==, VMM_KVM_BAD_ADDRESS);
+    g_assert_cmpuint(status_of(fd, VMM_KVM_WRITE, &overflowing, sizeof overflowing), ==, VMM_KVM_BAD_ADDRESS);
+    g_assert_cmpuint(status_of(fd, VMM_KVM_WRITE, &cut_off, sizeof cut_off), ==, VMM_KVM_BAD_ADDRESS);
+    g_assert_cmpuint(status_of(fd, VMM_KVM_WRITE, &endless, sizeof endless), ==, VMM_KVM_BAD_ADDRESS);
+    g_assert_cmpuint(status_of(fd, VMM_KVM_WILL_ADD, &beyond, sizeof beyond), ==, VMM_KVM_BAD_ADDRESS);
+    g_assert_cmpuint(status_of(fd, VMM_KVM_WRITE, "short", 5), ==, VMM_KVM_BAD_ADDRESS);
+    /* Less than a header: it hangs up, and the guest runs on. */
+    g_assert_cmpint(send(fd, "x", 1, 0), ==, 1);
+    g_assert_cmpint(recv(fd, &answer, sizeof answer, 0), ==, 0);
+    g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, fixture->table.old_counts));
+}
+
+static void
+assert_gone(Fixture *fixture, VmmPause *pause, int code)
+{
+    const VmmChunk chunk = { guest_pa(fixture->table.spare), "late", 4 };
+    gint64 start = g_get_monotonic_time();
+    g_autoptr(GError) error = NULL;
+    char byte;
+
+    g_assert_false(vmm_pause_write(pause, &chunk, 1, &error));
+    g_assert_error(error, VMM_ERROR, code);
+    g_clear_error(&error);
+    g_assert_false(vmm_pause_end(pause, NULL, &error));
+    g_assert_error(error, VMM_ERROR, VMM_ERROR_LOST);
+    g_clear_error(&error);
+    g_assert_false(vmm_read(vmm_machine_reader(fixture->machine), guest_pa(0x1000), &byte, 1, &error));
+    g_assert_error(error, VMM_ERROR, VMM_ERROR_LOST);
+    g_clear_error(&error);
+    g_assert_null(vmm_pause_begin(fixture->machine, &error));
+    g_assert_error(error, VMM_ERROR, VMM_ERROR_LOST);
+    g_assert_cmpint(g_get_monotonic_time() - start, <, SECONDS_FOR_AN_ERROR * G_USEC_PER_SEC);
+}
+
+static void
+test_machine_is_killed(Fixture *fixture, gconstpointer data)
+{
+    VmmPause *pause;
+    siginfo_t info;
+
+    if (is_missing(fixture))
+        return;
+    pause = vmm_pause_begin(fixture->machine, NULL);
+    g_assert_nonnull(pause);
+    kill(fixture->guest->pid, SIGKILL);
+    g_assert_cmpint(waitid(P_PID, fixture->guest->pid, &info, WEXITED | WNOWAIT), ==, 0);
+    assert_gone(fixture, pause, VMM_ERROR_LOST);
+}
+
+static void
+test_machine_is_stopped(Fixture *fixture, gconstpointer data)
+{
+    VmmPause *pause;
+    int status;
+
+    if (is_missing(fixture))
+        return;
+    pause = vmm_pause_begin(fixture->machine, NULL);
+    g_assert_nonnull(pause);
+    kill(fixture->guest->pid, SIGSTOP);
+    g_assert_cmpint(waitpid(fixture->guest->pid, &status, WUNTRACED), ==, fixture->guest->pid);
+    assert_gone(fixture, pause, VMM_ERROR_UNREACHABLE);
+    kill(fixture->guest->pid, SIGCONT);
+    vmm_machine_free(fixture->machine);
+    fixture->machine = kvm_guest_open(fixture->guest);
+    g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, fixture->table.old_counts));
+}
+
+static void
+test_ends_as_it_should(Fixture *fixture, gconstpointer data)
+{
+    if (is_missing(fixture))
+        return;
+    g_clear_pointer(&fixture->machine, vmm_machine_free);
+    g_assert_cmpint(kvm_guest_free(g_steal_pointer(&fixture->guest)), ==, 0);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+#define ADD(name, func) g_test_add("/vmm/kvm/" name, Fixture, NULL, set_up, func, tear_down)
+    ADD("thousand-times", test_thousand_times);
+    ADD("paused", test_paused);
+    ADD("long-write", test_long_write);
+    ADD("client-dies", test_client_dies);
+    ADD("last-will", test_last_will);
+    ADD("bad-requests", test_bad_requests);
+    ADD("machine-is-killed", test_machine_is_killed);
+    ADD("machine-is-stopped", test_machine_is_stopped);
+    ADD("ends-as-it-should", test_ends_as_it_should);
+    return g_test_run();
+}

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "vmm/kvm-control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "vmm/socket.h"
+
+typedef struct {
+    int fd;
+    GByteArray *draft;          /* pieces, the first of them the proof */
+    GByteArray *will;           /* the same; NULL: none */
+} Client;
+
+struct VmmControl {
+    VmmVm *vm;
+    char *path;
+    int fd, memory_fd;          /* the memory as clients get it: for reading */
+    GPtrArray *clients;
+    Client *pauser;             /* of the clients, or NULL */
+    gint64 paused_at;           /* monotonic, us */
+    VmmKvmRegisters registers[VMM_KVM_MAX_VCPUS];
+};
+
+/* Takes the first piece of what is at *POSITION, and moves that; FALSE if there is none, or it is damaged. */
+static gboolean
+next_piece(const guint8 *data, gsize length, gsize *position, VmmKvmPiece *piece, const guint8 **bytes)
+{
+    if (length - *position < sizeof *piece)
+        return FALSE;
+    memcpy(piece, data + *position, sizeof *piece);
+    *position += sizeof *piece;
+    if (piece->length > length - *position)
+        return FALSE;
+    *bytes = data + *position;
+    *position += piece->length;
+    return TRUE;
+}
+
+/* TRUE if all of DATA is pieces that lie in memory. */
+static gboolean
+check_pieces(VmmVm *vm, const guint8 *data, gsize length)
+{
+    const guint8 *bytes;
+    gsize position = 0;
+    VmmKvmPiece piece;
+
+    while (position < length)
+        if (!next_piece(data, length, &position, &piece, &bytes) || vmm_vm_bytes(vm, piece.pa, piece.length) == NULL)
+            return FALSE;
+    return TRUE;
+}
+
+static void
+write_pieces(VmmVm *vm, const guint8 *data, gsize length)
+{
+    const guint8 *bytes;
+    gsize position = 0;
+    VmmKvmPiece piece;
+
+    while (next_piece(data, length, &position, &piece, &bytes))
+        memcpy(vmm_vm_bytes(vm, piece.pa, piece.length), bytes, piece.length);
+}
+
+static void
+execute_will(VmmControl *control, const GByteArray *will)
+{
+    const guint8 *bytes = NULL;
+    gsize position = 0;
+    VmmKvmPiece proof;
+
+    if (next_piece(will->data, will->len, &position, &proof, &bytes)
+        && memcmp(vmm_vm_bytes(control->vm, proof.pa, proof.length), bytes, proof.length) == 0)
+        write_pieces(control->vm, will->data + position, will->len - position);
+}
+
+static void
+client_free(gpointer data)
+{
+    Client *client = data;
+
+    vmm_fd_clear(&client->fd);
+    g_clear_pointer(&client->draft, g_byte_array_unref);
+    g_clear_pointer(&client->will, g_byte_array_unref);
+    g_free(client);
+}
+
+static void
+drop_client(VmmControl *control, Client *client)
+{
+    gboolean paused = control->pauser != NULL;
+
+    if (client->will != NULL && (paused || vmm_vm_pause(control->vm, control->registers, NULL))) {
+        execute_will(control, client->will);
+        if (!paused)
+            vmm_vm_resume(control->vm);
+    }
+    if (control->pauser == client) {
+        vmm_vm_resume(control->vm);
+        control->pauser = NULL;
+    }
+    g_ptr_array_remove(control->clients, client);
+}
+
+static gboolean
+send_answer(const Client *client, guint32 request, VmmKvmStatus status, guint64 value, const void *payload, gsize length)
+{
+    VmmKvmHeader header = { request, status, value };
+    struct iovec parts[] = { { &header, sizeof header }, { (void *)payload, length } };
+    struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
+
+    return sendmsg(client->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+static gboolean
+refuse(const Client *client, guint32 request, VmmKvmStatus status, const char *why)
+{
+    return send_answer(client, request, status, 0, why, strlen(why));
+}
+
+static gboolean
+greet(VmmControl *control, Client *client, guint64 version)
+{
+    struct {
+        VmmKvmHeader header;
+        VmmKvmHello hello;
+        VmmKvmRegion regions[2];
+    } answer = { .header = { VMM_KVM_HELLO, VMM_KVM_OK, VMM_KVM_VERSION } };
+    char space[CMSG_SPACE(sizeof(int))] = { 0 };
+    struct iovec part = { &answer, sizeof answer };
+    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space };
+    struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+
+    if (version != VMM_KVM_VERSION)
+        return refuse(client, VMM_KVM_HELLO, VMM_KVM_REFUSED, "this machine knows version 1 of the protocol only");
+    answer.hello.n_vcpus = vmm_vm_n_vcpus(control->vm);
+    answer.hello.n_regions = vmm_vm_regions(control->vm, answer.regions);
+    part.iov_len -= (G_N_ELEMENTS(answer.regions) - answer.hello.n_regions) * sizeof answer.regions[0];
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(rights), &control->memory_fd, sizeof(int));
+    return sendmsg(client->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+static gboolean
+do_pause(VmmControl *control, Client *client)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (control->pauser != NULL)
+        return refuse(client, VMM_KVM_PAUSE, VMM_KVM_BUSY, "the guest is paused by another client");
+    control->paused_at = g_get_monotonic_time();
+    if (!vmm_vm_pause(control->vm, control->registers, &error))
+        return refuse(client, VMM_KVM_PAUSE, VMM_KVM_FAILED, error->message);
+    control->pauser = client;
+    return send_answer(client, VMM_KVM_PAUSE, VMM_KVM_OK, 0, control->registers,
+                       vmm_vm_n_vcpus(control->vm) * sizeof control->registers[0]);
+}
+
+static gboolean
+do_resume(VmmControl *control, Client *client)
+{
+    gint64 stood_us;
+
+    if (control->pauser != client)
+        return refuse(client, VMM_KVM_RESUME, VMM_KVM_REFUSED, "this client has not paused the guest");
+    vmm_vm_resume(control->vm);
+    stood_us = g_get_monotonic_time() - control->paused_at;
+    control->pauser = NULL;
+    return send_answer(client, VMM_KVM_RESUME, VMM_KVM_OK, stood_us * 1000, NULL, 0);
+}
+
+static gboolean
+do_peek(VmmControl *control, Client *client, guint64 index)
+{
+    g_autoptr(GError) error = NULL;
+    VmmKvmRegisters registers;
+
+    if (index >= vmm_vm_n_vcpus(control->vm))
+        return refuse(client, VMM_KVM_PEEK, VMM_KVM_REFUSED, "there is no such vCPU");
+    if (!vmm_vm_peek(control->vm, index, &registers, &error))
+        return refuse(client, VMM_KVM_PEEK, VMM_KVM_FAILED, error->message);
+    return send_answer(client, VMM_KVM_PEEK, VMM_KVM_OK, 0, &registers, sizeof registers);
+}
+
+static gboolean
+do_write(VmmControl *control, Client *client, const guint8 *data, gsize length)
+{
+    if (control->pauser != client)
+        return refuse(client, VMM_KVM_WRITE, VMM_KVM_REFUSED, "this client has not paused the guest");
+    if (!check_pieces(control->vm, data, length))
+        return refuse(client, VMM_KVM_WRITE, VMM_KVM_BAD_ADDRESS, "there is no guest memory");
+    write_pieces(control->vm, data, length);
+    return send_answer(client, VMM_KVM_WRITE, VMM_KVM_OK, 0, NULL, 0);
+}
+
+static gboolean
+add_to_draft(VmmControl *control, Client *client, const guint8 *data, gsize length)
+{
+    if (!check_pieces(control->vm, data, length))
+        return refuse(client, VMM_KVM_WILL_ADD, VMM_KVM_BAD_ADDRESS, "there is no guest memory");
+    if (client->draft->len + length > VMM_KVM_MAX_WILL_BYTES)
+        return refuse(client, VMM_KVM_WILL_ADD, VMM_KVM_REFUSED, "the will is too long");
+    g_byte_array_append(client->draft, data, length);
+    return send_answer(client, VMM_KVM_WILL_ADD, VMM_KVM_OK, 0, NULL, 0);
+}
+
+static gboolean
+set_will(Client *client)
+{
+    g_clear_pointer(&client->will, g_byte_array_unref);
+    if (client->draft->len > 0) {
+        client->will = client->draft;
+        client->draft = g_byte_array_new();
+    }
+    return send_answer(client, VMM_KVM_WILL_SET, VMM_KVM_OK, 0, NULL, 0);
+}
+
+static gboolean
+answer_request(VmmControl *control, Client *client, const VmmKvmHeader *header, const guint8 *data, gsize length)
+{
+    switch ((VmmKvmRequest)header->request) {
+    case VMM_KVM_HELLO:
+        return greet(control, client, header->value);
+    case VMM_KVM_STATE:
+        return send_answer(client, VMM_KVM_STATE, VMM_KVM_OK, control->pauser == NULL, NULL, 0);
+    case VMM_KVM_PEEK:
+        return do_peek(control, client, header->value);
+    case VMM_KVM_PAUSE:
+        return do_pause(control, client);
+    case VMM_KVM_WRITE:
+        return do_write(control, client, data, length);
+    case VMM_KVM_RESUME:
+        return do_resume(control, client);
+    case VMM_KVM_WILL_ADD:
+        return add_to_draft(control, client, data, length);
+    case VMM_KVM_WILL_SET:
+        return set_will(client);
+    }
+    return refuse(client, header->request, VMM_KVM_REFUSED, "there is no such request");
+}
+
+/* FALSE: this client is gone, or not worth talking to. */
+static gboolean
+serve_client(VmmControl *control, Client *client)
+{
+    guint8 packet[VMM_KVM_MAX_PACKET];
+    ssize_t n = recv(client->fd, packet, sizeof packet, MSG_DONTWAIT | MSG_TRUNC);
+    VmmKvmHeader header;
+
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR;
+    if (n < (ssize_t)sizeof header || n > (ssize_t)sizeof packet)
+        return FALSE;
+    memcpy(&header, packet, sizeof header);
+    return answer_request(control, client, &header, packet + sizeof header, n - sizeof header);
+}
+
+static void
+accept_client(VmmControl *control)
+{
+    int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC);
+    Client *client = NULL;
+
+    if (fd < 0)
+        return;
+    if (control->clients->len == VMM_CONTROL_MAX_CLIENTS) {
+        close(fd);
+        return;
+    }
+    client = g_new0(Client, 1);
+    client->fd = fd;
+    client->draft = g_byte_array_new();
+    g_ptr_array_add(control->clients, client);
+}
+
+static gboolean
+listen_on(VmmControl *control, GError **error)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    mode_t before;
+    int bound;
+
+    if (strlen(control->path) >= sizeof address.sun_path) {
+        g_set_error(error, VMM_ERROR, VMM_ERROR_USAGE, "the path of the socket is too long: %s", control->path);
+        return FALSE;
+    }
+    strcpy(address.sun_path, control->path);
+    control->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    before = umask(0177);
+    bound = bind(control->fd, (const struct sockaddr *)&address, sizeof address);
+    umask(before);
+    if (bound != 0 || listen(control->fd, VMM_CONTROL_MAX_CLIENTS) != 0) {
+        g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "cannot listen on %s: %s", control->path,
+                    g_strerror(errno));
+        if (bound != 0)
+            g_clear_pointer(&control->path, g_free);        /* somebody else's */
+        return FALSE;
+    }
+    return TRUE;
+}
+
+VmmControl *
+vmm_control_new(const char *path, VmmVm *vm, GError **error)
+{
+    g_autoptr(VmmControl) control = g_new0(VmmControl, 1);
+    g_autofree char *memory = g_strdup_printf("/proc/self/fd/%d", vmm_vm_memory_fd(vm));
+
+    control->vm = vm;
+    control->path = g_strdup(path);
+    control->fd = -1;
+    control->clients = g_ptr_array_new_with_free_func(client_free);
+    control->memory_fd = open(memory, O_RDONLY | O_CLOEXEC);
+    if (control->memory_fd < 0) {
+        g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "cannot open the guest's memory once more: %s",
+                    g_strerror(errno));
+        return NULL;
+    }
+    return listen_on(control, error) ? g_steal_pointer(&control) : NULL;
+}
+
+void
+vmm_control_free(VmmControl *control)
+{
+    if (control == NULL)
+        return;
+    while (control->clients->len > 0)
+        drop_client(control, g_ptr_array_index(control->clients, 0));
+    g_ptr_array_unref(control->clients);
+    vmm_fd_clear(&control->fd);
+    vmm_fd_clear(&control->memory_fd);
+    if (control->path != NULL)
+        unlink(control->path);
+    g_free(control->path);
+    g_free(control);
+}
+
+guint
+vmm_control_fds(const VmmControl *control, struct pollfd fds[VMM_CONTROL_MAX_FDS])
+{
+    fds[0] = (struct pollfd) { control->fd, POLLIN, 0 };
+    for (guint i = 0; i < control->clients->len; i++)
+        fds[1 + i] = (struct pollfd) { ((Client *)g_ptr_array_index(control->clients, i))->fd, POLLIN, 0 };
+    return 1 + control->clients->len;
+}
+
+int
+vmm_control_timeout_ms(const VmmControl *control)
+{
+    gint64 left_us = control->paused_at + VMM_KVM_MAX_PAUSE_US - g_get_monotonic_time();
+
+    return control->pauser == NULL ? -1 : (int)(MAX(left_us, 0) / 1000) + 1;
+}
+
+static Client *
+find_client(const VmmControl *control, int fd)
+{
+    for (guint i = 0; i < control->clients->len; i++) {
+        Client *client = g_ptr_array_index(control->clients, i);
+
+        if (client->fd == fd)
+            return client;
+    }
+    return NULL;
+}
+
+void
+vmm_control_serve(VmmControl *control, const struct pollfd *fds, guint n)
+{
+    for (guint i = 1; i < n; i++) {
+        Client *client = fds[i].revents != 0 ? find_client(control, fds[i].fd) : NULL;
+
+        if (client != NULL && !serve_client(control, client))
+            drop_client(control, client);
+    }
+    if (fds[0].revents != 0)
+        accept_client(control);
+    if (control->pauser != NULL && g_get_monotonic_time() - control->paused_at >= VMM_KVM_MAX_PAUSE_US)
+        drop_client(control, control->pauser);
+}
