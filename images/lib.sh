@@ -4,6 +4,7 @@
 #
 # Everything that is fetched or made lies under $VLP_IMAGES, and may be deleted at any time:
 #   kernels/PACKAGE_VERSION/   vmlinuz, config, modules/, release, version, and source -> ../../sources/VERSION
+#   kernels/NAME-VERSION_HASH/ the same without source, of kernels that build-kernel made
 #   sources/VERSION/           kernel source tree, complete if it holds .complete
 #   initramfs/HASH.cpio        test guests' root file systems, named after what went into them
 #   apt/SUITE/                 package lists of suites that the machine itself does not use

@@ -1,11 +1,14 @@
 # Scripts that make and run test guests; nothing here is built or installed.
 EXTRA_DIST += \
+	images/build-kernel \
 	images/ctl.h \
 	images/demo/run images/demo/uptime.patch \
 	images/fetch-kernel \
 	images/guest-exec images/host/guest-exec.c \
 	images/host/kvm-probe.c \
 	images/init \
+	images/kernels/32-bit.config images/kernels/frame-pointer.config images/kernels/no-btf.config \
+	images/kernels/no-kallsyms.config images/kernels/tiny.config \
 	images/lib.sh \
 	images/mkinitramfs \
 	images/probes/caller.c \

@@ -24,6 +24,7 @@ typedef enum {
     INTRO_ORC_CALL,             /* a call's return address lies below the previous stack pointer */
     INTRO_ORC_REGS,             /* a whole struct pt_regs lies there */
     INTRO_ORC_REGS_PARTIAL,     /* the part of it that iret takes lies there */
+    INTRO_ORC_FRAME,            /* no kernel has it: code without ORC data that keeps frame pointers */
 } IntroOrcType;
 
 typedef struct {

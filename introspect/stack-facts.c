@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "introspect/stack-facts.h"
 
+#include "introspect/frame-pointers.h"
+
 #define PAGE_BYTES          4096
 #define MAX_REGS_BYTES      1024
 #define MAX_FRAME_BYTES     256
@@ -185,6 +187,20 @@ find_function(const IntroSymbols *symbols, const char *name)
     return region;
 }
 
+/* A kernel that has neither unwinds by guessing (CONFIG_UNWINDER_GUESS), and so its stacks can only be scanned. */
+static gboolean
+find_unwind_data(IntroStackFacts *facts, const IntroKernel *kernel, GError **error)
+{
+    GuestVa table;
+
+    if (!intro_symbols_address(intro_kernel_symbols(kernel), "__start_orc_unwind_ip", &table, NULL)) {
+        facts->has_frame_pointers = intro_kernel_has_frame_pointers(kernel);
+        return TRUE;
+    }
+    facts->orc = intro_orc_new(kernel, error);
+    return facts->orc != NULL;
+}
+
 IntroStackFacts *
 intro_stack_facts_new(const IntroKernel *kernel, GError **error)
 {
@@ -192,8 +208,7 @@ intro_stack_facts_new(const IntroKernel *kernel, GError **error)
     const IntroSymbols *symbols = intro_kernel_symbols(kernel);
     const IntroBtf *btf = intro_kernel_btf(kernel);
 
-    facts->orc = intro_orc_new(kernel, error);
-    if (facts->orc == NULL || !find_regs_layout(btf, &facts->regs, error) || !find_inactive_frame(facts, btf, error)
+    if (!find_unwind_data(facts, kernel, error) || !find_regs_layout(btf, &facts->regs, error) || !find_inactive_frame(facts, btf, error)
         || !intro_btf_offset(btf, "task_struct", "stack", &facts->task_stack, error)
         || !intro_task_stack_bytes(kernel, &facts->task_stack_bytes, error))
         return NULL;

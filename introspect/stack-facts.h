@@ -19,7 +19,8 @@ typedef struct IntroCpu {
 } IntroCpu;
 
 struct IntroStackFacts {
-    IntroOrc *orc;
+    IntroOrc *orc;                  /* NULL if the kernel was built without */
+    gboolean has_frame_pointers;    /* and unwinds by them */
     IntroTracers tracers;
     IntroRegsLayout regs;
     struct {

@@ -27,6 +27,11 @@ find_orc(gpointer self, GuestVa ip, IntroOrcEntry *entry)
     const Context *context = self;
     const IntroStackFacts *facts = context->facts;
 
+    if (facts->orc == NULL) {
+        *entry = (IntroOrcEntry) { .type = INTRO_ORC_FRAME };
+        return facts->has_frame_pointers && intro_kernel_is_text(context->kernel, ip)
+               && !intro_tracers_has(&facts->tracers, ip);
+    }
     return (ip < facts->context_switch.start || ip >= facts->context_switch.end)
            && intro_orc_find(facts->orc, ip, entry)
            && !(entry->type == INTRO_ORC_END_OF_STACK && intro_tracers_has(&facts->tracers, ip));

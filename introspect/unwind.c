@@ -218,6 +218,7 @@ find_caller(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry, 
         break;
     case INTRO_ORC_UNDEFINED:
     case INTRO_ORC_END_OF_STACK:
+    case INTRO_ORC_FRAME:
     default:
         return FALSE;
     }
@@ -314,18 +315,24 @@ add_frame(const Unwinder *unwinder, GuestVa pc, gboolean is_return, gboolean cer
     g_array_append_val(unwinder->frames, frame);
 }
 
+/* Those from FROM to END, of a stack that was loaded, that could be return addresses. */
 static void
-scan_words(const Unwinder *unwinder, IntroStackArea *area, GuestVa from)
+add_words(const Unwinder *unwinder, const IntroStackArea *area, GuestVa from, GuestVa end)
 {
-    area->scanned = TRUE;
-    if (!load(unwinder, area))
-        return;
-    for (GuestVa va = MAX(from & ~(WORD - 1), area->start); area->end - va >= WORD; va += WORD) {
+    for (GuestVa va = MAX(from & ~(WORD - 1), area->start); end - va >= WORD; va += WORD) {
         guint64 word = intro_word(area->bytes + (va - area->start));
 
         if (unwinder->ops->is_text(unwinder->self, word))
             add_frame(unwinder, word, TRUE, FALSE);
     }
+}
+
+static void
+scan_words(const Unwinder *unwinder, IntroStackArea *area, GuestVa from)
+{
+    area->scanned = TRUE;
+    if (load(unwinder, area))
+        add_words(unwinder, area, from, area->end);
 }
 
 static gboolean
@@ -389,6 +396,41 @@ is_end(const Unwinder *unwinder, const State *state)
            && state->area->end - state->sp <= unwinder->layout->size_bytes + MAX_TOP_PADDING;
 }
 
+/*
+ * What ORC would say of a function that keeps a frame pointer. Where the caller was interrupted, entry code has left the
+ * address of its registers for one, with the lowest bit set (ENCODE_FRAME_POINTER in arch/x86/entry/calling.h).
+ */
+static IntroOrcEntry
+entry_of_frame(const State *state)
+{
+    if ((state->bp & 1) != 0)
+        return (IntroOrcEntry) {
+            .type = INTRO_ORC_REGS, .sp_register = INTRO_ORC_REG_BP, .sp_offset = -1, .signal = TRUE,
+        };
+    return (IntroOrcEntry) {
+        .type = INTRO_ORC_CALL, .sp_register = INTRO_ORC_REG_BP, .sp_offset = 2 * WORD,
+        .bp_register = INTRO_ORC_REG_PREV_SP, .bp_offset = -2 * (gint16) WORD,
+    };
+}
+
+/* A function that was interrupted may not have made its frame yet, or have left it: its caller's address lies then
+ * between the stack pointer and the frame, which is another function's. */
+static void
+scan_to_frame(const Unwinder *unwinder, const State *state)
+{
+    IntroStackArea *area = area_of(unwinder, state->sp, WORD);
+
+    if (area != NULL && state->bp > state->sp && is_inside(area, state->bp, WORD) && load(unwinder, area))
+        add_words(unwinder, area, state->sp, state->bp);
+}
+
+/* The end of a task's stack, told by where it is: frame pointers do not mark it. */
+static gboolean
+is_end_of_task(const Unwinder *unwinder, const State *state)
+{
+    return state->area != NULL && state->area->link == INTRO_STACK_LAST && is_end(unwinder, state);
+}
+
 /* TRUE if the end of the stack was reached. */
 static gboolean
 unwind(const Unwinder *unwinder, State *state)
@@ -404,6 +446,13 @@ unwind(const Unwinder *unwinder, State *state)
             return FALSE;
         if (entry.type == INTRO_ORC_END_OF_STACK)
             return is_end(unwinder, state);
+        if (entry.type == INTRO_ORC_FRAME) {
+            if (is_end_of_task(unwinder, state))
+                return TRUE;
+            if (state->signal)
+                scan_to_frame(unwinder, state);
+            entry = entry_of_frame(state);
+        }
         if (!step(unwinder, state, &entry))
             return FALSE;
     }

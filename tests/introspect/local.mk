@@ -39,7 +39,7 @@ tests_introspect_test_orc_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 
 check_PROGRAMS += tests/introspect/test-unwind
 TESTS += tests/introspect/test-unwind
-tests_introspect_test_unwind_SOURCES = tests/introspect/test-unwind.c
+tests_introspect_test_unwind_SOURCES = tests/introspect/test-unwind.c tests/introspect/unwind-fixture.h
 tests_introspect_test_unwind_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 
 check_PROGRAMS += tests/introspect/test-tasks
@@ -57,3 +57,8 @@ check_PROGRAMS += tests/introspect/test-vcpus
 TESTS += tests/introspect/test-vcpus
 tests_introspect_test_vcpus_SOURCES = tests/introspect/test-vcpus.c
 tests_introspect_test_vcpus_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+
+check_PROGRAMS += tests/introspect/test-unwind-frames
+TESTS += tests/introspect/test-unwind-frames
+tests_introspect_test_unwind_frames_SOURCES = tests/introspect/test-unwind-frames.c tests/introspect/unwind-fixture.h
+tests_introspect_test_unwind_frames_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
