@@ -72,22 +72,33 @@ is_whole_image(const GArray *runs)
     return has_text && has_data && bytes >= MIN_IMAGE_BYTES;
 }
 
-/* NULL without an error if there is no kernel to be seen from ROOT. */
+/* The entry that all of the image's area is found through. */
+static gboolean
+read_last_entry(const VmmReader *reader, GuestPa root, guint64 *entry)
+{
+    return vmm_read(reader, guest_pa_add(root, 511 * sizeof *entry), entry, sizeof *entry, NULL);
+}
+
+/* NULL without an error if there is no kernel to be seen from ROOT. The tables below the top one are the kernel's own
+ * and stay; that one may go away with its process meanwhile, and what was seen is then not all there is. */
 static IntroImage *
 look_from_root(const VmmReader *reader, GuestPa root, gboolean five_levels, GError **error)
 {
     g_autoptr(IntroSpace) space = intro_space_new(reader, root, five_levels);
     g_autoptr(GArray) runs = g_array_new(FALSE, FALSE, sizeof(IntroMapping));
     g_autoptr(GError) local_error = NULL;
+    guint64 before = 0, after = 0;
     IntroImage *image;
 
+    if (!read_last_entry(reader, root, &before))
+        return NULL;
     if (!collect_runs(space, runs, &local_error)) {
         /* Whatever is wrong with these page tables, others may do. */
         if (local_error->domain != INTRO_ERROR)
             g_propagate_error(error, g_steal_pointer(&local_error));
         return NULL;
     }
-    if (!is_whole_image(runs))
+    if (!read_last_entry(reader, root, &after) || before != after || !is_whole_image(runs))
         return NULL;
     image = g_new0(IntroImage, 1);
     image->start = g_array_index(runs, IntroMapping, 0).va;
@@ -127,8 +138,7 @@ is_encrypted(const VmmReader *reader, GuestPa root)
 
     if (!is_memory(reader, root.value))
         return is_marked_encrypted(reader, root.value);
-    /* The last entry of the top table is the one above the image. */
-    return vmm_read(reader, guest_pa_add(root, 511 * sizeof last_entry), &last_entry, sizeof last_entry, NULL)
+    return read_last_entry(reader, root, &last_entry)
            && (last_entry & 1) != 0 && is_marked_encrypted(reader, GUINT64_FROM_LE(last_entry) & CR3_ADDRESS);
 }
 

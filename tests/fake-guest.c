@@ -12,6 +12,9 @@ struct FakeGuest {
     GuestPa root;
     VmmVcpu vcpu;
     VmmMachine *machine;
+    guint n_reads_left;             /* until ACT; 0 for never */
+    void (*act)(FakeGuest *guest, gpointer data);
+    gpointer act_data;
 };
 
 static void
@@ -24,6 +27,8 @@ fake_read(gpointer self, const VmmExtent *extents, gsize n_extents, GError **err
 {
     FakeGuest *guest = self;
 
+    if (guest->n_reads_left > 0 && --guest->n_reads_left == 0)
+        guest->act(guest, guest->act_data);
     for (gsize i = 0; i < n_extents; i++)
         memcpy(extents[i].buffer, guest->memory + extents[i].pa.value, extents[i].length);
     return TRUE;
@@ -63,6 +68,14 @@ fake_guest_new(gsize memory_bytes, gboolean five_levels)
         .cr0 = VMM_CR0_PG, .cr3 = guest->root.value, .cr4 = five_levels ? VMM_CR4_LA57 : 0, .efer = VMM_EFER_LMA,
     };
     return guest;
+}
+
+void
+fake_guest_act_after(FakeGuest *guest, guint n_reads, void (*act)(FakeGuest *guest, gpointer data), gpointer data)
+{
+    guest->n_reads_left = n_reads;
+    guest->act = act;
+    guest->act_data = data;
 }
 
 void

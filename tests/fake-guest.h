@@ -29,6 +29,9 @@ const VmmReader *fake_guest_reader(FakeGuest *guest);
 GuestPa fake_guest_root(const FakeGuest *guest);
 VmmVcpu *fake_guest_vcpu(FakeGuest *guest);         /* to be changed at will */
 
+/* As if the guest had run meanwhile: after N_READS more, ACT is called with DATA, once. */
+void fake_guest_act_after(FakeGuest *guest, guint n_reads, void (*act)(FakeGuest *guest, gpointer data), gpointer data);
+
 /* Memory that nothing else uses, zeroed; ALIGNMENT is a power of two. Aborts when there is none left. */
 GuestPa fake_guest_alloc(FakeGuest *guest, gsize bytes, gsize alignment);
 /* The guest's bytes from PA on. */

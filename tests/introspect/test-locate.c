@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <string.h>
+
 #include "introspect/identity.h"
 #include "introspect/locate.h"
 #include "tests/fake-guest.h"
@@ -7,7 +9,7 @@
 #define TEXT_VA      0xffffffff9ae00000ULL
 #define MIB          (1ULL << 20)
 
-/* Text, read-only data with a hole that was given back, and data. */
+/* Text, read-only data with a hole that was given back, and data in two parts. */
 static FakeGuest *
 make_guest(gboolean five_levels)
 {
@@ -16,6 +18,7 @@ make_guest(gboolean five_levels)
     fake_guest_map(guest, TEXT_VA, guest_pa(4 * MIB), 2, 0);
     fake_guest_map(guest, TEXT_VA + 2 * MIB, guest_pa(6 * MIB), 1, FAKE_NO_EXEC);
     fake_guest_map(guest, TEXT_VA + 4 * MIB, guest_pa(8 * MIB), 2, FAKE_NO_EXEC | FAKE_WRITABLE);
+    fake_guest_map(guest, TEXT_VA + 8 * MIB, guest_pa(10 * MIB), 2, FAKE_NO_EXEC | FAKE_WRITABLE);
     /* Not the image's: modules begin 1 GiB above the area's start. */
     fake_guest_map(guest, 0xffffffffc0000000, guest_pa(0), 1, 0);
     return guest;
@@ -31,7 +34,7 @@ check_image(FakeGuest *guest, gboolean five_levels)
     g_assert_no_error(error);
     g_assert_cmphex(image->start, ==, TEXT_VA);
     g_assert_cmpint(image->five_levels, ==, five_levels);
-    g_assert_cmpuint(image->runs->len, ==, 3);
+    g_assert_cmpuint(image->runs->len, ==, 4);
     g_assert_true(intro_image_translate(image, TEXT_VA + 4 * MIB + 0x123, 8, &pa, &error));
     g_assert_cmphex(pa.value, ==, 8 * MIB + 0x123);
     g_assert_false(intro_image_translate(image, TEXT_VA + 3 * MIB, 8, &pa, &error));
@@ -105,6 +108,34 @@ test_no_kernel(void)
 }
 
 static void
+clear_root(FakeGuest *guest, gpointer data)
+{
+    memset(fake_guest_bytes(guest, fake_guest_root(guest)), 0, FAKE_PAGE_BYTES);
+}
+
+/* The process whose page tables are looked at may end at any moment, and what was seen until then is no image. */
+static void
+test_tables_go_away(void)
+{
+    gboolean always_found = FALSE;
+
+    for (guint n_reads = 1; !always_found; n_reads++) {
+        g_autoptr(FakeGuest) guest = make_guest(FALSE);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(IntroImage) image = NULL;
+
+        fake_guest_act_after(guest, n_reads, clear_root, NULL);
+        image = intro_image_locate(fake_guest_reader(guest), &error);
+        if (image != NULL)
+            g_assert_cmpuint(image->runs->len, ==, 4);
+        else
+            g_assert_error(error, INTRO_ERROR, INTRO_ERROR_NO_KERNEL);
+        always_found = image != NULL;
+        g_assert_cmpuint(n_reads, <, 10000);
+    }
+}
+
+static void
 test_encrypted(void)
 {
     g_autoptr(FakeGuest) guest = make_guest(FALSE);
@@ -138,6 +169,7 @@ main(int argc, char **argv)
     g_test_add_data_func("/locate/found/5", GINT_TO_POINTER(TRUE), test_found);
     g_test_add_func("/locate/user-half", test_user_half);
     g_test_add_func("/locate/no-kernel", test_no_kernel);
+    g_test_add_func("/locate/tables-go-away", test_tables_go_away);
     g_test_add_func("/locate/encrypted", test_encrypted);
     g_test_add_func("/identity/build-id", test_build_id);
     return g_test_run();
