@@ -225,6 +225,33 @@ add_replacements(Job *job, GError **error)
     return patch_old_code_add_witnesses(job->old, error);
 }
 
+/* What other objects of the patch use comes along, whether this one uses it or not. */
+static gboolean
+add_shared(Job *job, GError **error)
+{
+    const PatchPairing *pairing = job->code_diff->pairing;
+
+    for (guint32 i = 0; i < pairing->new_elf->items->len; i++) {
+        const PatchElfItem *item = patch_elf_item(pairing->new_elf, i);
+        guint32 piece;
+
+        if (pairing->old_of_new[i] < 0 && g_hash_table_contains(job->compose->shared, item->name) &&
+            !patch_new_code_add(job->code, i, &piece, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+has_shared(const Job *job)
+{
+    for (guint32 i = 0; i < job->new_elf->items->len; i++)
+        if (job->diff->pairing->old_of_new[i] < 0 &&
+            g_hash_table_contains(job->compose->shared, patch_elf_item(job->new_elf, i)->name))
+            return TRUE;
+    return FALSE;
+}
+
 PatchObject *
 patch_compose_object(PatchBuild *build, const PatchFile *file, PatchCompose *compose, GError **error)
 {
@@ -237,12 +264,12 @@ patch_compose_object(PatchBuild *build, const PatchFile *file, PatchCompose *com
     job.object->module = patch_build_module(build, file->path, error);
     if (!job.object->module || !g_file_get_contents(path, &job.text, NULL, error) || !find_changes(&job, error))
         return NULL;
-    if (g_hash_table_size(job.carry.replaced) == 0)
+    if (g_hash_table_size(job.carry.replaced) == 0 && !has_shared(&job))
         return NULL;
     job.running = build_and_read(&job, PATCH_BUILD_RUNNING, error);
     job.old = job.running ? patch_old_code_new(job.object, job.running, error) : NULL;
     if (!job.old || !build_code(&job, error))
         return NULL;
     job.code = patch_new_code_new(job.object, job.code_diff, job.old, job.carry.replaced);
-    return add_replacements(&job, error) ? g_steal_pointer(&job.object) : NULL;
+    return add_replacements(&job, error) && add_shared(&job, error) ? g_steal_pointer(&job.object) : NULL;
 }

@@ -11,6 +11,7 @@
 typedef struct {
     guint force;                /* classes of findings (finding.h) to override, a bit each */
     guint used;                 /* those of them that were found; added to */
+    GHashTable *shared;         /* set of char *: what is new in one object and used by another (merge.h) */
     GPtrArray *notes;           /* of char *: what the user should know, though it is no obstacle; added to */
 } PatchCompose;
 

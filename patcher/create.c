@@ -7,6 +7,7 @@
 #include "patcher/debian.h"
 #include "patcher/error.h"
 #include "patcher/finding.h"
+#include "patcher/merge.h"
 #include "patcher/run.h"
 #include "patcher/targets.h"
 #include "patcher/update-format.h"
@@ -36,8 +37,6 @@ create_object(PatchUpdate *update, PatchBuild *build, const PatchFile *file, Pat
 static gboolean
 create_all(PatchUpdate *update, PatchBuild *build, const GPtrArray *files, PatchCompose *compose, GError **error)
 {
-    if (!patch_targets_build(build, files, error))
-        return FALSE;
     for (guint i = 0; i < files->len; i++)
         if (!create_object(update, build, files->pdata[i], compose, error))
             return FALSE;
@@ -48,11 +47,16 @@ static gboolean
 create_objects(PatchUpdate *update, PatchBuild *build, const PatchTargets *targets, guint force, GError **error)
 {
     g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GHashTable) shared = NULL;
     PatchCompose compose = { .force = force, .notes = notes };
 
+    if (!patch_targets_build(build, targets->direct, error))
+        return FALSE;
+    compose.shared = shared = patch_merge_shared(build, targets->direct);
     /* What is refused is most often seen in the files that the patch touches itself. */
     if (!create_all(update, build, targets->direct, &compose, error) ||
-        !create_all(update, build, targets->reached, &compose, error))
+        !patch_targets_build(build, targets->reached, error) ||
+        !create_all(update, build, targets->reached, &compose, error) || !patch_merge(update->objects, shared, error))
         return FALSE;
     for (guint i = 0; i < notes->len; i++)
         g_printerr("virt-livepatch: note: %s\n", (const char *) notes->pdata[i]);

@@ -74,6 +74,7 @@ libpatcher_a_SOURCES += \
 	patcher/csource.c patcher/csource.h \
 	patcher/buildid.c patcher/buildid.h \
 	patcher/compose.c patcher/compose.h \
+	patcher/merge.c patcher/merge.h \
 	patcher/debian.c patcher/debian.h \
 	patcher/create.c patcher/create.h
 virt_livepatch_SOURCES += patcher/cmd-create.c patcher/cmd-diff.c patcher/cmd-show.c

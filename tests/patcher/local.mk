@@ -21,3 +21,8 @@ tests_patcher_test_diff_SOURCES = tests/patcher/test-diff.c
 tests_patcher_test_diff_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
 tests_patcher_test_source_SOURCES = tests/patcher/test-source.c
 tests_patcher_test_source_LDADD = libpatcher.a libintrospect.a libvmm.a $(VMM_LIBS)
+
+check_PROGRAMS += tests/patcher/test-merge
+TESTS += tests/patcher/test-merge
+tests_patcher_test_merge_SOURCES = tests/patcher/test-merge.c
+tests_patcher_test_merge_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)

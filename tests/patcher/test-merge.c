@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Objects of one patch that share new functions.
+ */
+#include <elf.h>
+
+#include "patcher/error.h"
+#include "patcher/merge.h"
+
+static PatchPiece *
+add_piece(PatchObject *object, const char *name)
+{
+    PatchPiece *piece = patch_object_add_piece(object, name, PATCH_PIECE_TEXT, 16, 8);
+
+    g_byte_array_set_size(piece->code->bytes, 8);
+    return piece;
+}
+
+static void
+add_fixup(PatchPiece *piece, PatchTargetKind target, guint32 index)
+{
+    PatchFixup fixup = { .offset = 1, .type = R_X86_64_PC32, .addend = -4, .target = target, .index = index };
+
+    g_array_append_val(piece->code->fixups, fixup);
+}
+
+/* An object with one section, the old function NAME, and a piece of it that refers to the symbol USED elsewhere. */
+static PatchObject *
+make_object(const char *path, const char *module, const char *name, const char *used)
+{
+    PatchObject *object = patch_object_new();
+
+    object->path = g_strdup(path);
+    object->module = g_strdup(module);
+    patch_object_add_section(object, ".text", 64, 16);
+    patch_object_add_symbol(object, name, 0, 0, 8);
+    patch_object_add_symbol(object, used, -1, 0, 0);
+    patch_object_add_function(object, 0);
+    add_fixup(add_piece(object, name), PATCH_TARGET_SYMBOL, 1);
+    patch_object_add_replacement(object, 0, 0, PATCH_REASON_CHANGED, "");
+    return object;
+}
+
+static GPtrArray *
+make_objects(const char *second_module)
+{
+    GPtrArray *objects = g_ptr_array_new_with_free_func((GDestroyNotify) patch_object_free);
+    PatchObject *owner = make_object("a.o", "m", "old_a", "printk");
+
+    add_fixup(add_piece(owner, "shared"), PATCH_TARGET_PIECE, 0);
+    g_ptr_array_add(objects, owner);
+    g_ptr_array_add(objects, make_object("b.o", second_module, "old_b", "shared"));
+    return objects;
+}
+
+static const PatchFixup *
+fixup_of(const PatchObject *object, guint piece)
+{
+    return &g_array_index(((const PatchPiece *) object->pieces->pdata[piece])->code->fixups, PatchFixup, 0);
+}
+
+static void
+test_merged(void)
+{
+    g_autoptr(GPtrArray) objects = make_objects("m");
+    g_autoptr(GHashTable) shared = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GError) error = NULL;
+    const PatchObject *object;
+    const PatchReplacement *replacement;
+
+    g_hash_table_add(shared, (char *) "shared");
+    g_assert_true(patch_merge(objects, shared, &error));
+    g_assert_no_error(error);
+    g_assert_cmpuint(objects->len, ==, 1);
+    object = objects->pdata[0];
+    g_assert_cmpstr(object->path, ==, "a.o,b.o");
+    g_assert_cmpuint(object->pieces->len, ==, 3);
+    g_assert_cmpint(fixup_of(object, 0)->target, ==, PATCH_TARGET_SYMBOL);
+    g_assert_cmpuint(fixup_of(object, 0)->index, ==, 1);
+    g_assert_cmpint(fixup_of(object, 2)->target, ==, PATCH_TARGET_PIECE);
+    g_assert_cmpuint(fixup_of(object, 2)->index, ==, 1);
+    replacement = object->replacements->pdata[1];
+    g_assert_cmpuint(replacement->function, ==, 1);
+    g_assert_cmpuint(replacement->piece, ==, 2);
+    g_assert_cmpuint(((const PatchOldFunction *) object->functions->pdata[1])->symbol, ==, 2);
+    g_assert_cmpint(((const PatchSymbol *) object->symbols->pdata[2])->section, ==, 1);
+    g_assert_cmpint(((const PatchSymbol *) object->symbols->pdata[3])->section, ==, -1);
+}
+
+static void
+test_apart(void)
+{
+    g_autoptr(GPtrArray) objects = make_objects("m");
+    g_autoptr(GHashTable) shared = g_hash_table_new(g_str_hash, g_str_equal);
+
+    g_assert_true(patch_merge(objects, shared, NULL));
+    g_assert_cmpuint(objects->len, ==, 2);
+    g_assert_cmpint(fixup_of(objects->pdata[1], 0)->target, ==, PATCH_TARGET_SYMBOL);
+}
+
+static void
+test_other_module(void)
+{
+    g_autoptr(GPtrArray) objects = make_objects("other");
+    g_autoptr(GHashTable) shared = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GError) error = NULL;
+
+    g_hash_table_add(shared, (char *) "shared");
+    g_assert_false(patch_merge(objects, shared, &error));
+    g_assert_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/merge/shared-functions-join-objects", test_merged);
+    g_test_add_func("/merge/others-stay-apart", test_apart);
+    g_test_add_func("/merge/modules-cannot-share", test_other_module);
+    return g_test_run();
+}
