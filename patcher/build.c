@@ -66,6 +66,12 @@ patch_build_overlay(const PatchBuild *build)
     return build->overlay;
 }
 
+const PatchFiles *
+patch_build_files(const PatchBuild *build)
+{
+    return build->files;
+}
+
 const PatchKbuild *
 patch_build_kbuild(const PatchBuild *build)
 {

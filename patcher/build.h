@@ -34,6 +34,9 @@ const char *patch_build_other_compiler(const PatchBuild *build);
 /* Folder of the patched source tree. */
 const char *patch_build_overlay(const PatchBuild *build);
 
+/* The patch that is built. */
+const PatchFiles *patch_build_files(const PatchBuild *build);
+
 const PatchKbuild *patch_build_kbuild(const PatchBuild *build);
 const char *patch_build_source(const PatchBuild *build);    /* folders */
 const char *patch_build_folder(const PatchBuild *build);

@@ -3,6 +3,7 @@
 
 #include "patcher/carry.h"
 #include "patcher/new-code.h"
+#include "patcher/types.h"
 
 typedef struct {
     PatchChanges *changes;
@@ -145,6 +146,17 @@ find_obstacles(Job *job)
                                     patch_elf_item(pairing->new_elf, g_array_index(job->diff->boot_only, guint32, i)));
 }
 
+static void
+compare_types(Job *job)
+{
+    const PatchElf *old_elf = job->diff->pairing->old_elf;
+    g_autoptr(PatchDwarf) old_dwarf = patch_dwarf_read(old_elf);
+    g_autoptr(PatchDwarf) new_dwarf = old_dwarf ? patch_dwarf_read(job->diff->pairing->new_elf) : NULL;
+
+    if (new_dwarf)
+        patch_types_compare(old_elf, old_dwarf, new_dwarf, job->changes->findings);
+}
+
 static int
 compare_changes(gconstpointer a, gconstpointer b)
 {
@@ -179,6 +191,7 @@ patch_changes_find(const PatchElf *old_elf, const PatchElf *new_elf, GError **er
         .elf = old_elf, .running = { old_elf, job.diff->old_entries }, .findings = job.changes->findings,
         .replaced = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free),
     };
+    compare_types(&job);
     add_changed(&job, job.diff->changed);
     add_changed(&job, job.diff->boot_only);
     add_changed(&job, job.diff->changed_data);

@@ -261,12 +261,14 @@ output_path(PatchBuild *build, const char *file, PatchBuildVariant variant, cons
 static char *
 build_variant(PatchBuild *build, const char *file, PatchBuildVariant variant, GError **error)
 {
-    static const char *const options[] = { "-ffunction-sections", "-fdata-sections", "-g0", NULL };
+    /* Types and what is inlined where are wanted of both sides; where variables lie is not, and costs most. */
+    static const char *const compared[] = { "-ffunction-sections", "-fdata-sections", "-g", "-fno-var-tracking", NULL };
+    static const char *const new_code[] = { "-ffunction-sections", "-fdata-sections", "-g0", NULL };
     gboolean is_patched = variant == PATCH_BUILD_NEW || variant == PATCH_BUILD_NEW_CODE;
     g_autoptr(PatchSavedCmd) saved = read_saved_cmd(build, file, error);
     g_autofree char *output = output_path(build, file, variant, "");
     PatchCmdChange change = {
-        .output = output, .options = variant == PATCH_BUILD_RUNNING ? NULL : options,
+        .output = output, .options = variant == PATCH_BUILD_RUNNING ? NULL : variant == PATCH_BUILD_NEW_CODE ? new_code : compared,
         .include = variant == PATCH_BUILD_NEW_CODE ? build->headers : NULL,
         .source = is_patched ? build->source : NULL, .overlay = build->overlay,
     };

@@ -5,12 +5,13 @@
 #include "patcher/csource.h"
 #include "patcher/error.h"
 #include "patcher/new-code.h"
+#include "patcher/reasons.h"
+#include "patcher/types.h"
 
 typedef struct {
     PatchBuild *build;
     const PatchFile *file;
     PatchObject *object;
-    char *text;                     /* of the patched file */
     PatchElf *running, *old_elf, *new_elf, *code_elf;
     PatchDiff *diff;                /* of old and new: what changed */
     PatchDiff *code_diff;           /* of old and code: what new code refers to; the same one where new code can be
@@ -18,6 +19,7 @@ typedef struct {
     PatchCarry carry;               /* which functions to replace */
     GPtrArray *findings;            /* of PatchFinding */
     PatchCompose *compose;
+    PatchReasons *reasons;
     PatchOldCode *old;
     PatchNewCode *code;
 } Job;
@@ -38,7 +40,7 @@ job_clear(Job *job)
     g_clear_pointer(&job->carry.running.entries, g_array_unref);
     g_clear_pointer(&job->findings, g_ptr_array_unref);
     patch_object_free(job->object);
-    g_free(job->text);
+    patch_reasons_free(job->reasons);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Job, job_clear)
 
@@ -50,14 +52,6 @@ build_and_read(const Job *job, PatchBuildVariant variant, GError **error)
     return path ? patch_elf_read(path, error) : NULL;
 }
 
-static gboolean
-is_touched(const Job *job, const char *function)
-{
-    guint first, last;
-
-    return !patch_csource_find(job->text, function, &first, &last) || patch_file_touches(job->file, first, last);
-}
-
 /* A boot-time function that the patch does not speak of, and that only inlines what changed, is no loss. */
 static void
 find_boot_changes(Job *job)
@@ -67,12 +61,23 @@ find_boot_changes(Job *job)
 
         if (*job->object->module && g_str_has_prefix(patch_elf_section(job->new_elf, item->section)->name, ".exit."))
             g_hash_table_insert(job->carry.replaced, g_strdup(item->name), g_strdup(""));
-        else if (is_touched(job, item->name))
+        else if (patch_reasons_is_touched(job->reasons, item->name))
             patch_diff_add_boot_finding(job->findings, job->new_elf, item);
         else
             g_ptr_array_add(job->compose->notes, g_strdup_printf("%s, which runs at boot only, would change too: a "
                                                                  "running kernel has no use for that", item->name));
     }
+}
+
+static void
+compare_types(Job *job)
+{
+    g_autoptr(PatchDwarf) old_dwarf = patch_dwarf_read(job->old_elf);
+    g_autoptr(PatchDwarf) new_dwarf = old_dwarf ? patch_dwarf_read(job->new_elf) : NULL;
+
+    if (new_dwarf)
+        patch_types_compare(job->old_elf, old_dwarf, new_dwarf, job->findings);
+    job->reasons = patch_reasons_new(job->build, job->file, g_steal_pointer(&old_dwarf), g_steal_pointer(&new_dwarf));
 }
 
 static gboolean
@@ -83,6 +88,7 @@ find_changes(Job *job, GError **error)
     job->diff = job->new_elf ? patch_diff_new(job->old_elf, job->new_elf, job->file, error) : NULL;
     if (!job->diff)
         return FALSE;
+    compare_types(job);
     for (guint i = 0; i < job->diff->changed->len; i++) {
         guint32 item = g_array_index(job->diff->changed, guint32, i);
 
@@ -148,15 +154,6 @@ build_code(Job *job, GError **error)
     return patch_findings_override(job->findings, job->compose->force, &job->compose->used, error);
 }
 
-static PatchReason
-reason_of(const Job *job, const char *function, const char **cause)
-{
-    *cause = g_hash_table_lookup(job->carry.replaced, function);
-    if (**cause)
-        return PATCH_REASON_CALLS;
-    return is_touched(job, function) ? PATCH_REASON_CHANGED : PATCH_REASON_COMPILED;
-}
-
 static gboolean
 add_part(Job *job, const char *function, PatchReplacement *replacement, GError **error)
 {
@@ -192,7 +189,8 @@ add_replacement(Job *job, guint32 new_item, GError **error)
     if (!patch_old_code_function(job->old, old_item, &index, error) ||
         !patch_new_code_add(job->code, new_item, &piece, error))
         return FALSE;
-    reason = reason_of(job, name, &cause);
+    cause = g_hash_table_lookup(job->carry.replaced, name);
+    reason = *cause ? PATCH_REASON_CALLS : patch_reasons_find(job->reasons, name, &cause);
     replacement = patch_object_add_replacement(job->object, index, piece, reason, cause);
     return add_part(job, old_name, replacement, error);
 }
@@ -255,14 +253,13 @@ has_shared(const Job *job)
 PatchObject *
 patch_compose_object(PatchBuild *build, const PatchFile *file, PatchCompose *compose, GError **error)
 {
-    g_autofree char *path = g_build_filename(patch_build_overlay(build), file->path, NULL);
     g_auto(Job) job = { .build = build, .file = file, .compose = compose, .object = patch_object_new() };
 
     job.carry.replaced = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     job.findings = patch_findings_new();
     job.object->path = g_strdup_printf("%.*s.o", (int) (strlen(file->path) - 2), file->path);
     job.object->module = patch_build_module(build, file->path, error);
-    if (!job.object->module || !g_file_get_contents(path, &job.text, NULL, error) || !find_changes(&job, error))
+    if (!job.object->module || !find_changes(&job, error))
         return NULL;
     if (g_hash_table_size(job.carry.replaced) == 0 && !has_shared(&job))
         return NULL;

@@ -68,10 +68,14 @@ libpatcher_a_SOURCES += \
 	patcher/diff.c patcher/diff.h \
 	patcher/obstacle.c patcher/obstacle.h \
 	patcher/carry.c patcher/carry.h \
+	patcher/dwarf.c patcher/dwarf.h \
+	patcher/dwarf-type.c patcher/dwarf-type.h \
+	patcher/types.c patcher/types.h \
 	patcher/changes.c patcher/changes.h \
 	patcher/old-code.c patcher/old-code.h \
 	patcher/new-code.c patcher/new-code.h \
 	patcher/csource.c patcher/csource.h \
+	patcher/reasons.c patcher/reasons.h \
 	patcher/buildid.c patcher/buildid.h \
 	patcher/compose.c patcher/compose.h \
 	patcher/merge.c patcher/merge.h \

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What an object's debugging information says of its types and functions.
+ *
+ * Sources: DWARF 2 to 5 as gcc and clang write it; read with libdw, after the object's own relocations were applied to a
+ * copy of it.
+ */
+#ifndef PATCHER_DWARF_H
+#define PATCHER_DWARF_H
+
+#include "patcher/object.h"
+
+typedef struct {
+    char *name;                 /* members of nameless members count as the structure's own; a bit field without a name
+                                   is left out */
+    char *type;                 /* as in C, by name: what a pointer leads to is not looked at */
+    gboolean is_number;         /* an integer, whatever it is called */
+    guint64 offset, size;       /* bits */
+} PatchMember;
+
+typedef struct {
+    char *name;                 /* "struct sock", "union nf_inet_addr", "enum tcp_state", or a typedef's name */
+    guint64 size;               /* bytes */
+    GPtrArray *members;         /* of PatchMember; of an enumeration: its constants, with their value as offset */
+    gboolean is_enum;
+} PatchStruct;
+
+typedef struct {
+    GHashTable *structs;        /* char * -> GPtrArray of PatchStruct: several where functions have types of one name */
+    GHashTable *signatures;     /* char * -> char *: of global functions, as "int (struct sock *, int)" */
+    GHashTable *inlined;        /* char * -> set of char *: function -> functions that are inlined in it */
+} PatchDwarf;
+
+/* NULL if ELF has no debugging information, or none that can be understood. */
+PatchDwarf *patch_dwarf_read(const PatchElf *elf);
+void patch_dwarf_free(PatchDwarf *dwarf);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchDwarf, patch_dwarf_free)
+
+#endif

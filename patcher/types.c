@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "patcher/types.h"
+
+#define MAX_NAMED 4     /* members of one structure that are named */
+
+/* What differs between two structures of one name. */
+typedef struct {
+    GString *text;
+    guint n;
+    gboolean moved;     /* a size or an offset differs */
+    gboolean own;       /* not only because a structure within it differs */
+} Difference;
+
+static void G_GNUC_PRINTF(2, 3)
+tell(Difference *difference, const char *format, ...)
+{
+    va_list arguments;
+
+    if (difference->n++ >= MAX_NAMED)
+        return;
+    if (difference->text->len)
+        g_string_append(difference->text, ", ");
+    va_start(arguments, format);
+    g_string_append_vprintf(difference->text, format, arguments);
+    va_end(arguments);
+}
+
+static const PatchMember *
+find_member(const PatchStruct *type, const char *name)
+{
+    for (guint i = 0; i < type->members->len; i++) {
+        const PatchMember *member = type->members->pdata[i];
+
+        if (g_str_equal(member->name, name))
+            return member;
+    }
+    return NULL;
+}
+
+/* "12", or "12.3" for the third bit of byte 12. */
+static char *
+place(guint64 bits)
+{
+    return bits % 8 ? g_strdup_printf("%" G_GUINT64_FORMAT ".%u", bits / 8, (guint) (bits % 8))
+                    : g_strdup_printf("%" G_GUINT64_FORMAT, bits / 8);
+}
+
+static void
+compare_member(Difference *difference, const PatchMember *old_member, const PatchMember *new_member)
+{
+    g_autofree char *from = place(old_member->offset), *to = NULL;
+
+    if (!new_member) {
+        tell(difference, "member %s (at byte %s) is gone", old_member->name, from);
+        difference->own = TRUE;
+        return;
+    }
+    to = place(new_member->offset);
+    if (!g_str_equal(old_member->type, new_member->type) && !(old_member->is_number && new_member->is_number)) {
+        tell(difference, "member %s is now %s, was %s", old_member->name, new_member->type, old_member->type);
+        difference->own = TRUE;
+    } else if (old_member->size != new_member->size) {
+        tell(difference, "member %s grows or shrinks from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " bytes",
+             old_member->name, old_member->size / 8, new_member->size / 8);
+    }
+    if (old_member->offset != new_member->offset)
+        tell(difference, "member %s moves from byte %s to %s", old_member->name, from, to);
+    difference->moved |= old_member->offset != new_member->offset || old_member->size != new_member->size;
+}
+
+static void
+compare_members(Difference *difference, const PatchStruct *old_type, const PatchStruct *new_type)
+{
+    for (guint i = 0; i < new_type->members->len; i++) {
+        const PatchMember *member = new_type->members->pdata[i];
+        g_autofree char *at = place(member->offset);
+
+        if (find_member(old_type, member->name))
+            continue;
+        tell(difference, "member %s (%s, at byte %s) is new", member->name, member->type, at);
+        difference->own = TRUE;
+    }
+    for (guint i = 0; i < old_type->members->len; i++) {
+        const PatchMember *member = old_type->members->pdata[i];
+
+        compare_member(difference, member, find_member(new_type, member->name));
+    }
+    if (old_type->size != new_type->size) {
+        tell(difference, "its size goes from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " bytes", old_type->size,
+             new_type->size);
+        difference->moved = TRUE;
+    }
+}
+
+/* A constant that stands at the end often only counts the others. */
+static void
+compare_constants(Difference *difference, const PatchStruct *old_type, const PatchStruct *new_type)
+{
+    for (guint i = 0; i + 1 < old_type->members->len; i++) {
+        const PatchMember *old_member = old_type->members->pdata[i];
+        const PatchMember *new_member = find_member(new_type, old_member->name);
+
+        if (!new_member || new_member->offset == old_member->offset)
+            continue;
+        tell(difference, "%s goes from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, old_member->name,
+             (gint64) old_member->offset, (gint64) new_member->offset);
+        difference->own = TRUE;
+    }
+}
+
+static void
+compare_struct(const PatchStruct *old_type, const PatchStruct *new_type, gboolean own, GPtrArray *findings)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    Difference difference = { .text = text };
+
+    if (old_type->is_enum)
+        compare_constants(&difference, old_type, new_type);
+    else
+        compare_members(&difference, old_type, new_type);
+    if (!difference.n || difference.own != own)
+        return;
+    if (difference.n > MAX_NAMED)
+        g_string_append_printf(text, ", and %u more", difference.n - MAX_NAMED);
+    if (difference.moved)
+        patch_findings_add(findings, PATCH_FINDING_LAYOUT, old_type->name,
+                           "the layout of %s changes: %s; objects in a running kernel's memory have the old one: leave the "
+                           "structure as it is, and keep what is new in a shadow variable", old_type->name, text->str);
+    else
+        patch_findings_add(findings, PATCH_FINDING_MEMBERS, old_type->name,
+                           "%s has other members: %s; no size and no offset moves, but objects in a running kernel's "
+                           "memory were made without it: a hook has to put them right, or the new code has to do with "
+                           "whatever they hold", old_type->name, text->str);
+}
+
+static int
+compare_names(gconstpointer a, gconstpointer b)
+{
+    return strcmp(a, b);
+}
+
+static void
+compare_structs(const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf, gboolean own, GPtrArray *findings)
+{
+    g_autoptr(GList) names = g_list_sort(g_hash_table_get_keys(old_dwarf->structs), compare_names);
+
+    for (GList *name = names; name; name = name->next) {
+        const GPtrArray *old_types = g_hash_table_lookup(old_dwarf->structs, name->data);
+        const GPtrArray *new_types = g_hash_table_lookup(new_dwarf->structs, name->data);
+
+        for (guint i = 0; new_types && i < MIN(old_types->len, new_types->len); i++)
+            compare_struct(old_types->pdata[i], new_types->pdata[i], own, findings);
+    }
+}
+
+/* The kernel marks what it exports by symbols of these names. */
+static const char *
+exported_name(const char *symbol)
+{
+    static const char *const prefixes[] = { "__ksymtab_", "__export_symbol_" };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(prefixes); i++)
+        if (g_str_has_prefix(symbol, prefixes[i]))
+            return symbol + strlen(prefixes[i]);
+    return NULL;
+}
+
+static void
+compare_exports(const PatchElf *old_elf, const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf, GPtrArray *findings)
+{
+    for (guint i = 0; i < old_elf->symbols->len; i++) {
+        const char *name = exported_name(patch_elf_symbol(old_elf, i)->name);
+        const char *was = name ? g_hash_table_lookup(old_dwarf->signatures, name) : NULL;
+        const char *is = name ? g_hash_table_lookup(new_dwarf->signatures, name) : NULL;
+
+        if (was && is && !g_str_equal(was, is))
+            patch_findings_add(findings, PATCH_FINDING_EXPORT, name,
+                               "the exported function %s changes from %s to %s; modules in the running kernel call it the "
+                               "old way: leave it as it is, and give what is new a name of its own", name, was, is);
+    }
+}
+
+void
+patch_types_compare(const PatchElf *old_elf, const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf,
+                    GPtrArray *findings)
+{
+    compare_structs(old_dwarf, new_dwarf, TRUE, findings);
+    compare_structs(old_dwarf, new_dwarf, FALSE, findings);
+    compare_exports(old_elf, old_dwarf, new_dwarf, findings);
+}
