@@ -78,6 +78,25 @@ add_changed(PatchDiff *diff, guint32 item)
     add_once(patch_is_boot_section(section) ? diff->boot_only : diff->changed, number);
 }
 
+/* Sections that hold ordinary code go by one name: where among it a function lies says nothing. */
+static const char *
+code_home(const char *section)
+{
+    return g_str_equal(section, ".text") || g_str_has_prefix(section, ".text.") ? ".text" : section;
+}
+
+static void
+compare_home(PatchDiff *diff, const PatchElfItem *old_item, const PatchElfItem *new_item)
+{
+    const char *old_home = code_home(patch_elf_section(diff->pairing->old_elf, old_item->section)->name);
+    const char *new_home = code_home(patch_elf_section(diff->pairing->new_elf, new_item->section)->name);
+
+    if (!g_str_equal(old_home, new_home) && !patch_is_boot_section(old_home))
+        patch_findings_add(diff->findings, PATCH_FINDING_FUNCTION, new_item->name,
+                           "%s moves from section %s to %s: the kernel tells by its place what may be done with it, and an "
+                           "update cannot put it there", new_item->name, old_home, new_home);
+}
+
 static void
 compare_functions(PatchDiff *diff)
 {
@@ -89,6 +108,8 @@ compare_functions(PatchDiff *diff)
 
         if (!item->is_function)
             continue;
+        if (pair >= 0)
+            compare_home(diff, patch_elf_item(diff->pairing->old_elf, pair), item);
         if (pair < 0 && strstr(item->name, PART))
             add_changed(diff, i);
         else if (pair >= 0 && !patch_compare_items(diff, pair, i) && !patch_compare_lines_only(diff, pair, i))
@@ -103,7 +124,8 @@ has_data_referrer(const PatchElf *elf, guint32 number)
     for (guint32 i = 1; i < elf->sections->len; i++) {
         const PatchElfSection *section = patch_elf_section(elf, i);
 
-        if (patch_elf_is_code(section) || !(section->flags & SHF_ALLOC) || patch_tables_own(section->name))
+        if (patch_elf_is_code(section) || !(section->flags & SHF_ALLOC) || patch_tables_own(section->name) ||
+            g_str_equal(section->name, "__dyndbg"))
             continue;
         for (guint j = 0; j < section->relocs->len; j++) {
             PatchPlace place = patch_elf_place(elf, &g_array_index(section->relocs, PatchReloc, j));

@@ -55,6 +55,16 @@ is_number(Dwarf_Die *die)
     return tag == DW_TAG_base_type || tag == DW_TAG_enumeration_type;
 }
 
+static gboolean
+is_callback(Dwarf_Die *die)
+{
+    Dwarf_Die type, target;
+
+    return type_of(die, &type) && dwarf_peel_type(&type, &type) == 0 && dwarf_tag(&type) == DW_TAG_pointer_type &&
+           type_of(&type, &target) && dwarf_peel_type(&target, &target) == 0 &&
+           dwarf_tag(&target) == DW_TAG_subroutine_type;
+}
+
 static void append_type(GString *text, Dwarf_Die *die, guint depth);
 
 static void
@@ -224,7 +234,7 @@ add_member(PatchStruct *into, Dwarf_Die *die, guint64 base, guint depth)
     }
     member = g_new0(PatchMember, 1);
     *member = (PatchMember) { .name = g_strdup(name), .type = patch_dwarf_type_name(die),
-                              .is_number = is_number(die), .offset = base, .size = bits };
+                              .is_number = is_number(die), .is_callback = is_callback(die), .offset = base, .size = bits };
     g_ptr_array_add(into->members, member);
 }
 

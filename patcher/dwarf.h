@@ -15,6 +15,7 @@ typedef struct {
                                    is left out */
     char *type;                 /* as in C, by name: what a pointer leads to is not looked at */
     gboolean is_number;         /* an integer, whatever it is called */
+    gboolean is_callback;       /* a pointer to a function */
     guint64 offset, size;       /* bits */
 } PatchMember;
 

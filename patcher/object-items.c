@@ -6,6 +6,13 @@
 
 #include "patcher/error.h"
 
+/* What every module calls its first and last function, beside their own names. */
+static gboolean
+is_module_alias(const PatchElfSymbol *symbol)
+{
+    return g_str_equal(symbol->name, "init_module") || g_str_equal(symbol->name, "cleanup_module");
+}
+
 /* Symbols by place; of several at one place the one that is to name the item comes first. */
 static int
 compare_symbols(gconstpointer a, gconstpointer b)
@@ -18,6 +25,8 @@ compare_symbols(gconstpointer a, gconstpointer b)
         return first->value < second->value ? -1 : 1;
     if (first->size != second->size)
         return first->size > second->size ? -1 : 1;
+    if (is_module_alias(first) != is_module_alias(second))
+        return is_module_alias(first) ? 1 : -1;
     if (first->is_global != second->is_global)
         return first->is_global ? -1 : 1;
     return strcmp(first->name, second->name);

@@ -37,20 +37,23 @@ jump_offset(const PatchEntries *entries, const PatchElfItem *item)
     return 0;
 }
 
-static gboolean
-is_rewritten_at_run_time(const PatchEntries *entries, const PatchElfItem *item, guint64 from)
+/* Bytes from the start of the function to that of the next: its own, and the padding behind it. */
+static guint64
+room(const PatchElf *elf, guint32 number)
 {
-    guint64 start = item->offset + from;
-    guint first = patch_tables_first(entries->entries, item->section, start);
-    guint end = patch_tables_first(entries->entries, item->section, start + JUMP_BYTES);
+    const PatchElfItem *item = patch_elf_item(elf, number);
+    const PatchElfSection *section = patch_elf_section(elf, item->section);
+    guint64 end = (section->size + section->alignment - 1) / section->alignment * section->alignment;
 
-    for (guint i = first; i < end; i++) {
-        PatchTableKind kind = g_array_index(entries->entries, PatchTableEntry, i).kind;
+    for (guint i = 0; i < section->items->len; i++) {
+        const PatchElfItem *other = patch_elf_item(elf, g_array_index(section->items, guint32, i));
 
-        if (kind == PATCH_TABLE_JUMPS || kind == PATCH_TABLE_STATIC_CALLS || kind == PATCH_TABLE_SMP_LOCKS)
-            return TRUE;
+        if (other->offset > item->offset && other->symbol >= 0) {
+            end = other->offset;
+            break;
+        }
     }
-    return FALSE;
+    return end - item->offset;
 }
 
 char *
@@ -58,16 +61,14 @@ patch_obstacle(const PatchEntries *entries, guint32 number)
 {
     const PatchElfItem *item = patch_elf_item(entries->elf, number);
     const char *section = patch_elf_section(entries->elf, item->section)->name;
-    guint64 behind = jump_offset(entries, item);
+    guint64 offset = jump_offset(entries, item), bytes = room(entries->elf, number);
 
     if (patch_obstacle_always_sleeps(item->name))
         return g_strdup("is never free: some task sleeps in it at any time, so there is no moment to replace it");
     if (g_str_equal(section, ".noinstr.text") || g_str_equal(section, ".entry.text"))
         return g_strdup_printf("is entry code (in %s), which runs where the kernel allows no redirection", section);
-    if (item->size < behind + JUMP_BYTES)
-        return g_strdup_printf("is too short: a jump takes %d bytes, and it has %" G_GUINT64_FORMAT, JUMP_BYTES,
-                               item->size - MIN(item->size, behind));
-    if (is_rewritten_at_run_time(entries, item, behind))
-        return g_strdup("begins with a static key, static call or lock prefix, which the kernel rewrites while it runs");
+    if (bytes < offset + JUMP_BYTES)
+        return g_strdup_printf("is too short: a jump takes %d bytes, and there are %" G_GUINT64_FORMAT, JUMP_BYTES,
+                               bytes - MIN(bytes, offset));
     return NULL;
 }

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "patcher/pairing.h"
 
+#include <elf.h>
+
 #include "patcher/tables.h"
+
+#define MAX_COMPARED (1 << 20)
 
 /* Names that hold a running number, or a line, in the middle. */
 static const char *const counted_prefixes[] = {
@@ -161,6 +165,13 @@ compare_names(gconstpointer a, gconstpointer b, gpointer data)
     return strcmp(first, second);
 }
 
+static void
+pair(PatchPairing *pairing, guint32 old_item, guint32 new_item)
+{
+    pairing->new_of_old[old_item] = new_item;
+    pairing->old_of_new[new_item] = old_item;
+}
+
 /* Pairs the members of each group that has as many of the one object as of the other, and no more than LIMIT. */
 static void
 pair_groups(PatchPairing *pairing, GHashTable *referrers_old, GHashTable *referrers_new, guint limit)
@@ -183,8 +194,128 @@ pair_groups(PatchPairing *pairing, GHashTable *referrers_old, GHashTable *referr
             guint32 old_item = g_array_index(group->old_items, guint32, i);
             guint32 new_item = g_array_index(group->new_items, guint32, i);
 
-            pairing->new_of_old[old_item] = new_item;
-            pairing->old_of_new[new_item] = old_item;
+            pair(pairing, old_item, new_item);
+        }
+    }
+}
+
+/* What a read-only item without references holds, and its name; NULL for others. Of such it does not matter which is
+ * which. */
+static char *
+content_key(const PatchElf *elf, guint32 item)
+{
+    const PatchElfItem *it = patch_elf_item(elf, item);
+    const PatchElfSection *section = patch_elf_section(elf, it->section);
+    guint first = patch_elf_first_reloc(section, it->offset);
+    g_autofree char *name = NULL, *digest = NULL;
+
+    if (section->flags & (SHF_WRITE | SHF_EXECINSTR) || !section->data || !it->size || !strchr(it->name, '.') ||
+        first != patch_elf_first_reloc(section, it->offset + it->size))
+        return NULL;
+    name = patch_plain_name(it->name);
+    digest = g_compute_checksum_for_data(G_CHECKSUM_SHA256, section->data + it->offset, it->size);
+    return g_strconcat(name, " ", digest, NULL);
+}
+
+/* content_key -> GQueue of the unpaired items of ELF, as their numbers. */
+static GHashTable *
+items_by_content(const PatchElf *elf, const gint32 *pairs)
+{
+    GHashTable *items = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_queue_free);
+
+    for (guint32 i = 0; i < elf->items->len; i++) {
+        char *key = pairs[i] < 0 && patch_elf_takes_part(elf, i) ? content_key(elf, i) : NULL;
+        GQueue *queue = key ? g_hash_table_lookup(items, key) : NULL;
+
+        if (!key)
+            continue;
+        if (queue)
+            g_free(key);
+        else
+            g_hash_table_insert(items, key, queue = g_queue_new());
+        g_queue_push_tail(queue, GUINT_TO_POINTER(i));
+    }
+    return items;
+}
+
+/* Numbered constants (__func__.3) of the same content. */
+static void
+pair_by_content(PatchPairing *pairing)
+{
+    g_autoptr(GHashTable) old_items = items_by_content(pairing->old_elf, pairing->new_of_old);
+    g_autoptr(GHashTable) new_items = items_by_content(pairing->new_elf, pairing->old_of_new);
+    GHashTableIter iter;
+    gpointer key, value;
+
+    g_hash_table_iter_init(&iter, old_items);
+    while (g_hash_table_iter_next(&iter, &key, &value)) {
+        GQueue *others = g_hash_table_lookup(new_items, key);
+
+        while (others && !g_queue_is_empty(value) && !g_queue_is_empty(others))
+            pair(pairing, GPOINTER_TO_UINT(g_queue_pop_head(value)), GPOINTER_TO_UINT(g_queue_pop_head(others)));
+    }
+}
+
+/* How many names are in both sets, either of which may be NULL. */
+static guint
+common(GHashTable *first, GHashTable *second)
+{
+    GHashTableIter iter;
+    gpointer name;
+    guint n = 0;
+
+    if (!first || !second)
+        return 0;
+    g_hash_table_iter_init(&iter, first);
+    while (g_hash_table_iter_next(&iter, &name, NULL))
+        n += g_hash_table_contains(second, name);
+    return n;
+}
+
+/* The one of OTHERS that shares the most users with ITEM; -1 if none shares any, or several share as many. */
+static gint32
+closest(guint32 item, GHashTable *referrers, GArray *others, GHashTable *other_referrers)
+{
+    GHashTable *names = g_hash_table_lookup(referrers, GUINT_TO_POINTER(item));
+    guint best_n = 0;
+    gint32 best = -1;
+
+    for (guint i = 0; i < others->len; i++) {
+        guint32 other = g_array_index(others, guint32, i);
+        guint n = common(names, g_hash_table_lookup(other_referrers, GUINT_TO_POINTER(other)));
+
+        if (n > best_n)
+            best = other;
+        else if (n == best_n)
+            best = -1;
+        best_n = MAX(n, best_n);
+    }
+    return best;
+}
+
+/* Of one name, who share the most users, seen from either side: some of their users are new or gone. */
+static void
+pair_by_users(PatchPairing *pairing, GHashTable *referrers_old, GHashTable *referrers_new)
+{
+    g_autoptr(GHashTable) groups = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) group_free);
+    GHashTableIter iter;
+    gpointer value;
+
+    collect(groups, pairing->old_elf, pairing->new_of_old, FALSE, NULL);
+    collect(groups, pairing->new_elf, pairing->old_of_new, TRUE, NULL);
+    g_hash_table_iter_init(&iter, groups);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        Group *group = value;
+
+        if ((guint64) group->old_items->len * group->new_items->len > MAX_COMPARED)
+            continue;
+        for (guint i = 0; i < group->old_items->len; i++) {
+            guint32 old_item = g_array_index(group->old_items, guint32, i);
+            gint32 found = closest(old_item, referrers_old, group->new_items, referrers_new);
+
+            if (found >= 0 && pairing->old_of_new[found] < 0 &&
+                closest(found, referrers_new, group->old_items, referrers_old) == (gint32) old_item)
+                pair(pairing, old_item, found);
         }
     }
 }
@@ -233,8 +364,10 @@ patch_pairing_new(const PatchElf *old_elf, const PatchElf *new_elf)
     pairing->new_of_old = unpaired(old_elf);
     pairing->old_of_new = unpaired(new_elf);
     pairing->ambiguous = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    pair_by_content(pairing);
     pair_groups(pairing, NULL, NULL, 1);
     pair_groups(pairing, referrers_old, referrers_new, G_MAXUINT);
+    pair_by_users(pairing, referrers_old, referrers_new);
     pair_groups(pairing, NULL, NULL, 1);
     note_ambiguous(pairing);
     return pairing;

@@ -45,6 +45,13 @@ place(guint64 bits)
                     : g_strdup_printf("%" G_GUINT64_FORMAT, bits / 8);
 }
 
+/* Whether the bits mean the same, whatever the type is called. What a callback takes and returns is a matter of code. */
+static gboolean
+holds_the_same(const PatchMember *old_member, const PatchMember *new_member)
+{
+    return (old_member->is_number && new_member->is_number) || (old_member->is_callback && new_member->is_callback);
+}
+
 static void
 compare_member(Difference *difference, const PatchMember *old_member, const PatchMember *new_member)
 {
@@ -56,7 +63,7 @@ compare_member(Difference *difference, const PatchMember *old_member, const Patc
         return;
     }
     to = place(new_member->offset);
-    if (!g_str_equal(old_member->type, new_member->type) && !(old_member->is_number && new_member->is_number)) {
+    if (!g_str_equal(old_member->type, new_member->type) && !holds_the_same(old_member, new_member)) {
         tell(difference, "member %s is now %s, was %s", old_member->name, new_member->type, old_member->type);
         difference->own = TRUE;
     } else if (old_member->size != new_member->size) {
