@@ -332,10 +332,14 @@ answer(Cpu *cpu)
         return FALSE;
     }
     g_mutex_lock(&vm->lock);
-    cpu->is_asked = FALSE;
-    g_cond_broadcast(&vm->answered);
-    while (vm->is_paused && !vm->has_ended)
+    for (;;) {
+        cpu->is_asked = FALSE;
+        g_cond_broadcast(&vm->answered);
+        if (!vm->is_paused || vm->has_ended)
+            break;
+        /* Another pause may have begun when this returns: then it is asked once more. */
         g_cond_wait(&vm->go_on, &vm->lock);
+    }
     goes_on = !vm->has_ended;
     cpu->run->immediate_exit = !goes_on;
     g_mutex_unlock(&vm->lock);

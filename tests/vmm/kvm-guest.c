@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +28,13 @@ wait_for_vcpus(int fd, guint n_vcpus)
     }
 }
 
+/* A test that aborts leaves nothing running. */
+static void
+end_with_the_test(gpointer data)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 KvmGuest *
 kvm_guest_new(guint n_vcpus)
 {
@@ -46,7 +54,7 @@ kvm_guest_new(guint n_vcpus)
     socket = g_build_filename(guest->directory, "control", NULL);
     guest->address = g_strconcat("kvm:", socket, NULL);
     const char *const argv[] = { machine, "-b", "-m", "16", "-s", count, "-c", socket, kernel, NULL };
-    g_spawn_async_with_pipes(NULL, (char **)argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &guest->pid, NULL,
+    g_spawn_async_with_pipes(NULL, (char **)argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, end_with_the_test, NULL, &guest->pid, NULL,
                              &output, NULL, &error);
     g_assert_no_error(error);
     wait_for_vcpus(output, n_vcpus);

@@ -132,6 +132,21 @@ test_paused(Fixture *fixture, gconstpointer data)
     g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, fixture->table.old_counts));
 }
 
+/* A pause that follows on another one, before the vCPUs have begun to run again. */
+static void
+test_close_together(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (is_missing(fixture))
+        return;
+    for (guint i = 0; i < ROUNDS; i++) {
+        vmm_pause_free(vmm_pause_begin(fixture->machine, &error));
+        g_assert_no_error(error);
+    }
+    g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, fixture->table.old_counts));
+}
+
 /* A write of more than a packet, in odd pieces. */
 static void
 test_long_write(Fixture *fixture, gconstpointer data)
@@ -382,6 +397,7 @@ main(int argc, char **argv)
 #define ADD(name, func) g_test_add("/vmm/kvm/" name, Fixture, NULL, set_up, func, tear_down)
     ADD("thousand-times", test_thousand_times);
     ADD("paused", test_paused);
+    ADD("close-together", test_close_together);
     ADD("long-write", test_long_write);
     ADD("client-dies", test_client_dies);
     ADD("last-will", test_last_will);
