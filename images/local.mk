@@ -15,6 +15,7 @@ EXTRA_DIST += \
 	images/probes/churn.c \
 	images/probes/ctl.c \
 	images/probes/fentry.c \
+	images/probes/faulter.c \
 	images/probes/heartbeat.c \
 	images/probes/ktext.c \
 	images/probes/sleeper.c \

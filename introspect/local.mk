@@ -11,6 +11,7 @@ libintrospect_a_SOURCES = \
 	introspect/locate.c introspect/locate.h \
 	introspect/module-symbols.c introspect/module-symbols.h \
 	introspect/module-uses.c introspect/module-uses.h \
+	introspect/module-table.c introspect/module-table.h \
 	introspect/modules.c introspect/modules.h \
 	introspect/probes.c introspect/probes.h \
 	introspect/space.c introspect/space.h \
@@ -28,4 +29,5 @@ libintrospect_a_SOURCES += \
 libintrospect_a_SOURCES += \
 	introspect/sleeping.c introspect/sleeping.h \
 	introspect/task-watch.c introspect/task-watch.h \
-	introspect/vcpus.c introspect/vcpus.h
+	introspect/vcpus.c introspect/vcpus.h \
+	introspect/window.c introspect/window.h

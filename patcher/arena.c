@@ -24,6 +24,12 @@ patch_arena_free(PatchArena *arena)
     g_free(arena);
 }
 
+const GArray *
+patch_arena_holes(const PatchArena *arena)
+{
+    return arena->holes;
+}
+
 GPtrArray *
 patch_arena_records(const PatchArena *arena)
 {

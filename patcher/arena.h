@@ -22,6 +22,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchArena, patch_arena_free)
  */
 GPtrArray *patch_arena_records(const PatchArena *arena);
 
+/* Where there is room, taken or not: of IntroHole; owned by the arena. */
+const GArray *patch_arena_holes(const PatchArena *arena);
+
 /* Whether any of it is of the update with that id. */
 gboolean patch_arena_has(const PatchArena *arena, const char *id);
 

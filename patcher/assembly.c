@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "patcher/entry.h"
+#include "patcher/error.h"
 #include "patcher/link.h"
 
 #define TEXT_ALIGNMENT 16
@@ -63,7 +64,83 @@ lay_out(PatchAssembly *assembly)
         assembly->text_end = patch_link_layout(part->object, FALSE, assembly->text_end, part->offsets);
         assembly->data_end = patch_link_layout(part->object, TRUE, assembly->data_end, part->offsets);
     }
+    assembly->code_bytes = assembly->text_end;
+}
+
+static gboolean
+has_exceptions(const PatchAssembly *assembly)
+{
+    for (guint i = 0; i < assembly->parts->len; i++)
+        if (((const PatchPart *) assembly->parts->pdata[i])->object->exceptions->len > 0)
+            return TRUE;
+    return FALSE;
+}
+
+/* Whether there is room for data, and a second address for the room for code, of which the largest is taken first. */
+static gboolean
+has_known_room(const PatchAssembly *assembly, GError **error)
+{
+    const GArray *holes = patch_arena_holes(assembly->arena);
+    GuestVa code = 0, data = 0, code_va;
+
+    for (guint i = holes->len; i > 0; i--) {
+        const IntroHole *hole = &g_array_index(holes, IntroHole, i - 1);
+
+        *(hole->executable ? &code : &data) = hole->va;
+    }
+    if (code && data)
+        return patch_known_place(assembly->kernel, assembly->arena, code, PATCH_PAGE_BYTES, &code_va, error);
+    g_set_error_literal(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT, "its image has no unused room for it");
+    return FALSE;
+}
+
+/* Most code gets along without being known to the kernel. */
+static gboolean
+decide_known(PatchAssembly *assembly, GError **error)
+{
+    g_autoptr(GError) reason = NULL;
+
+    assembly->is_known = patch_known_read(assembly->kernel, &assembly->known, &reason) &&
+                         has_known_room(assembly, &reason);
+    if (assembly->is_known || !has_exceptions(assembly))
+        return TRUE;
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
+                "the new code may fault (as on user memory), and the guest's kernel cannot be told what is to be done then: "
+                "%s", reason->message);
+    return FALSE;
+}
+
+static GArray *
+known_code(const PatchAssembly *assembly)
+{
+    GArray *code = g_array_new(FALSE, FALSE, sizeof(PatchKnownCode));
+
+    for (guint i = 0; i < assembly->parts->len; i++) {
+        const PatchPart *part = assembly->parts->pdata[i];
+        PatchKnownCode known = { part->object, part->resolved, part->vas };
+
+        g_array_append_val(code, known);
+    }
+    return code;
+}
+
+/* Behind the code the tables, behind the data the struct module. */
+static gboolean
+lay_out_known(PatchAssembly *assembly, GError **error)
+{
+    g_autoptr(GArray) code = known_code(assembly);
+
+    if (!decide_known(assembly, error))
+        return FALSE;
+    if (assembly->is_known) {
+        if (!patch_known_tables_lay_out(&assembly->tables, code, assembly->text_end, assembly->known.unwind_bytes, error))
+            return FALSE;
+        assembly->text_end = assembly->tables.end;
+        assembly->module = (assembly->data_end + PATCH_KNOWN_ALIGNMENT - 1) & ~(guint64) (PATCH_KNOWN_ALIGNMENT - 1);
+        assembly->data_end = assembly->module + assembly->known.table.module_bytes;
+    }
     assembly->text_end = (assembly->text_end + 7) & ~(guint64) 7;
+    return TRUE;
 }
 
 static void
@@ -73,9 +150,9 @@ place(const PatchAssembly *assembly, const PatchRecord *record)
         PatchPart *part = assembly->parts->pdata[i];
 
         for (guint p = 0; p < part->object->pieces->len; p++) {
-            const PatchArea *area = patch_piece_is_data(part->object->pieces->pdata[p]) ? &record->data : &record->block;
+            gboolean is_data = patch_piece_is_data(part->object->pieces->pdata[p]);
 
-            part->vas[p] = area->va + part->offsets[p];
+            part->vas[p] = (is_data ? record->data.va : record->code_va) + part->offsets[p];
         }
     }
 }
@@ -148,15 +225,21 @@ take_room(const PatchAssembly *assembly, PatchArena *arena, PatchRecord *record,
 {
     g_autoptr(GBytes) draft = NULL;
 
-    record->block.va = record->data.va = intro_kernel_text_start(assembly->kernel);
+    record->block.va = record->data.va = record->code_va = intro_kernel_text_start(assembly->kernel);
     place(assembly, record);
     if (!add_jumps(assembly, record, error) || !link_pieces(assembly, NULL, NULL, record, error))
         return FALSE;
     draft = patch_record_save(record);
     if (!patch_arena_take(arena, TRUE, assembly->text_end + g_bytes_get_size(draft), &record->block, error))
         return FALSE;
+    record->code_va = record->block.va;
     record->data = (PatchArea) { 0 };
-    return assembly->data_end == 0 || patch_arena_take(arena, FALSE, assembly->data_end, &record->data, error);
+    if (assembly->data_end > 0 && !patch_arena_take(arena, FALSE, assembly->data_end, &record->data, error))
+        return FALSE;
+    if (!assembly->is_known)
+        return TRUE;
+    record->known_va = record->data.va + assembly->module;
+    return patch_known_place(assembly->kernel, arena, record->block.va, record->block.length, &record->code_va, error);
 }
 
 /* The whole block but its header, which is left out for now. */
@@ -209,7 +292,18 @@ gboolean
 patch_assembly_place(PatchAssembly *assembly, PatchArena *arena, GError **error)
 {
     lay_out(assembly);
-    return take_room(assembly, arena, assembly->record, error);
+    return lay_out_known(assembly, error) && take_room(assembly, arena, assembly->record, error);
+}
+
+static gboolean
+fill_known(const PatchAssembly *assembly, guint8 *block, guint8 *data, GError **error)
+{
+    g_autoptr(GArray) code = known_code(assembly);
+
+    return !assembly->is_known ||
+           (patch_known_tables_fill(&assembly->tables, code, assembly->record->code_va, block, error) &&
+            patch_known_module(&assembly->known, assembly->kernel, assembly->record, &assembly->tables,
+                               assembly->code_bytes, data + assembly->module, error));
 }
 
 gboolean
@@ -221,7 +315,7 @@ patch_assembly_plan(const PatchAssembly *assembly, PatchPlan *plan, GError **err
     memset(block, PATCH_EMPTY_TEXT, record->block.length);
     place(assembly, record);
     return add_jumps(assembly, record, error) && link_pieces(assembly, block, data, record, error) &&
-           plan_block(assembly, plan, block, error) && plan_data(assembly, plan, data, error);
+           fill_known(assembly, block, data, error) && plan_block(assembly, plan, block, error) && plan_data(assembly, plan, data, error);
 }
 
 void

@@ -7,6 +7,7 @@
 #define PATCHER_ASSEMBLY_H
 
 #include "patcher/arena.h"
+#include "patcher/known.h"
 #include "patcher/match.h"
 #include "patcher/plan.h"
 #include "patcher/update.h"
@@ -24,6 +25,10 @@ typedef struct {
     GPtrArray *parts;           /* of PatchPart: one for each object */
     PatchRecord *record;
     guint64 text_end, data_end; /* bytes from the start of the block, of the data area */
+    gboolean is_known;          /* whether the kernel is to know the code; then KNOWN says how, and */
+    PatchKnown known;
+    PatchKnownTables tables;
+    guint64 code_bytes, module; /* how much of the block is code and constants; the struct module, from the data's start */
 } PatchAssembly;
 
 /* Takes RECORD over, of which everything is filled in that does not depend on addresses. */

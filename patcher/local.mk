@@ -24,6 +24,10 @@ libpatcher_a_SOURCES += \
 	patcher/jumps.c patcher/jumps.h \
 	patcher/entry.c patcher/entry.h \
 	patcher/assembly.c patcher/assembly.h \
+	patcher/edits.c patcher/edits.h \
+	patcher/known.c patcher/known.h patcher/known-module.c \
+	patcher/known-tables.c patcher/known-tables.h \
+	patcher/rbtree-edit.c patcher/rbtree-edit.h \
 	patcher/plan-apply.c patcher/plan-apply.h \
 	patcher/plan-undo.c patcher/plan-undo.h \
 	patcher/safety.c patcher/safety.h \

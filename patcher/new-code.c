@@ -62,9 +62,7 @@ patch_new_code_as_built(PatchNewCode *code)
 static gboolean
 supports(const PatchNewCode *code, PatchTableKind kind)
 {
-    if (code->as_built && (kind == PATCH_TABLE_JUMPS || kind == PATCH_TABLE_BUGS))
-        return TRUE;
-    return kind != PATCH_TABLE_JUMPS && kind != PATCH_TABLE_BUGS && kind != PATCH_TABLE_EXCEPTIONS;
+    return code->as_built || (kind != PATCH_TABLE_JUMPS && kind != PATCH_TABLE_BUGS);
 }
 
 static gboolean G_GNUC_PRINTF(3, 4)

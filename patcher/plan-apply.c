@@ -8,6 +8,7 @@
 #include "patcher/assembly.h"
 #include "patcher/error.h"
 #include "patcher/jumps.h"
+#include "patcher/known.h"
 #include "patcher/module.h"
 
 typedef struct {
@@ -297,9 +298,13 @@ plan_all(Application *application, GError **error)
         if (!assemble(application, application->wanted->pdata[i], error))
             return FALSE;
     return plan_blocks(application, error) &&
+           patch_known_plan_added(application->plan, application->kernel, application->arena, plan->records, error) &&
            patch_jumps_plan(application->plan, application->kernel, application->arena, plan->replaced, plan->records,
                             error) &&
-           plan_states(application, error) && plan_replaced(application, error);
+           plan_states(application, error) &&
+           patch_known_plan_removed(application->plan, application->kernel, application->arena, plan->replaced,
+                                    plan->records, error) &&
+           plan_replaced(application, error);
 }
 
 PatchPlan *

@@ -3,6 +3,7 @@
 
 #include "patcher/error.h"
 #include "patcher/jumps.h"
+#include "patcher/known.h"
 #include "patcher/module.h"
 
 /* Later updates of the same functions stand on RECORD; the last of them has to go first. */
@@ -46,7 +47,8 @@ plan_removal(PatchPlan *plan, const IntroKernel *kernel, const PatchArena *arena
             !patch_module_require(plan, kernel, record->module.name, error))
             return FALSE;
     }
-    if (!patch_jumps_plan(plan, kernel, arena, plan->records, none, error))
+    if (!patch_jumps_plan(plan, kernel, arena, plan->records, none, error) ||
+        !patch_known_plan_removed(plan, kernel, arena, plan->records, none, error))
         return FALSE;
     for (guint i = 0; i < plan->records->len; i++)
         if (!patch_plan_empty(plan, kernel, plan->records->pdata[i], error))
@@ -132,6 +134,9 @@ patch_verify_record(const IntroKernel *kernel, const PatchArena *arena, const Pa
             g_ptr_array_add(findings, g_strdup_printf("the jump in %s, at %#" G_GINT64_MODIFIER "x, is not there any "
                                                       "more", jump->name, jump->jump_va));
     }
+    if (!patch_known_verify(kernel, record))
+        g_ptr_array_add(findings, g_strdup("the guest's kernel does not know the new code any more: its list of modules "
+                                           "was changed"));
     for (guint i = 0; i < record->placed->len; i++)
         verify_placed(kernel, record->placed->pdata[i], findings);
     return findings;

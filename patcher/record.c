@@ -8,14 +8,14 @@
 /* Header, little-endian: magic (8), version (4), state (4), block bytes (8), record offset (8), record bytes (4), zero
  * (4), the first 24 bytes of the SHA-256 of the record. */
 #define MAGIC "VLPblock"
-#define VERSION 2
+#define VERSION 3
 #define DIGEST_OFFSET 40
 #define DIGEST_BYTES 24
 #define MAX_BLOCK_BYTES (64 * 1024 * 1024)
 
 #define JUMP_TYPE "(stttttayay)"
 #define PLACED_TYPE "(sytts)"
-#define PARTS_TYPE "(stt)asat(tt)(tt)a" JUMP_TYPE "a" PLACED_TYPE
+#define PARTS_TYPE "(stt)asat(tt)(tt)tta" JUMP_TYPE "a" PLACED_TYPE
 #define RECORD_TYPE "(ssssasxt" PARTS_TYPE ")"
 
 void
@@ -126,13 +126,14 @@ patch_record_save(const PatchRecord *record)
                                                    record->replaces->len, sizeof(GuestVa));
     g_autoptr(GVariant) value = NULL;
 
-    value = little_endian(g_variant_new("(ssss^asxt(stt)^as@at(tt)(tt)@a" JUMP_TYPE "@a" PLACED_TYPE ")", record->id,
+    value = little_endian(g_variant_new("(ssss^asxt(stt)^as@at(tt)(tt)tt@a" JUMP_TYPE "@a" PLACED_TYPE ")", record->id,
                                         record->description, record->kernel, record->tool,
                                         record->cves ? (const char *const *) record->cves : none, record->applied_at,
                                         record->sequence, record->module.name, record->module.module,
                                         record->module.base,
                                         record->waiting ? (const char *const *) record->waiting : none, replaces,
                                         record->block.va, record->block.length, record->data.va, record->data.length,
+                                        record->code_va, record->known_va,
                                         jumps_variant(record), placed_variant(record)));
     return g_variant_get_data_as_bytes(value);
 }
@@ -274,7 +275,10 @@ within(const PatchArea *area, GuestVa va, guint64 length)
 static gboolean
 is_consistent(const PatchRecord *record, GuestVa va, guint64 block_bytes)
 {
-    if (record->block.va != va || record->block.length != block_bytes)
+    const PatchArea code = { record->code_va, record->block.length };
+
+    if (record->block.va != va || record->block.length != block_bytes || code.va + code.length < code.va ||
+        (record->known_va && !within(&record->data, record->known_va, 1)))
         return FALSE;
     for (guint i = 0; i < record->jumps->len; i++) {
         const PatchJump *jump = record->jumps->pdata[i];
@@ -283,14 +287,14 @@ is_consistent(const PatchRecord *record, GuestVa va, guint64 block_bytes)
         if (length == 0 || length > PATCH_MAX_JUMP_BYTES || g_bytes_get_size(jump->before) != length)
             return FALSE;
         if (!within(&(PatchArea) { jump->va, jump->size }, jump->jump_va, length) ||
-            !within(&record->block, jump->replacement_va, jump->replacement_size))
+            !within(&code, jump->replacement_va, jump->replacement_size))
             return FALSE;
     }
     for (guint i = 0; i < record->placed->len; i++) {
         const PatchPlaced *placed = record->placed->pdata[i];
         gboolean is_data = placed->kind == PATCH_PIECE_DATA || placed->kind == PATCH_PIECE_BSS;
 
-        if (!within(is_data ? &record->data : &record->block, placed->va, placed->size))
+        if (!within(is_data ? &record->data : &code, placed->va, placed->size))
             return FALSE;
     }
     return record->jumps->len > 0;
@@ -308,10 +312,11 @@ load_body(GBytes *body)
 
     if (!g_variant_is_normal_form(value))
         return NULL;
-    g_variant_get(value, "(&ssss^asxt(stt)^as@at(tt)(tt)a" JUMP_TYPE "a" PLACED_TYPE ")", &id, &record->description,
+    g_variant_get(value, "(&ssss^asxt(stt)^as@at(tt)(tt)tta" JUMP_TYPE "a" PLACED_TYPE ")", &id, &record->description,
                   &record->kernel, &record->tool, &record->cves, &record->applied_at, &record->sequence,
                   &record->module.name, &record->module.module, &record->module.base, &record->waiting, &replaces,
-                  &record->block.va, &record->block.length, &record->data.va, &record->data.length, &jumps, &placed);
+                  &record->block.va, &record->block.length, &record->data.va, &record->data.length, &record->code_va,
+                  &record->known_va, &jumps, &placed);
     if (strlen(id) != PATCH_ID_LENGTH || strspn(id, "abcdefghijklmnopqrstuvwxyz234567") != PATCH_ID_LENGTH)
         return NULL;
     g_strlcpy(record->id, id, sizeof record->id);

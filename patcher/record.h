@@ -85,6 +85,8 @@ typedef struct {
     GStrv waiting;              /* modules that the update has code for, and that were not loaded then */
     GArray *replaces;           /* of GuestVa: the blocks of earlier records whose place this one takes */
     PatchArea block, data;      /* data: of length 0 if there is none */
+    GuestVa code_va;            /* where the block is executed; its own address, or a second one */
+    GuestVa known_va;           /* of the struct module, in data, by which the kernel knows the code; 0 if there is none */
     GPtrArray *jumps;           /* of PatchJump */
     GPtrArray *placed;          /* of PatchPlaced */
 } PatchRecord;

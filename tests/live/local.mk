@@ -12,6 +12,7 @@ EXTRA_DIST += \
 	tests/live/20-apply.t \
 	tests/live/25-several.t \
 	tests/live/26-modules.t \
+	tests/live/27-known.t \
 	tests/live/30-refusals.t \
 	tests/live/40-rounds.t \
 	tests/live/50-libvirt.t \
@@ -22,4 +23,5 @@ EXTRA_DIST += \
 	tests/live/80-kernels.t \
 	tests/live/lib.sh \
 	tests/live/views.pl tests/live/views.sh \
+	tests/live/patches/readdir.patch \
 	tests/live/patches/select.patch

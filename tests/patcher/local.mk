@@ -26,3 +26,7 @@ check_PROGRAMS += tests/patcher/test-merge
 TESTS += tests/patcher/test-merge
 tests_patcher_test_merge_SOURCES = tests/patcher/test-merge.c
 tests_patcher_test_merge_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
+check_PROGRAMS += tests/patcher/test-rbtree-edit
+TESTS += tests/patcher/test-rbtree-edit
+tests_patcher_test_rbtree_edit_SOURCES = tests/patcher/test-rbtree-edit.c
+tests_patcher_test_rbtree_edit_LDADD = libpatcher.a libintrospect.a libvmm.a $(VMM_LIBS)

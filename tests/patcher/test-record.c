@@ -28,6 +28,7 @@ sample_record(void)
     record->waiting = g_strdupv((char **) waiting);
     g_array_append_val(record->replaces, replaced);
     record->block = (PatchArea) { VA, PATCH_PAGE_BYTES };
+    record->code_va = VA;
     record->data = (PatchArea) { DATA_VA, PATCH_PAGE_BYTES };
     *jump = (PatchJump) {
         .name = g_strdup("uptime_proc_show"), .va = 0xffffffff9c123450, .size = 0x123,

@@ -1,0 +1,87 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# New code is code that the guest's kernel knows: what faults in it, sleeps in it or warns in it is told as of the
+# kernel's own, without the guest having been asked to load anything.
+. "$(dirname "$0")/lib.sh"
+
+text() { in_guest 'ktext | sha256sum'; }
+known() { in_guest 'cat /proc/modules /proc/kallsyms | grep -v __builtin__ | sha256sum'; }
+
+# The functions on a task's stack, as the guest itself sees them, without offsets.
+stack_of() { in_guest "cat /proc/$1/stack" | sed 's/^\[<0>\] //; s/+0x[^ ]*//'; }
+
+# sleeper_start: a task sleeps in select(); sets $pid.
+sleeper_start() {
+    in_guest 'rm -f /run/sleeper; sleeper select > /run/sleeper & until [ -s /run/sleeper ]; do :; done'
+    pid=$(in_guest 'cut -d " " -f 2 /run/sleeper')
+    until in_guest "grep -q do_select /proc/$pid/stack"; do :; done
+}
+
+sleeper_stop() { in_guest "kill $pid; while kill -0 $pid 2> /dev/null; do :; done"; }
+
+update_create "$top/tests/live/patches/readdir.patch" readdir
+update_create "$top/tests/live/patches/select.patch" select
+readdir=$(< "$work/readdir.id") select=$(< "$work/select.id")
+
+guest_start -i "$("$top/images/mkinitramfs" --modules dummy)"
+in_guest 'mkdir /tmp/d && cd /tmp/d && touch a b vlp-hidden; rmmod dummy' > /dev/null
+sleeper_start
+stack_before=$(stack_of "$pid")
+sleeper_stop
+text_before=$(text) known_before=$(known)
+
+vlp_exits 0 "apply" apply "$qmp" "$work/readdir.vlp"
+vlp_exits 0 "apply another" apply "$qmp" "$work/select.vlp"
+vlp_exits 0 "verify" verify "$qmp"
+is "$(grep -c intact <<< "$out")" 2 "finds both intact"
+like "$(in_guest grep vlp_$readdir /proc/modules)" "^vlp_$readdir [0-9]+ 1 \[permanent\], Live 0x" "the guest lists the code as a module"
+like "$(in_guest "grep vlp_$readdir /proc/kallsyms")" "^[0-9a-f]+ t filldir64\.vlp[[:space:]]\[vlp_$readdir\]" "and its functions"
+unlike "$(in_guest ls /tmp/d)" vlp-hidden "the guest runs the new code"
+is "$(in_guest faulter /tmp/d | tr '\n' ' ')" "listed EFAULT EFAULT " "an access to user memory that faults is an error"
+
+ok "probes by name still find the kernel's own function" in_guest 'cd /sys/kernel/tracing &&
+    echo "p:vlp filldir64" > kprobe_events && echo > kprobe_events'
+ok "the guest can load and unload modules" in_guest 'modprobe dummy && grep -q ^dummy /proc/modules && rmmod dummy'
+ok "but not unload this" in_guest "! rmmod vlp_$readdir 2> /dev/null && grep -q ^vlp_$readdir /proc/modules"
+
+# Backtraces
+sleeper_start
+stack=$(stack_of "$pid")
+is "$stack" "$(sed "s/^core_sys_select$/core_sys_select.vlp [vlp_$select]/" <<< "$stack_before")" \
+    "a task asleep in the new code has a whole stack"
+vlp_exits 0 "stack" stack "$qmp" "$pid"
+is "$(sed -n 's/^\[<0>\] //p' <<< "$out" | sed 's/+0x[^ ]*//')" "$stack" "is the same"
+sleeper_stop
+in_guest 'dmesg -c > /dev/null; touch /tmp/d/vlp-warn'
+is "$(in_guest ls /tmp/d | tr '\n' ' ')" "a b vlp-warn " "execution goes on after a warning"
+warning=$(in_guest dmesg)
+like "$warning" "WARNING: .* at fs/readdir\.c:[0-9]+ filldir64\.(cold\.)?vlp\+0x[0-9a-f]+/0x[0-9a-f]+ \[vlp_$readdir\]" \
+    "which says file, line, function and update"
+like "$warning" "\]  filldir64\.(cold\.)?vlp\+0x[0-9a-f]+/0x[0-9a-f]+ \[vlp_$readdir\]" "and whose backtrace goes through it"
+like "$warning" '\]  __x64_sys_getdents64\+0x' "to the system call"
+in_guest rm /tmp/d/vlp-warn
+
+# Undo
+vlp_exits 0 "undo in the same order" undo "$qmp" "$readdir"
+vlp_exits 0 "undo the other" undo "$qmp" "$select"
+is "$(text)" "$text_before" "the kernel's text is what it was"
+is "$(known)" "$known_before" "and so are its modules and symbols"
+like "$(in_guest ls /tmp/d)" vlp-hidden "the guest runs the old code"
+
+# Where nothing can be loaded any more
+in_guest 'echo 1 > /proc/sys/kernel/modules_disabled'
+vlp_exits 0 "apply where modules are disabled" apply "$qmp" "$work/readdir.vlp"
+ok "somebody probes the new code" in_guest "cd /sys/kernel/tracing &&
+    echo 'p:vlp vlp_$readdir:filldir64.vlp' > kprobe_events && echo 1 > events/kprobes/vlp/enable && ls /tmp/d > /dev/null &&
+    grep -q 'vlp: (filldir64.vlp' trace"
+vlp_exits 4 "undo of what is probed" undo "$qmp" "$readdir"
+like "$err" "filldir64" "says where"
+in_guest 'cd /sys/kernel/tracing; echo 0 > events/kprobes/vlp/enable; echo > kprobe_events'
+in_guest 'dmesg -c > /dev/null; touch /tmp/d/vlp-oops; ls /tmp/d' > /dev/null 2>&1
+oops=$(in_guest dmesg)
+like "$oops" "RIP: 0010:filldir64\.vlp\+0x[0-9a-f]+/0x[0-9a-f]+ \[vlp_$readdir\]" "an oops in the new code says where"
+like "$oops" "Modules linked in: vlp_$readdir" "and that it is there"
+vlp_exits 0 "undo" undo "$qmp" "$readdir"
+is "$(text)" "$text_before" "the kernel's text is what it was"
+is "$(known)" "$known_before" "and so are its modules and symbols"
+done_testing
