@@ -184,8 +184,8 @@ takes_place_of(const PatchRecord *record, const PatchRecord *other)
 static PatchState
 state_beside(const PatchRecord *record, PatchState state, const PatchRecord *other)
 {
-    gboolean one_application = record->sequence == other->sequence;
     gboolean one_update = strcmp(record->id, other->id) == 0;
+    gboolean one_application = one_update && record->sequence == other->sequence;
 
     if (other->state != PATCH_STATE_INSTALLED)
         return other->state;

@@ -117,5 +117,6 @@ update_create() {
     "$top/images/fetch-kernel" --source "$(< "$VLP_KERNEL/version")" > /dev/null || give_up "there is no kernel source"
     vlp_exits 0 "create $2" create --source "$VLP_KERNEL/source" --config "$VLP_KERNEL/config" -o "$work/$2.vlp" "$1" ||
         give_up "there is nothing to apply"
-    grep -oE '\b[a-z2-7]{8}\b' <<< "$out" | head -n 1 > "$work/$2.id"
+    "$VLP_BUILD/virt-livepatch" -o json show "$work/$2.vlp" | grep -oE '"id":"[a-z2-7]{8}"' | head -n 1 |
+        cut -d '"' -f 4 > "$work/$2.id"
 }
