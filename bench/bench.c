@@ -197,7 +197,7 @@ main(int argc, char **argv)
         return 2;
     }
     update = patch_update_read_file(argv[2], &error);
-    guest = update ? patch_guest_open(argv[1], NULL, &error) : NULL;
+    guest = update ? patch_guest_open_running(argv[1], NULL, &error) : NULL;
     printf("%-34s %9s %9s %9s %9s\n", "", "min", "p50", "p99", "max");
     if (!guest || !bench_attach(guest, rounds, &error) || !bench_stacks(guest, rounds, &error) ||
         !bench_pauses(guest, update, rounds, &error)) {

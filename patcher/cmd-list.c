@@ -9,6 +9,7 @@
 
 /* What was seen in a domain; a domain that cannot be looked at is no failure of the list. */
 typedef struct {
+    PatchGuest *guest;      /* NULL: not reached */
     char *release;          /* NULL: not seen */
     GPtrArray *updates;     /* of char *: id, and what is wrong with it if anything is; NULL: not seen */
     guint n_damaged;
@@ -16,25 +17,25 @@ typedef struct {
 } Sight;
 
 static void
-sight_clear(Sight *sight)
+sight_free(Sight *sight)
 {
+    g_clear_pointer(&sight->guest, patch_guest_free);
     g_free(sight->release);
     g_clear_pointer(&sight->updates, g_ptr_array_unref);
     g_clear_error(&sight->problem);
+    g_free(sight);
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Sight, sight_clear)
 
 static void
-look_at(const VmmDomain *domain, const char *uri, Sight *sight)
+look_at(Sight *sight)
 {
-    g_autoptr(PatchGuest) guest = patch_guest_open(domain->uuid, uri, &sight->problem);
     g_autoptr(PatchArena) arena = NULL;
     GPtrArray *records;
 
-    if (!guest)
+    if (!sight->guest || !patch_guest_look(sight->guest, &sight->problem))
         return;
-    sight->release = g_strdup(intro_kernel_release(guest->kernel));
-    arena = patch_arena_open(guest->kernel, &sight->problem);
+    sight->release = g_strdup(intro_kernel_release(sight->guest->kernel));
+    arena = patch_arena_open(sight->guest->kernel, &sight->problem);
     if (!arena)
         return;
     records = patch_arena_records(arena);
@@ -99,18 +100,32 @@ print_json(JsonBuilder *json, const VmmDomain *domain, const Sight *sight)
 }
 
 static void
-show(const PatchCli *cli, JsonBuilder *json, const VmmDomain *domain)
+show(const PatchCli *cli, JsonBuilder *json, const VmmDomain *domain, Sight *sight)
 {
-    g_auto(Sight) sight = { 0 };
-
-    if (domain->id >= 0)
-        look_at(domain, cli->uri, &sight);
+    look_at(sight);
     if (cli->json)
-        print_json(json, domain, &sight);
+        print_json(json, domain, sight);
     else
-        print_text(domain, &sight);
-    if (!cli->json && sight.problem && !cli->quiet)
-        g_printerr("%s: %s\n", domain->name, sight.problem->message);
+        print_text(domain, sight);
+    if (!cli->json && sight->problem && !cli->quiet)
+        g_printerr("%s: %s\n", domain->name, sight->problem->message);
+}
+
+/* Once the first guest is looked at, no other can be reached. */
+static GPtrArray *
+reach_all(GPtrArray *domains, const char *uri)
+{
+    GPtrArray *sights = g_ptr_array_new_with_free_func((GDestroyNotify) sight_free);
+
+    for (guint i = 0; i < domains->len; i++) {
+        const VmmDomain *domain = domains->pdata[i];
+        Sight *sight = g_new0(Sight, 1);
+
+        if (domain->id >= 0)
+            sight->guest = patch_guest_reach(domain->uuid, uri, &sight->problem);
+        g_ptr_array_add(sights, sight);
+    }
+    return sights;
 }
 
 static gboolean
@@ -122,18 +137,19 @@ run(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
         G_OPTION_ENTRY_NULL
     };
     g_autoptr(JsonBuilder) json = json_builder_new();
-    g_autoptr(GPtrArray) domains = NULL;
+    g_autoptr(GPtrArray) domains = NULL, sights = NULL;
 
     if (patch_cli_parse(&patch_cmd_list, options, argc, argv, 0, 0, error) < 0)
         return FALSE;
     domains = vmm_domains_list(cli->uri, all, error);
     if (!domains)
         return FALSE;
+    sights = reach_all(domains, cli->uri);
     json_builder_begin_array(json);
     if (!cli->json)
         g_print(" %-4s %-24s %-12s %-26s %s\n", "Id", "Name", "State", "Kernel", "Updates");
     for (guint i = 0; i < domains->len; i++)
-        show(cli, json, domains->pdata[i]);
+        show(cli, json, domains->pdata[i], sights->pdata[i]);
     json_builder_end_array(json);
     if (cli->json)
         patch_cli_print_json(json);

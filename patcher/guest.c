@@ -2,6 +2,7 @@
 #include "patcher/guest.h"
 
 #include "patcher/error.h"
+#include "vmm/sandbox.h"
 
 typedef enum { TO_LOOK, TO_CHECK, TO_CHANGE } Purpose;
 
@@ -36,18 +37,46 @@ require_fitness(VmmMachine *machine, Purpose purpose, GError **error)
 }
 
 static PatchGuest *
-open_guest(const char *name, const char *uri, Purpose purpose, GError **error)
+reach(const char *name, const char *uri, Purpose purpose, GError **error)
 {
     g_autoptr(PatchGuest) guest = g_new0(PatchGuest, 1);
 
     guest->machine = vmm_machine_open(name, uri, error);
-    if (guest->machine && require_fitness(guest->machine, purpose, error))
-        guest->kernel = intro_kernel_attach(vmm_machine_reader(guest->machine), error);
-    if (!guest->kernel) {
+    if (!guest->machine || !require_fitness(guest->machine, purpose, error)) {
         g_prefix_error(error, "%s: ", name);
         return NULL;
     }
     return g_steal_pointer(&guest);
+}
+
+static gboolean
+understand(PatchGuest *guest, const char *name, Purpose purpose, GError **error)
+{
+    if (vmm_sandbox_enter(purpose == TO_LOOK ? VMM_SANDBOX_LOOK : VMM_SANDBOX_CHANGE, error))
+        guest->kernel = intro_kernel_attach(vmm_machine_reader(guest->machine), error);
+    if (!guest->kernel)
+        g_prefix_error(error, "%s: ", name);
+    return guest->kernel != NULL;
+}
+
+static PatchGuest *
+open_guest(const char *name, const char *uri, Purpose purpose, GError **error)
+{
+    g_autoptr(PatchGuest) guest = reach(name, uri, purpose, error);
+
+    return guest && understand(guest, name, purpose, error) ? g_steal_pointer(&guest) : NULL;
+}
+
+PatchGuest *
+patch_guest_reach(const char *name, const char *uri, GError **error)
+{
+    return reach(name, uri, TO_LOOK, error);
+}
+
+gboolean
+patch_guest_look(PatchGuest *guest, GError **error)
+{
+    return understand(guest, vmm_machine_name(guest->machine), TO_LOOK, error);
 }
 
 PatchGuest *

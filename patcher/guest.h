@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A guest as the commands use it: the machine and the kernel found in it.
+ *
+ * Between the two this process gives up its privileges for good (vmm/sandbox.h): what it is to open or connect to, other
+ * than for changing a guest, it has to have opened before.
  */
 #ifndef PATCHER_GUEST_H
 #define PATCHER_GUEST_H
@@ -15,6 +18,10 @@ typedef struct {
 
 /* For looking, whatever state the guest is in. Errors: VMM_ERROR and INTRO_ERROR, with the guest's name before them. */
 PatchGuest *patch_guest_open(const char *guest, const char *uri, GError **error);
+
+/* The same in two steps, for those who look at several: all have to be reached before the first is looked at. */
+PatchGuest *patch_guest_reach(const char *guest, const char *uri, GError **error);
+gboolean patch_guest_look(PatchGuest *guest, GError **error);
 
 /* For changing it: also PATCH_ERROR_NOT_NOW if the guest is not running, since somebody else has paused it or it is
  * being moved, and PATCH_ERROR_USAGE if it is a memory image. */

@@ -22,6 +22,7 @@ libvmm_a_SOURCES = \
 	vmm/qemu-text.c vmm/qemu-text.h \
 	vmm/qmp.c vmm/qmp.h \
 	vmm/qmp-machine.c \
+	vmm/sandbox.c vmm/sandbox.h \
 	vmm/socket.c vmm/socket.h \
 	vmm/stub.c vmm/stub.h \
 	vmm/vcpu.h

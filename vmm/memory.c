@@ -10,10 +10,13 @@
 #include "vmm/socket.h"
 
 #define BATCH 1024          /* IOV_MAX of Linux: the most pieces that one call takes */
+#define MIN_VECTORS 4
 
 struct VmmHostMemory {
     pid_t pid;
     int proc_fd;            /* /proc/PID: refers to that very process even when its number is used again */
+    int mem_fd;             /* its memory, for which nothing is asked any more once it is open; -1 if it may not be */
+    gboolean no_vectors;    /* process_vm_readv, which asks each time, has been refused */
     GArray *regions;        /* of VmmHostRegion */
 };
 
@@ -37,6 +40,7 @@ vmm_host_memory_new(pid_t pid, GError **error)
         set_gone_error(memory, error);
         return NULL;
     }
+    memory->mem_fd = openat(memory->proc_fd, "mem", O_RDONLY | O_CLOEXEC);
     return g_steal_pointer(&memory);
 }
 
@@ -45,6 +49,7 @@ vmm_host_memory_free(VmmHostMemory *memory)
 {
     if (memory == NULL)
         return;
+    vmm_fd_clear(&memory->mem_fd);
     vmm_fd_clear(&memory->proc_fd);
     g_array_unref(memory->regions);
     g_free(memory);
@@ -135,23 +140,6 @@ skip_done(struct iovec *local, struct iovec *remote, gsize n, gsize n_done)
     return i;
 }
 
-static gboolean
-read_batch(const VmmHostMemory *memory, struct iovec *local, struct iovec *remote, gsize n, GError **error)
-{
-    gsize i = 0;
-
-    while (i < n) {
-        ssize_t done = process_vm_readv(memory->pid, local + i, n - i, remote + i, n - i, 0);
-
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return set_read_error(memory, done < 0 ? errno : EFAULT, error);
-        i += skip_done(local + i, remote + i, n - i, done);
-    }
-    return TRUE;
-}
-
 /* If the process is still there now, then its number has been its own during all of the read. */
 static gboolean
 is_still_there(const VmmHostMemory *memory, GError **error)
@@ -159,8 +147,57 @@ is_still_there(const VmmHostMemory *memory, GError **error)
     return faccessat(memory->proc_fd, "stat", F_OK, 0) == 0 || set_gone_error(memory, error);
 }
 
+/* Piece by piece, through the process's memory file. */
+static gboolean
+read_pieces(const VmmHostMemory *memory, const struct iovec *local, const struct iovec *remote, gsize n, GError **error)
+{
+    for (gsize i = 0; i < n; i++)
+        for (gsize done = 0; done < local[i].iov_len;) {
+            gssize now = pread(memory->mem_fd, (char *)local[i].iov_base + done, local[i].iov_len - done,
+                               (off_t)(GPOINTER_TO_SIZE(remote[i].iov_base) + done));
+
+            if (now < 0 && errno == EINTR)
+                continue;
+            /* No bytes: the process has no memory any more. */
+            if (now <= 0)
+                return set_read_error(memory, now == 0 ? ESRCH : errno == EIO ? EFAULT : errno, error);
+            done += now;
+        }
+    return TRUE;
+}
+
+static gboolean
+read_vectors(VmmHostMemory *memory, struct iovec *local, struct iovec *remote, gsize n, GError **error)
+{
+    gsize i = 0;
+
+    while (i < n) {
+        gssize done = process_vm_readv(memory->pid, local + i, n - i, remote + i, n - i, 0);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0 && errno == EPERM && memory->mem_fd >= 0) {
+            memory->no_vectors = TRUE;
+            return read_pieces(memory, local + i, remote + i, n - i, error);
+        }
+        if (done <= 0)
+            return set_read_error(memory, done < 0 ? errno : EFAULT, error);
+        i += skip_done(local + i, remote + i, n - i, done);
+    }
+    return is_still_there(memory, error);
+}
+
+/* One piece is read faster through the file, many are through vectors: each by a factor of two or more. */
+static gboolean
+read_batch(VmmHostMemory *memory, struct iovec *local, struct iovec *remote, gsize n, GError **error)
+{
+    if (memory->mem_fd >= 0 && (n < MIN_VECTORS || memory->no_vectors))
+        return read_pieces(memory, local, remote, n, error);
+    return read_vectors(memory, local, remote, n, error);
+}
+
 gboolean
-vmm_host_memory_read(const VmmHostMemory *memory, const VmmExtent *extents, gsize n_extents, GError **error)
+vmm_host_memory_read(VmmHostMemory *memory, const VmmExtent *extents, gsize n_extents, GError **error)
 {
     struct iovec local[BATCH], remote[BATCH];
     gsize n = 0;
@@ -187,11 +224,11 @@ vmm_host_memory_read(const VmmHostMemory *memory, const VmmExtent *extents, gsiz
             done += local[n].iov_len;
         }
     }
-    return read_batch(memory, local, remote, n, error) && is_still_there(memory, error);
+    return read_batch(memory, local, remote, n, error);
 }
 
 static gboolean
-try_region(const VmmHostMemory *memory, const VmmHostRegion *region, GError **error)
+try_region(VmmHostMemory *memory, const VmmHostRegion *region, GError **error)
 {
     guint8 bytes[2];
     struct iovec local[] = { { &bytes[0], 1 }, { &bytes[1], 1 } };

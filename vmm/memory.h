@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Guest memory as it lies in the process that runs the guest, read with process_vm_readv.
+ * Guest memory as it lies in the process that runs the guest, read through /proc/PID/mem and, many pieces at once, with
+ * process_vm_readv as long as that is permitted.
  */
 #ifndef VMM_MEMORY_H
 #define VMM_MEMORY_H
@@ -34,6 +35,6 @@ gboolean vmm_host_memory_add(VmmHostMemory *memory, const VmmHostRegion *region,
 GArray *vmm_host_memory_ranges(const VmmHostMemory *memory);
 
 /* Errors: LOST (the process has ended), UNREACHABLE (may not be read), BAD_ADDRESS. */
-gboolean vmm_host_memory_read(const VmmHostMemory *memory, const VmmExtent *extents, gsize n_extents, GError **error);
+gboolean vmm_host_memory_read(VmmHostMemory *memory, const VmmExtent *extents, gsize n_extents, GError **error);
 
 #endif

@@ -9,7 +9,8 @@ VMM_TESTS = \
 	tests/vmm/test-memory \
 	tests/vmm/test-qemu \
 	tests/vmm/test-qemu-text \
-	tests/vmm/test-qmp
+	tests/vmm/test-qmp \
+	tests/vmm/test-sandbox
 
 VMM_TEST_LIBS = libvmm.a $(VMM_LIBS)
 
@@ -47,3 +48,5 @@ EXTRA_DIST += tests/vmm/bare-guest.S
 CLEANFILES += tests/vmm/bare-guest
 tests/vmm/bare-guest: tests/vmm/bare-guest.S
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(CC) -nostdlib -static -no-pie -Wl,-Ttext=0x100000 -Wl,--build-id=none -o $@ $<
+tests_vmm_test_sandbox_SOURCES = tests/vmm/test-sandbox.c
+tests_vmm_test_sandbox_LDADD = $(VMM_TEST_LIBS)
