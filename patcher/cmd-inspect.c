@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "patcher/agent.h"
 #include "patcher/arena.h"
 #include "patcher/command.h"
 #include "patcher/guest.h"
@@ -8,7 +9,16 @@ typedef struct {
     guint64 text_room, data_room;   /* bytes of unused kernel image */
     guint n_installed, n_damaged;
     char *state;
+    PatchComparison *comparison;    /* with what the guest's agent says, or NULL */
 } Findings;
+
+static void
+findings_clear(Findings *findings)
+{
+    g_free(findings->state);
+    g_clear_pointer(&findings->comparison, patch_comparison_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Findings, findings_clear)
 
 static gboolean
 gather(const PatchGuest *guest, Findings *findings, GError **error)
@@ -39,6 +49,19 @@ gather(const PatchGuest *guest, Findings *findings, GError **error)
 }
 
 static void
+print_comparison(const PatchComparison *comparison)
+{
+    g_print("agent:        says the same of %u things", comparison->n_compared - comparison->differences->len);
+    g_print(comparison->differences->len > 0 ? ", and not of %u:\n" : "\n", comparison->differences->len);
+    for (guint i = 0; i < comparison->differences->len; i++) {
+        const PatchDifference *difference = comparison->differences->pdata[i];
+
+        g_print("  %s\n    guest: %s\n    host:  %s\n", difference->what,
+                difference->guest ? difference->guest : "(nothing)", difference->host ? difference->host : "(nothing)");
+    }
+}
+
+static void
 print_text(const PatchGuest *guest, const Findings *findings)
 {
     const IntroKernel *kernel = guest->kernel;
@@ -63,6 +86,8 @@ print_text(const PatchGuest *guest, const Findings *findings)
             " KiB for data)\n", findings->text_room ? "yes" : "no", findings->text_room >> 10,
             findings->data_room >> 10);
     g_print("updates:      %u installed%s\n", findings->n_installed, findings->n_damaged ? ", and damaged records" : "");
+    if (findings->comparison)
+        print_comparison(findings->comparison);
 }
 
 static void
@@ -81,6 +106,28 @@ add_modules(JsonBuilder *json, GPtrArray *modules)
         json_builder_end_object(json);
     }
     json_builder_end_array(json);
+}
+
+static void
+add_comparison(JsonBuilder *json, const PatchComparison *comparison)
+{
+    json_builder_set_member_name(json, "agent");
+    json_builder_begin_object(json);
+    patch_json_int(json, "compared", comparison->n_compared);
+    patch_json_array(json, "differences");
+    for (guint i = 0; i < comparison->differences->len; i++) {
+        const PatchDifference *difference = comparison->differences->pdata[i];
+
+        json_builder_begin_object(json);
+        patch_json_string(json, "what", difference->what);
+        if (difference->guest)
+            patch_json_string(json, "guest", difference->guest);
+        if (difference->host)
+            patch_json_string(json, "host", difference->host);
+        json_builder_end_object(json);
+    }
+    json_builder_end_array(json);
+    json_builder_end_object(json);
 }
 
 static void
@@ -105,23 +152,68 @@ print_json(const PatchGuest *guest, const Findings *findings)
     patch_json_int(json, "data_room_bytes", findings->data_room);
     patch_json_int(json, "updates", findings->n_installed);
     patch_json_int(json, "damaged_records", findings->n_damaged);
+    if (findings->comparison)
+        add_comparison(json, findings->comparison);
     json_builder_end_object(json);
     patch_cli_print_json(json);
+}
+
+/* GLib would take what comes next for an option's optional value: of `--with-agent=SOCKET` the value, or NULL, to be
+ * freed; the option stays. */
+static char *
+take_agent_socket(int argc, char **argv)
+{
+    static const char option[] = "--with-agent=";
+
+    for (int i = 1; i < argc; i++)
+        if (g_str_has_prefix(argv[i], option)) {
+            char *value = g_strdup(argv[i] + strlen(option));
+
+            argv[i][strlen(option) - 1] = '\0';
+            return value;
+        }
+    return NULL;
+}
+
+/* The agent is connected to before privileges are given up. */
+static gboolean
+look(const PatchCli *cli, const char *name, gboolean with_agent, const char *agent_socket, PatchGuest **found,
+     Findings *findings, GError **error)
+{
+    g_autoptr(PatchGuest) guest = patch_guest_reach(name, cli->uri, error);
+    g_autoptr(PatchAgent) agent = NULL;
+
+    if (!guest)
+        return FALSE;
+    if (with_agent) {
+        agent = patch_agent_connect(guest->machine, agent_socket, error);
+        if (!agent)
+            return FALSE;
+    }
+    if (!patch_guest_look(guest, error) || !gather(guest, findings, error))
+        return FALSE;
+    if (agent)
+        findings->comparison = patch_agent_compare(agent, guest->kernel, error);
+    *found = g_steal_pointer(&guest);
+    return !agent || findings->comparison;
 }
 
 static gboolean
 run(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
 {
+    g_autofree char *agent_socket = take_agent_socket(argc, argv);
+    gboolean with_agent = FALSE;
+    const GOptionEntry options[] = {
+        { "with-agent", 0, 0, G_OPTION_ARG_NONE, &with_agent,
+          "compare with what the agent inside the guest says; =SOCKET: where it is", NULL },
+        G_OPTION_ENTRY_NULL
+    };
     g_autoptr(PatchGuest) guest = NULL;
-    Findings findings = { 0 };
-    g_autofree char *state = NULL;
+    g_auto(Findings) findings = { 0 };
 
-    if (patch_cli_parse(&patch_cmd_inspect, NULL, argc, argv, 1, 1, error) < 0)
+    if (patch_cli_parse(&patch_cmd_inspect, options, argc, argv, 1, 1, error) < 0
+        || !look(cli, argv[1], with_agent, agent_socket, &guest, &findings, error))
         return FALSE;
-    guest = patch_guest_open(argv[1], cli->uri, error);
-    if (!guest || !gather(guest, &findings, error))
-        return FALSE;
-    state = findings.state;
     if (cli->json)
         print_json(guest, &findings);
     else

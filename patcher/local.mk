@@ -40,6 +40,9 @@ virt_livepatch_SOURCES = \
 	patcher/cmd-inspect.c patcher/cmd-symbols.c patcher/cmd-tasks.c patcher/cmd-stack.c \
 	patcher/cmd-apply.c patcher/cmd-undo.c patcher/cmd-view.c \
 	patcher/cmd-list.c
+libpatcher_a_SOURCES += \
+	patcher/agent.c patcher/agent.h \
+	patcher/agent-facts.c patcher/agent-facts.h
 virt_livepatch_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
 
 # From a source patch to an update: building objects, understanding them, comparing them, and what is put together of them.

@@ -22,6 +22,8 @@ typedef struct {
     gboolean (*pause)(gpointer self, GArray *vcpus /* of VmmVcpu */, GError **error);
     gboolean (*write)(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error);
     gboolean (*resume)(gpointer self, guint64 *stood_ns, GError **error);
+
+    char *(*find_channel)(gpointer self, const char *name, GError **error);
 } VmmBackend;
 
 typedef struct {

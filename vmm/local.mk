@@ -19,6 +19,7 @@ libvmm_a_SOURCES = \
 	vmm/memory.c vmm/memory.h \
 	vmm/monitor.c vmm/monitor.h \
 	vmm/qemu.c vmm/qemu.h \
+	vmm/qemu-channel.c vmm/qemu-channel.h \
 	vmm/qemu-text.c vmm/qemu-text.h \
 	vmm/qmp.c vmm/qmp.h \
 	vmm/qmp-machine.c \

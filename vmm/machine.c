@@ -168,6 +168,15 @@ set_unsupported(const VmmBackendInstance *instance, const char *what, GError **e
     return FALSE;
 }
 
+char *
+vmm_machine_find_channel(VmmMachine *machine, const char *name, GError **error)
+{
+    if (machine->instance.ops->find_channel != NULL)
+        return machine->instance.ops->find_channel(machine->instance.self, name, error);
+    set_unsupported(&machine->instance, "have channels", error);
+    return NULL;
+}
+
 gboolean
 vmm_reader_peek_vcpu(const VmmReader *reader, guint index, VmmVcpu *vcpu, GError **error)
 {

@@ -71,6 +71,10 @@ gboolean vmm_machine_is_running(VmmMachine *machine, gboolean *running, char **s
 /* TRUE if nothing runs in it, and it can only be looked at. What is in it does not change. */
 gboolean vmm_machine_is_image(const VmmMachine *machine);
 
+/* The path of the UNIX socket at which the guest's virtio-serial port of that NAME ends; to be freed. Errors: NOT_FOUND,
+ * UNSUPPORTED. */
+char *vmm_machine_find_channel(VmmMachine *machine, const char *name, GError **error);
+
 /* Owned by the machine. */
 const VmmReader *vmm_machine_reader(const VmmMachine *machine);
 

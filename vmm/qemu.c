@@ -4,6 +4,7 @@
 #include "vmm/gdb.h"
 #include "vmm/json.h"
 #include "vmm/memory.h"
+#include "vmm/qemu-channel.h"
 #include "vmm/qemu-text.h"
 #include "vmm/stub.h"
 
@@ -233,6 +234,12 @@ qemu_write(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error
     return vmm_gdb_write(qemu->gdb, chunks, n_chunks, error);
 }
 
+static char *
+qemu_find_channel(gpointer self, const char *name, GError **error)
+{
+    return vmm_qemu_find_channel(((Qemu *)self)->monitor, name, error);
+}
+
 static const VmmBackend qemu_backend = {
     .kind = "QEMU",
     .close = qemu_close,
@@ -242,6 +249,7 @@ static const VmmBackend qemu_backend = {
     .pause = qemu_pause,
     .write = qemu_write,
     .resume = qemu_resume,
+    .find_channel = qemu_find_channel,
 };
 
 static gboolean

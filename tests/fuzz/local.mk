@@ -11,7 +11,8 @@ FUZZ_SUPPORT = tests/fake-guest.c tests/introspect/btf-writer.c tests/introspect
 	tests/fuzz/fuzz.c tests/fuzz/guest-record.c tests/fuzz/recorded.c
 FUZZ_FILES = $(filter %.c,$(libvmm_a_SOURCES) $(libintrospect_a_SOURCES) $(libpatcher_a_SOURCES)) $(FUZZ_SUPPORT)
 FUZZ_OBJECTS = $(FUZZ_FILES:%.c=fuzz-objects/%.o)
-FUZZERS = tests/fuzz/fuzz-attach tests/fuzz/fuzz-btf tests/fuzz/fuzz-core tests/fuzz/fuzz-gdb tests/fuzz/fuzz-identity \
+FUZZERS = tests/fuzz/fuzz-agent tests/fuzz/fuzz-attach tests/fuzz/fuzz-btf tests/fuzz/fuzz-core \
+	tests/fuzz/fuzz-gdb tests/fuzz/fuzz-identity \
 	tests/fuzz/fuzz-kallsyms tests/fuzz/fuzz-modules tests/fuzz/fuzz-orc tests/fuzz/fuzz-qemu-text \
 	tests/fuzz/fuzz-record tests/fuzz/fuzz-space tests/fuzz/fuzz-stacks tests/fuzz/fuzz-tasks tests/fuzz/fuzz-update
 

@@ -9,6 +9,7 @@ EXTRA_DIST += \
 	tests/live/00-guest.t \
 	tests/live/10-introspect.t \
 	tests/live/12-privileges.t \
+	tests/live/13-agent.t \
 	tests/live/15-corrupt.t \
 	tests/live/20-apply.t \
 	tests/live/25-several.t \
