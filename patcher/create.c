@@ -27,8 +27,10 @@ create_object(PatchUpdate *update, PatchBuild *build, const PatchFile *file, Pat
     PatchObject *object = patch_compose_object(build, file, compose, &cause);
     gboolean failed = cause != NULL;
 
+    if (failed && !g_str_has_prefix(cause->message, file->path))
+        g_prefix_error(&cause, "%s: ", file->path);
     if (failed)
-        g_propagate_prefixed_error(error, g_steal_pointer(&cause), "%s: ", file->path);
+        g_propagate_error(error, g_steal_pointer(&cause));
     else if (object)
         g_ptr_array_add(update->objects, object);
     return !failed;

@@ -15,6 +15,7 @@ typedef struct {
 typedef struct {
     GPtrArray *lines;
     guint next;
+    gboolean skips;             /* what git says is about a file that is never built */
 } Reader;
 
 static void
@@ -52,6 +53,7 @@ patch_files_free(PatchFiles *files)
     if (!files)
         return;
     g_free(files->text);
+    g_free(files->ignored);
     g_ptr_array_unref(files->files);
     g_free(files);
 }
@@ -86,19 +88,30 @@ peek(const Reader *reader, guint ahead)
     return reader->next + ahead < reader->lines->len ? reader->lines->pdata[reader->next + ahead] : "";
 }
 
-/* LINE is "--- a/PATH" or "+++ b/PATH", perhaps with a date behind a tab. */
+/* Whether a file of the tree is no part of any kernel. */
+static gboolean
+is_never_built(const char *path)
+{
+    static const char *const places[] = {
+        "Documentation/", "LICENSES/", "samples/", "tools/", "MAINTAINERS", "CREDITS", ".mailmap", ".gitignore",
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(places); i++)
+        if (g_str_has_prefix(path, places[i]))
+            return TRUE;
+    return FALSE;
+}
+
+/* LINE is "--- a/PATH" or "+++ b/PATH", perhaps with a date behind it. For /dev/null "" is returned. */
 static char *
 path_of(const char *line, GError **error)
 {
-    g_autofree char *name = g_strndup(line + 4, strcspn(line + 4, "\t\r\n"));
+    g_autofree char *name = g_strndup(line + 4, strcspn(line + 4, " \t\r\n"));
     g_auto(GStrv) parts = NULL;
     char *slash;
 
-    g_strchomp(name);
-    if (g_str_equal(name, "/dev/null")) {
-        refuse(error, "the patch creates or removes a file; an update can only change existing ones%s", "");
-        return NULL;
-    }
+    if (g_str_equal(name, "/dev/null"))
+        return g_strdup("");
     slash = strchr(name, '/');
     if (*name == '/' || *name == '"' || !slash || !slash[1]) {
         refuse(error, "the patch names the file %s, which is not of the form a/PATH", name);
@@ -222,48 +235,90 @@ file_of(PatchFiles *files, const char *path)
     return file;
 }
 
-static gboolean
-parse_file(Reader *reader, PatchFiles *files, GError **error)
+/* What two lines say of a file: its path, or what is wrong with changing it so. */
+static char *
+parse_names(const Reader *reader, GError **error)
 {
     g_autofree char *old_path = path_of(peek(reader, 0), error);
     g_autofree char *new_path = old_path ? path_of(peek(reader, 1), error) : NULL;
-    PatchFile *file;
 
     if (!new_path)
+        return NULL;
+    if (is_never_built(*new_path ? new_path : old_path))
+        return g_strdup(*new_path ? new_path : old_path);
+    if (!*old_path || !*new_path)
+        refuse(error, *new_path ? "the patch adds the file %s; an update can only change existing ones"
+                                : "the patch removes the file %s; an update can only change what files hold",
+               *new_path ? new_path : old_path);
+    else if (!g_str_equal(old_path, new_path))
+        refuse(error, "the patch renames %s; an update can only change files in place", old_path);
+    else
+        return g_steal_pointer(&new_path);
+    return NULL;
+}
+
+static gboolean
+parse_file(Reader *reader, PatchFiles *files, GError **error)
+{
+    g_autofree char *path = parse_names(reader, error);
+    PatchFile *file;
+    gboolean parsed = TRUE;
+
+    if (!path)
         return FALSE;
-    if (!g_str_equal(old_path, new_path))
-        return refuse(error, "the patch renames %s; an update can only change files in place", old_path);
-    file = file_of(files, new_path);
+    file = file_of(files, path);
     if (file->hunks->len)
-        return refuse(error, "the patch changes %s in two places of its own; merge them into one", new_path);
+        return refuse(error, "the patch changes %s in two places of its own; merge them into one", path);
     reader->next += 2;
-    while (g_str_has_prefix(peek(reader, 0), "@@ "))
-        if (!parse_hunk(reader, file, error))
-            return FALSE;
-    return file->hunks->len || refuse(error, "the patch says nothing of %s", new_path);
+    while (parsed && g_str_has_prefix(peek(reader, 0), "@@ "))
+        parsed = parse_hunk(reader, file, error);
+    if (parsed && !file->hunks->len)
+        return refuse(error, "the patch says nothing of %s", path);
+    if (parsed && is_never_built(path)) {
+        g_free(files->ignored);
+        files->ignored = g_steal_pointer(&path);
+        g_ptr_array_remove(files->files, file);
+    }
+    return parsed;
 }
 
 /* What git says outside of hunks and a unified diff cannot. */
 static gboolean
-check_extended(const char *line, GError **error)
+check_extended(Reader *reader, GError **error)
 {
     static const char *const refused[] = {
         "rename from ", "copy from ", "new file mode ", "deleted file mode ", "old mode ", "GIT binary patch",
         "Binary files ",
     };
+    const char *line = peek(reader, 0);
+    gboolean names_follow = g_str_has_prefix(peek(reader, 2), "--- ");  /* which say more */
 
-    for (gsize i = 0; i < G_N_ELEMENTS(refused); i++)
-        if (g_str_has_prefix(line, refused[i]))
+    if (g_str_has_prefix(line, "diff --git a/"))
+        reader->skips = is_never_built(line + strlen("diff --git a/"));
+    for (gsize i = 0; !reader->skips && i < G_N_ELEMENTS(refused); i++)
+        if (g_str_has_prefix(line, refused[i]) && !(strstr(line, " file mode ") && names_follow))
             return refuse(error, "the patch does more than change the text of existing files: %s", line);
     return TRUE;
+}
+
+/* A mail's line ends, if TEXT has them. */
+static char *
+without_returns(const char *text)
+{
+    g_autoptr(GString) plain = g_string_new(text);
+
+    if (strstr(text, "\r\n--- ") || g_str_has_prefix(text, "--- "))
+        g_string_replace(plain, "\r\n", "\n", 0);
+    return g_string_free(g_steal_pointer(&plain), FALSE);
 }
 
 PatchFiles *
 patch_files_parse(const char *text, GError **error)
 {
     g_autoptr(PatchFiles) files = g_new0(PatchFiles, 1);
-    g_autoptr(GPtrArray) lines = split_lines(text);
-    Reader reader = { lines, 0 };
+    g_autofree char *plain = without_returns(text);
+    g_autoptr(GPtrArray) lines = split_lines(plain);
+    Reader reader = { .lines = lines };
 
     files->text = g_strdup(text);
     files->files = g_ptr_array_new_with_free_func((GDestroyNotify) patch_file_free);
@@ -272,10 +327,14 @@ patch_files_parse(const char *text, GError **error)
             if (!parse_file(&reader, files, error))
                 return NULL;
         } else {
-            if (!check_extended(peek(&reader, 0), error))
+            if (!check_extended(&reader, error))
                 return NULL;
             reader.next++;
         }
+    }
+    if (!files->files->len && files->ignored) {
+        refuse(error, "the patch changes only what is no part of any kernel (%s)", files->ignored);
+        return NULL;
     }
     if (!files->files->len) {
         refuse(error, "there is no unified diff in the patch%s", "");

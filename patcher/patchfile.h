@@ -24,9 +24,10 @@ typedef struct {
 typedef struct {
     char *text;
     GPtrArray *files;           /* of PatchFile */
+    char *ignored;              /* a file that it changes and that is no part of any kernel, as documentation; or NULL */
 } PatchFiles;
 
-/* PATCH_ERROR_DOES_NOT_FIT: it is no unified diff, it creates, removes or renames files, or names a path outside of the
+/* Files that are no part of any kernel are left out. PATCH_ERROR_DOES_NOT_FIT: it is no unified diff, it creates, removes or renames files, or names a path outside of the
  * tree. */
 PatchFiles *patch_files_parse(const char *text, GError **error);
 void patch_files_free(PatchFiles *files);

@@ -9,7 +9,7 @@
 /* Objects whose every variant is built at once; of more, most may turn out not to be needed. */
 #define MAX_SPECULATED 4
 
-typedef enum { KIND_CODE, KIND_INCLUDED, KIND_ASSEMBLY, KIND_BUILD, KIND_NOT_BUILT } Kind;
+typedef enum { KIND_CODE, KIND_INCLUDED, KIND_ASSEMBLY, KIND_BUILD } Kind;
 
 void
 patch_targets_free(PatchTargets *targets)
@@ -24,12 +24,8 @@ patch_targets_free(PatchTargets *targets)
 static Kind
 kind_of(const char *path)
 {
-    static const char *const not_built[] = { "Documentation/", "tools/", "samples/", "LICENSES/" };
     g_autofree char *base = g_path_get_basename(path);
 
-    for (gsize i = 0; i < G_N_ELEMENTS(not_built); i++)
-        if (g_str_has_prefix(path, not_built[i]))
-            return KIND_NOT_BUILT;
     if (g_str_has_suffix(base, ".c"))
         return KIND_CODE;
     if (g_str_has_suffix(base, ".S"))
@@ -37,8 +33,6 @@ kind_of(const char *path)
     if (g_str_has_prefix(base, "Kconfig") || g_str_has_prefix(base, "Makefile") || g_str_equal(base, "Kbuild") ||
         g_str_has_prefix(path, "scripts/"))
         return KIND_BUILD;
-    if (g_str_equal(path, "MAINTAINERS") || g_str_equal(path, "CREDITS") || g_str_has_suffix(base, ".rst"))
-        return KIND_NOT_BUILT;
     return KIND_INCLUDED;
 }
 
@@ -73,18 +67,10 @@ is_compiled(PatchBuild *build, const PatchFile *file)
 }
 
 static gboolean
-is_relevant(const PatchFile *file)
-{
-    Kind kind = kind_of(file->path);
-
-    return kind == KIND_CODE || kind == KIND_INCLUDED;
-}
-
-static gboolean
 needs_reach(PatchBuild *build, const PatchFiles *files)
 {
     for (guint i = 0; i < files->files->len; i++)
-        if (is_relevant(files->files->pdata[i]) && !is_compiled(build, files->files->pdata[i]))
+        if (!is_compiled(build, files->files->pdata[i]))
             return TRUE;
     return FALSE;
 }
@@ -111,12 +97,12 @@ check_built(const PatchTargets *targets, PatchBuild *build, const PatchFiles *fi
     for (guint i = 0; i < files->files->len; i++) {
         const PatchFile *file = files->files->pdata[i];
 
-        if (is_compiled(build, file) || (is_relevant(file) && found[i])) {
+        if (is_compiled(build, file) || found[i]) {
             any = TRUE;
             continue;
         }
         not_built = file->path;
-        if (is_relevant(file))
+        if (files->files->len > 1)
             g_printerr("virt-livepatch: warning: %s is not built with this configuration; what the patch changes there "
                        "has no effect\n", file->path);
     }

@@ -11,6 +11,7 @@ EXTRA_DIST += \
 	tests/live/12-privileges.t \
 	tests/live/13-agent.t \
 	tests/live/15-corrupt.t \
+	tests/live/18-create.t \
 	tests/live/20-apply.t \
 	tests/live/25-several.t \
 	tests/live/26-modules.t \

@@ -48,6 +48,30 @@ test_apply(void)
 }
 
 static void
+test_forms(void)
+{
+    assert_applies("Index: linux/fs/x.c\n===\n--- linux.orig/fs/x.c\n+++ linux/fs/x.c\n@@ -1 +1 @@\n-a\n+b\n", "a\n",
+                   "b\n");
+    assert_applies("--- a/fs/x.c 2026-01-01 00:00:00.0 +0000\n+++ b/fs/x.c 2026-01-01\n@@ -1 +1 @@\n-a\n+b\n", "a\n",
+                   "b\n");
+    assert_applies("Subject: x\r\n\r\nwords\r\n---\r\n fs/x.c | 2 +-\r\n\r\n--- a/fs/x.c\r\n+++ b/fs/x.c\r\n@@ -1 +1 @@\r\n"
+                   "-a\r\n+b\r\n-- \r\n2.39\r\n", "a\n", "b\n");
+    assert_applies("diff --git a/tools/new.sh b/tools/new.sh\nnew file mode 100755\nindex 0..1\n--- /dev/null\n"
+                   "+++ b/tools/new.sh\n@@ -0,0 +1 @@\n+a\n" HUNK, "a\nb\nc\nd\ne\n", "a\nb\nC\nc2\nd\ne\n");
+}
+
+static void
+test_new_file_is_named(void)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(patch_files_parse("diff --git a/fs/y.c b/fs/y.c\nnew file mode 100644\nindex 0..1\n--- /dev/null\n"
+                                    "+++ b/fs/y.c\n@@ -0,0 +1 @@\n+a\n", &error));
+    g_assert_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT);
+    g_assert_nonnull(strstr(error->message, "adds the file fs/y.c"));
+}
+
+static void
 test_does_not_apply(void)
 {
     g_autoptr(PatchFiles) files = patch_files_parse(HUNK, NULL);
@@ -85,6 +109,7 @@ test_refused_patches(void)
         "--- a/fs/./x.c\n+++ b/fs/./x.c\n@@ -1 +1 @@\n-a\n+b\n", "--- a//x.c\n+++ b//x.c\n@@ -1 +1 @@\n-a\n+b\n",
         "--- x.c\n+++ x.c\n@@ -1 +1 @@\n-a\n+b\n", "--- a/x.c\n+++ b/y.c\n@@ -1 +1 @@\n-a\n+b\n",
         "diff --git a/x b/y\nrename from x\nrename to y\n" HUNK, "GIT binary patch\n" HUNK,
+        "--- a/tools/x.c\n+++ b/tools/x.c\n@@ -1 +1 @@\n-a\n+b\n",
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(patches); i++) {
@@ -317,6 +342,8 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/source/apply", test_apply);
+    g_test_add_func("/source/forms", test_forms);
+    g_test_add_func("/source/new-file-is-named", test_new_file_is_named);
     g_test_add_func("/source/does-not-apply", test_does_not_apply);
     g_test_add_func("/source/lines", test_lines);
     g_test_add_func("/source/refused-patches", test_refused_patches);

@@ -1,0 +1,110 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# create: what it takes, what it refuses, and what it leaves behind; with a real kernel source, and no guest.
+. "$(dirname "$0")/lib.sh"
+
+"$top/images/fetch-kernel" --source "$(< "$VLP_KERNEL/version")" > /dev/null || give_up "there is no kernel source"
+tree=$VLP_KERNEL/source
+
+# patch_of NAME FILE SED-SCRIPT...: makes $work/NAME.patch, which does to FILE what sed does; more files may follow.
+patch_of() {
+    local name=$1
+    shift
+    while [ $# -gt 0 ]; do
+        mkdir -p "$work/new/$(dirname "$1")"
+        sed "$2" "$tree/$1" > "$work/new/$1"
+        diff -u --label "a/$1" --label "b/$1" "$tree/$1" "$work/new/$1"
+        shift 2
+    done > "$work/$name.patch"
+}
+
+# creates STATUS NAME PATCH [OPTION...]
+creates() {
+    local status=$1 name=$2 patch=$3
+    shift 3
+    vlp_exits "$status" "$name" create --source "$tree" --config "$VLP_KERNEL/config" -o "$work/$patch.vlp" "$@" \
+        "$work/$patch.patch"
+}
+
+# Bad input
+: > "$work/empty.patch"
+creates 4 "an empty patch" empty
+like "$err" 'no unified diff' "is refused"
+head -c 4096 /bin/bash > "$work/binary.patch"
+creates 2 "a binary" binary
+patch_of kconfig net/Kconfig '1s/$/ x/'
+creates 4 "a change of the configuration" kconfig
+like "$err" 'how the kernel is built' "is refused"
+printf -- '--- /dev/null\n+++ b/fs/new.c\n@@ -0,0 +1 @@\n+int x;\n' > "$work/new-file.patch"
+creates 4 "a new file" new-file
+like "$err" 'adds the file fs/new\.c' "is refused by name"
+patch_of words Documentation/process/howto.rst '1s/$/ x/'
+creates 4 "a change of documentation only" words
+patch_of foreign drivers/net/ethernet/apple/bmac.c '/^#include/s/$/ /'
+creates 4 "a change of what is not built" foreign
+like "$err" 'nothing that is built with this configuration: drivers/net/ethernet/apple/bmac\.c' "says so"
+patch_of broken fs/proc/uptime.c 's/^static int uptime_proc_show.*/int x = ;\n&/'
+creates 1 "a patch that does not compile" broken
+like "$err" 'uptime\.c:[0-9]+:[0-9]+: error: expected' "shows what the compiler says"
+sed 's/^ .*seq_file.*/ nothing like it/' "$top/images/demo/uptime.patch" > "$work/misfit.patch"
+creates 4 "a patch that does not apply" misfit
+like "$err" 'does not apply to fs/proc/uptime\.c' "names the file"
+ok "none of them left a file" test -z "$(ls "$work"/*.vlp 2> /dev/null)"
+
+# What it reaches
+patch_of module net/netfilter/nft_lookup.c 's/found ^= priv->invert;/found = priv->invert ? !found : found \&\& set->ops;/'
+creates 0 "a module's file" module -o json
+vlp show "$work/module.vlp"
+like "$out" 'module nf_tables' "is for that module"
+patch_of header net/ipv4/udp_impl.h 's/^#endif/int udp_never(void);\n&/'
+creates 4 "a header that changes no code" header
+like "$err" 'nothing uses what the patch changes|changes no code' "says so"
+patch_of inline fs/proc/internal.h 's/return pde->flags & PROC_ENTRY_PERMANENT;/return (pde->flags \& PROC_ENTRY_PERMANENT) \&\& pde->mode;/'
+creates 0 "an inline function in a header" inline
+like "$out" 'fs/proc/inode\.o' "changes one object that uses it"
+like "$out" 'fs/proc/generic\.o' "and the other"
+patch_of included kernel/sched/rt.c 's/^\t\tif (rt_se->on_list)$/\t\tif (rt_se->on_list \&\& rt_se->on_rq)/'
+creates 0 "a C file that another one includes" included
+like "$out" 'kernel/sched/build_policy\.o' "changes the object of that one"
+
+# The same wherever it is made, and after it was cut off
+cut_off() {
+    XDG_CACHE_HOME=$work/cache setsid "$VLP_BUILD/virt-livepatch" -v create --source "$tree" \
+        --config "$VLP_KERNEL/config" -o "$work/cut.vlp" "$work/module.patch" 2> "$work/cut.err" &
+    local pid=$!
+    until ps -o comm= -s "$pid" | grep -q make; do
+        kill -0 "$pid" 2> /dev/null || return 1
+        sleep 0.1
+    done
+    kill -INT "$pid"
+    wait "$pid"
+    status=$?
+    for _ in $(seq 50); do
+        [ -n "$(ps -o pid= -s "$pid")" ] || break
+        sleep 0.1
+    done
+    left=$(ps -o args= -s "$pid")
+}
+cut_off
+is "$status" 130 "an interrupt ends it"
+is "$left" "" "and all that it started"
+ok "there is no half-made file" test ! -e "$work/cut.vlp"
+export XDG_CACHE_HOME=$work/cache
+cp "$work/module.vlp" "$work/first.vlp"
+creates 0 "the same again, in another folder" module
+ok "gives the same file" cmp "$work/first.vlp" "$work/module.vlp"
+unset XDG_CACHE_HOME
+
+# A full disk
+mkdir "$work/small"
+if mount -t tmpfs -o size=2m none "$work/small" 2> /dev/null; then
+    guests+=("umount $work/small")
+    XDG_CACHE_HOME=$work/small creates 1 "a full cache" module
+    like "$err" 'No space left on device' "is said"
+    rm -rf "${work:?}/small/"*
+    head -c 3M /dev/zero > "$work/small/full" 2> /dev/null
+    vlp_exits 1 "a full disk" create --source "$tree" --config "$VLP_KERNEL/config" -o "$work/small/x.vlp" \
+        "$work/module.patch"
+    ok "there is no half-made file" test -z "$(ls "$work/small" | grep -v full)"
+fi
+done_testing
