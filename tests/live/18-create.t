@@ -53,7 +53,7 @@ ok "none of them left a file" test -z "$(ls "$work"/*.vlp 2> /dev/null)"
 
 # What it reaches
 patch_of module net/netfilter/nft_lookup.c 's/found ^= priv->invert;/found = priv->invert ? !found : found \&\& set->ops;/'
-creates 0 "a module's file" module -o json
+creates 0 "a module's file" module
 vlp show "$work/module.vlp"
 like "$out" 'module nf_tables' "is for that module"
 patch_of header net/ipv4/udp_impl.h 's/^#endif/int udp_never(void);\n&/'
@@ -63,7 +63,7 @@ patch_of inline fs/proc/internal.h 's/return pde->flags & PROC_ENTRY_PERMANENT;/
 creates 0 "an inline function in a header" inline
 like "$out" 'fs/proc/inode\.o' "changes one object that uses it"
 like "$out" 'fs/proc/generic\.o' "and the other"
-patch_of included kernel/sched/rt.c 's/^\t\tif (rt_se->on_list)$/\t\tif (rt_se->on_list \&\& rt_se->on_rq)/'
+patch_of included kernel/sched/rt.c 's/^\t\trt_se->on_list = 1;/&\n\t\tcpu_relax();/'
 creates 0 "a C file that another one includes" included
 like "$out" 'kernel/sched/build_policy\.o' "changes the object of that one"
 
@@ -76,7 +76,7 @@ cut_off() {
         kill -0 "$pid" 2> /dev/null || return 1
         sleep 0.1
     done
-    kill -INT "$pid"
+    kill -TERM "$pid"
     wait "$pid"
     status=$?
     for _ in $(seq 50); do
@@ -86,7 +86,7 @@ cut_off() {
     left=$(ps -o args= -s "$pid")
 }
 cut_off
-is "$status" 130 "an interrupt ends it"
+is "$status" 143 "a signal ends it"
 is "$left" "" "and all that it started"
 ok "there is no half-made file" test ! -e "$work/cut.vlp"
 export XDG_CACHE_HOME=$work/cache
