@@ -46,17 +46,19 @@ create_all(PatchUpdate *update, PatchBuild *build, const GPtrArray *files, Patch
 }
 
 static gboolean
-create_objects(PatchUpdate *update, PatchBuild *build, const PatchTargets *targets, guint force, GError **error)
+create_objects(PatchUpdate *update, PatchBuild *build, PatchTargets *targets, const PatchCreateOptions *options,
+               PatchFiles *files, GError **error)
 {
     g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GHashTable) shared = NULL;
-    PatchCompose compose = { .force = force, .notes = notes };
+    PatchCompose compose = { .force = options->force, .notes = notes };
 
     if (!patch_targets_build(build, targets->direct, error))
         return FALSE;
-    compose.shared = shared = patch_merge_shared(build, targets->direct);
+    compose.shared = shared = patch_merge_shared(build, targets->direct, targets->may_reach);
     /* What is refused is most often seen in the files that the patch touches itself. */
     if (!create_all(update, build, targets->direct, &compose, error) ||
+        !patch_targets_reach(targets, build, files, options->quiet ? NULL : say, error) ||
         !patch_targets_build(build, targets->reached, error) ||
         !create_all(update, build, targets->reached, &compose, error) || !patch_merge(update->objects, shared, error))
         return FALSE;
@@ -171,8 +173,8 @@ patch_create(const PatchCreateOptions *options, GError **error)
     update->compiler = g_strdup(patch_build_compiler(build));
     update->description = options->description ? g_strdup(options->description) : subject_of(update->patch);
     update->cves = find_cves(update->patch, update->description);
-    targets = patch_targets_find(build, files, options->quiet ? NULL : say, error);
-    if (!targets || !create_objects(update, build, targets, options->force, error) ||
+    targets = patch_targets_find(build, files, error);
+    if (!targets || !create_objects(update, build, targets, options, files, error) ||
         !patch_update_validate(update, error))
         return NULL;
     return g_steal_pointer(&update);

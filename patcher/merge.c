@@ -21,7 +21,7 @@ read_symbols(PatchBuild *build, const char *file, PatchBuildVariant variant, GHa
 }
 
 GHashTable *
-patch_merge_shared(PatchBuild *build, const GPtrArray *files)
+patch_merge_shared(PatchBuild *build, const GPtrArray *files, gboolean others)
 {
     g_autoptr(GHashTable) old_names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autoptr(GHashTable) new_names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -30,7 +30,7 @@ patch_merge_shared(PatchBuild *build, const GPtrArray *files)
     GHashTableIter iter;
     gpointer name;
 
-    for (guint i = 0; files->len > 1 && i < files->len; i++) {
+    for (guint i = 0; (others || files->len > 1) && i < files->len; i++) {
         const char *file = ((const PatchFile *) files->pdata[i])->path;
 
         read_symbols(build, file, PATCH_BUILD_OLD, old_names, old_names);
@@ -38,7 +38,7 @@ patch_merge_shared(PatchBuild *build, const GPtrArray *files)
     }
     g_hash_table_iter_init(&iter, new_names);
     while (g_hash_table_iter_next(&iter, &name, NULL))
-        if (g_hash_table_contains(used, name) && !g_hash_table_contains(old_names, name))
+        if ((others || g_hash_table_contains(used, name)) && !g_hash_table_contains(old_names, name))
             g_hash_table_add(shared, g_strdup(name));
     return shared;
 }

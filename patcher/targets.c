@@ -157,10 +157,9 @@ compare_files(gconstpointer a, gconstpointer b)
 }
 
 PatchTargets *
-patch_targets_find(PatchBuild *build, const PatchFiles *files, void (*say)(const char *text), GError **error)
+patch_targets_find(PatchBuild *build, const PatchFiles *files, GError **error)
 {
     g_autoptr(PatchTargets) targets = g_new0(PatchTargets, 1);
-    g_autofree guint8 *found = g_malloc0(files->files->len);
 
     targets->direct = g_ptr_array_new();
     targets->reached = g_ptr_array_new_with_free_func((GDestroyNotify) patch_file_free);
@@ -169,11 +168,19 @@ patch_targets_find(PatchBuild *build, const PatchFiles *files, void (*say)(const
     for (guint i = 0; i < files->files->len; i++)
         if (is_compiled(build, files->files->pdata[i]))
             g_ptr_array_add(targets->direct, files->files->pdata[i]);
-    if (needs_reach(build, files) && !add_reached(targets, build, files, found, say, error))
-        return NULL;
-    if (!check_built(targets, build, files, found, error))
-        return NULL;
     g_ptr_array_sort(targets->direct, compare_files);
-    g_ptr_array_sort(targets->reached, compare_files);
+    targets->may_reach = needs_reach(build, files);
     return g_steal_pointer(&targets);
+}
+
+gboolean
+patch_targets_reach(PatchTargets *targets, PatchBuild *build, const PatchFiles *files, void (*say)(const char *text),
+                    GError **error)
+{
+    g_autofree guint8 *found = g_malloc0(files->files->len);
+
+    if (targets->may_reach && !add_reached(targets, build, files, found, say, error))
+        return FALSE;
+    g_ptr_array_sort(targets->reached, compare_files);
+    return check_built(targets, build, files, found, error);
 }

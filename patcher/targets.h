@@ -11,14 +11,19 @@
 typedef struct {
     GPtrArray *direct;          /* of const PatchFile: C files that the patch touches and that are compiled, by path */
     GPtrArray *reached;         /* of PatchFile: the others, by path; they have no edits */
+    gboolean may_reach;         /* there may be others: the patch touches what files include */
 } PatchTargets;
 
-/* Finds the targets of FILES, which is borrowed. PATCH_ERROR_DOES_NOT_FIT: nothing that FILES touches is built, or
- * something that cannot be updated is. */
-PatchTargets *patch_targets_find(PatchBuild *build, const PatchFiles *files, void (*say)(const char *text),
-                                 GError **error);
+/* Finds the direct targets of FILES, which is borrowed. PATCH_ERROR_DOES_NOT_FIT: FILES touches what cannot be
+ * updated. */
+PatchTargets *patch_targets_find(PatchBuild *build, const PatchFiles *files, GError **error);
 void patch_targets_free(PatchTargets *targets);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchTargets, patch_targets_free)
+
+/* Finds the others, which may take long: SAY (may be NULL) is told. PATCH_ERROR_DOES_NOT_FIT: nothing that FILES touches
+ * is built, or something that cannot be updated is. */
+gboolean patch_targets_reach(PatchTargets *targets, PatchBuild *build, const PatchFiles *files,
+                             void (*say)(const char *text), GError **error);
 
 /* Has BUILD build what is probably needed of FILES (of PatchFile), on all processors. */
 gboolean patch_targets_build(PatchBuild *build, const GPtrArray *files, GError **error);
