@@ -13,6 +13,7 @@ EXTRA_DIST += \
 	images/mkinitramfs \
 	images/probes/caller.c \
 	images/probes/churn.c \
+	images/probes/crowd.c \
 	images/probes/ctl.c \
 	images/probes/fentry.c \
 	images/probes/faulter.c \

@@ -77,6 +77,17 @@ follows(gsize start, gsize end)
 
 /* ---- The tokens that names are packed with ---- */
 
+/* From its first two numbers, 0 and the length of the first token: quick, since all of the part is looked at. */
+static inline gboolean
+may_be_token_index(const guint8 *bytes)
+{
+    guint32 both;
+
+    memcpy(&both, bytes, sizeof both);
+    both = GUINT32_FROM_LE(both);
+    return (both & 0xffff) == 0 && both != 0 && both >> 16 <= MAX_TOKEN_BYTES;
+}
+
 /* TRUE if what lies there looks like a token index: 256 ascending numbers from 0. */
 static gboolean
 read_token_index(const Tables *tables, guint16 *index)
@@ -395,6 +406,8 @@ intro_kallsyms_find(const IntroImagePart *part, GError **error)
          position += MIN_ALIGNMENT) {
         guint16 index[N_TOKENS];
 
+        if (!may_be_token_index(part->data + position))
+            continue;
         tables.token_index = position;
         if (read_token_index(&tables, index) && find_token_table(&tables, index) && find_markers_and_names(&tables)
             && find_addresses(&tables))
