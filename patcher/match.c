@@ -17,7 +17,7 @@ struct PatchResolved {
     const PatchObject *object;
     csh decoder;
     GuestVa *section_va;        /* by section */
-    GuestVa *symbol_va;         /* by symbol; those of other objects */
+    GuestVa *symbol_va;         /* by symbol; those of other objects, and those that another object's override */
     GuestVa *function_va;       /* by function */
 };
 
@@ -174,6 +174,18 @@ compare_code(PatchCompare *compare, char **why)
     return compare_rest(compare, covered, why);
 }
 
+/* A weak function of the object may have lost against another object's: then its name means that one, wherever the
+ * object's own code lies. */
+static gboolean
+is_overridden(const PatchResolved *resolved, const GuestVa *section_va, const PatchBinding *binding)
+{
+    const PatchSymbol *symbol = symbol_of(resolved->object, binding->symbol);
+    GuestVa section = symbol->section >= 0 ? section_va[symbol->section] : 0, va;
+
+    return section && symbol->is_global && binding->va != section + symbol->value &&
+           patch_lookup(resolved->kernel, resolved->object, symbol->name, &va, NULL) && va == binding->va;
+}
+
 static gboolean
 check_binding(const PatchResolved *resolved, const GuestVa *section_va, const GuestVa *symbol_va,
               const PatchBinding *binding, char **why)
@@ -182,7 +194,7 @@ check_binding(const PatchResolved *resolved, const GuestVa *section_va, const Gu
     GuestVa known = symbol->section >= 0 ? section_va[symbol->section] : symbol_va[binding->symbol];
     GuestVa seen = symbol->section >= 0 ? binding->va - symbol->value : binding->va;
 
-    if (known && known != seen) {
+    if (known && known != seen && !is_overridden(resolved, section_va, binding)) {
         *why = g_strdup_printf("it refers to %s in two places", symbol->name);
         return FALSE;
     }
@@ -207,7 +219,7 @@ learn(PatchResolved *resolved, const GArray *bindings, char **why)
 
         if (!check_binding(resolved, section_va, symbol_va, binding, why))
             return FALSE;
-        if (symbol->section >= 0)
+        if (symbol->section >= 0 && !is_overridden(resolved, section_va, binding))
             section_va[symbol->section] = binding->va - symbol->value;
         else
             symbol_va[binding->symbol] = binding->va;
@@ -371,7 +383,7 @@ patch_resolved_symbol(const PatchResolved *resolved, guint32 index, GuestVa *va,
 {
     const PatchSymbol *symbol = symbol_of(resolved->object, index);
 
-    if (symbol->section < 0 && resolved->symbol_va[index]) {
+    if (resolved->symbol_va[index]) {
         *va = resolved->symbol_va[index];
         return TRUE;
     }

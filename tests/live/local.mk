@@ -15,8 +15,10 @@ EXTRA_DIST += \
 	tests/live/20-apply.t \
 	tests/live/25-several.t \
 	tests/live/26-modules.t \
+	tests/live/27-company.t \
 	tests/live/27-known.t \
 	tests/live/28-entries.t \
+	tests/live/29-many.t \
 	tests/live/30-refusals.t \
 	tests/live/40-rounds.t \
 	tests/live/50-libvirt.t \
