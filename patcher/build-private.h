@@ -18,6 +18,8 @@ struct PatchBuild {
     char *compiler;             /* command */
     char *compiler_version, *other_compiler;
     char *kernel;
+    gboolean delays_objtool;    /* the kernel's build runs objtool on all of vmlinux (scripts/Makefile.lib); for an object
+                                   alone it has to be told to */
     char *folder;               /* the kernel's build, prepared */
     char *commands;             /* what the kernel's build would call for each object */
     char *work;                 /* of this PatchBuild only: */

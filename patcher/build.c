@@ -15,7 +15,7 @@
 #include "patcher/overlay.h"
 #include "patcher/run.h"
 
-#define CACHE_LAYOUT "3"        /* to be changed with what lies in a cache folder */
+#define CACHE_LAYOUT "4"        /* to be changed with what lies in a cache folder */
 
 void
 patch_build_close(PatchBuild *build)
@@ -179,6 +179,8 @@ patch_build_make(PatchBuild *build, const char *option, const char *const *targe
 
     for (gsize i = 0; i < G_N_ELEMENTS(fixed); i++)
         g_ptr_array_add(argv, (char *) fixed[i]);
+    if (build->delays_objtool)
+        g_ptr_array_add(argv, (char *) "objtool-enabled=y");
     for (gsize i = 0; targets[i]; i++)
         g_ptr_array_add(argv, (char *) targets[i]);
     g_ptr_array_add(argv, NULL);
@@ -271,7 +273,7 @@ make_work_folder(PatchBuild *build, GError **error)
 static gboolean
 read_inputs(PatchBuild *build, const char *source, const char *config, char **makefile, GError **error)
 {
-    g_autofree char *resolved = realpath(source, NULL), *own_config = NULL;
+    g_autofree char *resolved = realpath(source, NULL), *own_config = NULL, *ibt = NULL;
     g_autoptr(GError) cause = NULL;
 
     if (!resolved) {
@@ -294,6 +296,8 @@ read_inputs(PatchBuild *build, const char *source, const char *config, char **ma
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "%s is no kernel config", config);
         return FALSE;
     }
+    ibt = patch_kconfig_get(build->config, "CONFIG_X86_KERNEL_IBT");
+    build->delays_objtool = ibt != NULL;
     return read_makefile(build, makefile, error);
 }
 
