@@ -208,13 +208,14 @@ is_text_branch(PatchCompare *compare, const PatchSite *site, guint8 opcode)
            patch_only_nops(compare->decoder, live + size, site->length - size);
 }
 
-/* The mcount call of a function that is being traced goes to a trampoline outside the kernel's image. */
+/* The mcount call of a function that is being traced goes to a trampoline outside the kernel's image. While the tracer
+ * is switched, a breakpoint stands there for a moment, before the rest of either form; nothing of it is touched here. */
 static gboolean
 explain_ftrace(PatchCompare *compare, const PatchSite *site)
 {
     const guint8 *live = compare->live + site->offset;
 
-    return live[0] == OP_CALL32 || nop_length(compare->decoder, live, site->length) == site->length;
+    return live[0] == OP_CALL32 || live[0] == OP_INT3 || nop_length(compare->decoder, live, site->length) == site->length;
 }
 
 static gboolean

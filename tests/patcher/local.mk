@@ -30,3 +30,8 @@ check_PROGRAMS += tests/patcher/test-rbtree-edit
 TESTS += tests/patcher/test-rbtree-edit
 tests_patcher_test_rbtree_edit_SOURCES = tests/patcher/test-rbtree-edit.c
 tests_patcher_test_rbtree_edit_LDADD = libpatcher.a libintrospect.a libvmm.a $(VMM_LIBS)
+
+check_PROGRAMS += tests/patcher/test-known-tables
+TESTS += tests/patcher/test-known-tables
+tests_patcher_test_known_tables_SOURCES = tests/patcher/test-known-tables.c
+tests_patcher_test_known_tables_LDADD = libpatcher.a libintrospect.a libvmm.a $(CAPSTONE_LIBS) $(VMM_LIBS)

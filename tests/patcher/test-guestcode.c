@@ -21,7 +21,7 @@ typedef struct {
 static const Row rows[] = {
     { "/ftrace/nop", PATCH_SITE_FTRACE, 0, "0f1f440000", TRUE },
     { "/ftrace/call", PATCH_SITE_FTRACE, 0, "e811223344", TRUE },
-    { "/ftrace/breakpoint", PATCH_SITE_FTRACE, 0, "cc1f440000", FALSE },
+    { "/ftrace/breakpoint", PATCH_SITE_FTRACE, 0, "cc1f440000", TRUE },
     { "/smp-lock/lock", PATCH_SITE_SMP_LOCK, 0, "f0", TRUE },
     { "/smp-lock/one-cpu", PATCH_SITE_SMP_LOCK, 0, "3e", TRUE },
     { "/smp-lock/other", PATCH_SITE_SMP_LOCK, 0, "90", FALSE },
