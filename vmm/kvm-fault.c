@@ -13,6 +13,7 @@
 #define FLAG_NT (1ULL << 14)
 #define FLAG_RF (1ULL << 16)
 #define FLAG_VM (1ULL << 17)
+#define FLAG_AC (1ULL << 18)
 
 #define VECTOR_BREAKPOINT 3
 #define GATE_INTERRUPT 0xe
@@ -133,6 +134,14 @@ deliver(Context *context, guint vector, guint64 next_rip)
            && ioctl(context->fd, KVM_SET_REGS, &context->regs) == 0;
 }
 
+static gboolean
+allow_user_access(Context *context, gboolean allow, guint64 next_rip)
+{
+    context->regs.rflags = allow ? context->regs.rflags | FLAG_AC : context->regs.rflags & ~FLAG_AC;
+    context->regs.rip = next_rip;
+    return ioctl(context->fd, KVM_SET_REGS, &context->regs) == 0;
+}
+
 /* The interrupt that INSTRUCTION raises, or -1. */
 static int
 vector_of(const cs_insn *instruction)
@@ -154,6 +163,7 @@ complete(Context *context, csh decoder, char **what)
     gsize length = sizeof bytes;
     cs_insn *instruction = NULL;
     gboolean done = FALSE;
+    guint64 next_rip;
     int vector;
 
     while (length > 0 && !copy_from_guest(context, context->regs.rip, bytes, length))
@@ -162,8 +172,13 @@ complete(Context *context, csh decoder, char **what)
         *what = g_strdup("KVM cannot emulate an instruction that cannot be decoded");
         return FALSE;
     }
+    next_rip = context->regs.rip + instruction->size;
     vector = vector_of(instruction);
-    done = vector >= 0 && deliver(context, vector, context->regs.rip + instruction->size);
+    if (instruction->id == X86_INS_CLAC || instruction->id == X86_INS_STAC)
+        done = (context->sregs.cs.selector & 3) == 0
+               && allow_user_access(context, instruction->id == X86_INS_STAC, next_rip);
+    else
+        done = vector >= 0 && deliver(context, vector, next_rip);
     if (!done)
         *what = g_strdup_printf("KVM cannot emulate '%s %s'", instruction->mnemonic, instruction->op_str);
     cs_free(instruction, 1);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Instructions that KVM reports as an emulation failure although the processor has them: where guest code is emulated by
- * the host, as in some virtual machines, KVM does not deliver software interrupts (`int3`, `int n`) in long mode. They
- * are delivered here, as the processor would.
+ * the host, as in some virtual machines, KVM does not deliver software interrupts (`int3`, `int n`) in long mode, and does
+ * not know `clac` and `stac`. Here they do what the processor would.
  *
  * Sources: Intel SDM volume 3, chapter 6 (interrupt handling in 64-bit mode).
  */

@@ -4,10 +4,14 @@
 #include "vmm/json.h"
 #include "vmm/machine.h"
 
+/* For a monitor that left the last request unanswered: so that what has to be tidied up takes seconds, not minutes. */
+#define SILENT_TIMEOUT_US G_USEC_PER_SEC
+
 struct VmmMonitor {
     const VmmMonitorOps *ops;
     gpointer self;
     gint64 timeout_us;
+    gboolean is_silent;         /* it let the time of the last request pass */
 };
 
 VmmMonitor *
@@ -47,13 +51,18 @@ vmm_monitor_execute(VmmMonitor *monitor, const char *command, JsonObject *argume
     g_autoptr(JsonObject) request = json_object_new();
     g_autoptr(JsonObject) reply = NULL;
     JsonNode *value = NULL;
+    GError *cause = NULL;
 
     json_object_set_string_member(request, "execute", command);
     if (arguments != NULL)
         json_object_set_object_member(request, "arguments", arguments);
 
-    reply = monitor->ops->exchange(monitor->self, request, monitor->timeout_us, error);
+    reply = monitor->ops->exchange(monitor->self, request,
+                                   monitor->is_silent ? MIN(SILENT_TIMEOUT_US, monitor->timeout_us)
+                                                      : monitor->timeout_us, &cause);
+    monitor->is_silent = g_error_matches(cause, VMM_ERROR, VMM_ERROR_UNREACHABLE);
     if (reply == NULL) {
+        g_propagate_error(error, cause);
         g_prefix_error(error, "QEMU's monitor, asked for '%s': ", command);
         return NULL;
     }

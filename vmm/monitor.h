@@ -28,7 +28,8 @@ VmmMonitor *vmm_monitor_new(const VmmMonitorOps *ops, gpointer self, gint64 time
 void vmm_monitor_free(VmmMonitor *monitor);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmmMonitor, vmm_monitor_free)
 
-/* Runs a QMP command; ARGUMENTS may be NULL and is taken over. Returns the value of "return".
+/* Runs a QMP command; ARGUMENTS may be NULL and is taken over. A monitor that did not answer is not waited for as long
+ * the next time. Returns the value of "return".
  * Errors: what exchange says, UNSUPPORTED (no such command), PROTOCOL (it was refused). */
 JsonNode *vmm_monitor_execute(VmmMonitor *monitor, const char *command, JsonObject *arguments, GError **error);
 

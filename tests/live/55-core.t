@@ -3,33 +3,22 @@
 # A dump of a patched guest says what the guest itself says.
 . "$(dirname "$0")/lib.sh"
 
-# qmp_do COMMAND-JSON WORD: one command to the guest's monitor, which has answered when WORD appears.
-qmp_do() {
-    local socket=$guest/qmp.sock
-    coproc qmp { exec socat - "UNIX-CONNECT:$socket"; }
-    printf '{"execute":"qmp_capabilities"}%s\n' "$1" >&"${qmp[1]}"
-    timeout 60 grep -m 1 -- "$2" <&"${qmp[0]}" > /dev/null
-    local result=$?
-    kill "$qmp_PID" && wait "$qmp_PID" 2> /dev/null
-    return $result
-}
-
 command -v socat > /dev/null || skip_all "there is no socat"
 update_create "$top/images/demo/uptime.patch" uptime
 id=$(< "$work/uptime.id")
 guest_start -m 256
 vlp_exits 0 "apply" apply "$qmp" "$work/uptime.vlp"
 in_guest 'sleeper pipe > /run/sleeper & until [ -s /run/sleeper ]; do :; done'
-ok "the guest is paused" qmp_do '{"execute":"stop"}' STOP
+ok "the guest is paused" monitor_does '{"execute":"stop"}' STOP
 for command in symbols tasks stack view; do
     vlp_exits 0 "$command of the paused guest" "$command" "$qmp"
     mv "$work/out" "$work/$command"
 done
-ok "the guest is dumped" qmp_do "{\"execute\":\"dump-guest-memory\",\"arguments\":
+ok "the guest is dumped" monitor_does "{\"execute\":\"dump-guest-memory\",\"arguments\":
     {\"paging\":false,\"protocol\":\"file:$work/dump\",\"detach\":true}}" DUMP_COMPLETED
-ok "and again, by way of its page tables" qmp_do "{\"execute\":\"dump-guest-memory\",\"arguments\":
+ok "and again, by way of its page tables" monitor_does "{\"execute\":\"dump-guest-memory\",\"arguments\":
     {\"paging\":true,\"protocol\":\"file:$work/paged\"}}" DUMP_COMPLETED
-ok "the guest runs on" qmp_do '{"execute":"cont"}' RESUME
+ok "the guest runs on" monitor_does '{"execute":"cont"}' RESUME
 
 for image in dump paged; do
     for command in symbols tasks stack view; do
@@ -43,7 +32,7 @@ vlp_exits 0 "verify" verify "core:$work/dump"
 vlp_exits 4 "an update that is there already does not fit the image" check "core:$work/dump" "$work/uptime.vlp"
 
 vlp_exits 0 "undo in the guest" undo "$qmp" "$id"
-ok "the guest is dumped" qmp_do "{\"execute\":\"dump-guest-memory\",\"arguments\":
+ok "the guest is dumped" monitor_does "{\"execute\":\"dump-guest-memory\",\"arguments\":
     {\"paging\":false,\"protocol\":\"file:$work/clean\"}}" DUMP_COMPLETED
 vlp_exits 0 "check finds that the update fits the image" check "core:$work/clean" "$work/uptime.vlp"
 sum=$(sha256sum < "$work/clean")
@@ -54,7 +43,7 @@ for arguments in "apply core:$work/clean $work/uptime.vlp" "undo core:$work/dump
 done
 is "$(sha256sum < "$work/clean")" "$sum" "the image is what it was"
 
-ok "the guest is dumped, compressed" qmp_do "{\"execute\":\"dump-guest-memory\",\"arguments\":
+ok "the guest is dumped, compressed" monitor_does "{\"execute\":\"dump-guest-memory\",\"arguments\":
     {\"paging\":false,\"protocol\":\"file:$work/kdump\",\"format\":\"kdump-zlib\"}}" DUMP_COMPLETED
 vlp_exits 4 "a compressed kdump is refused" inspect "core:$work/kdump"
 like "$err" 'kdump.*dump again as ELF' "with what to do"

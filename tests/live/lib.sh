@@ -58,6 +58,17 @@ console_says() {
     timeout "$2" grep -qEm 1 -- "$1" <(exec tail -n 0 -s 0.1 -F --pid=$$ "$guest/console.log" 2> /dev/null)
 }
 
+# monitor_does COMMAND-JSON WORD: one command to the guest's monitor, which has answered when WORD appears.
+monitor_does() {
+    local socket=$guest/qmp.sock
+    coproc qmp { exec socat - "UNIX-CONNECT:$socket"; }
+    printf '{"execute":"qmp_capabilities"}%s\n' "$1" >&"${qmp[1]}"
+    timeout 60 grep -m 1 -- "$2" <&"${qmp[0]}" > /dev/null
+    local result=$?
+    kill "$qmp_PID" && wait "$qmp_PID" 2> /dev/null
+    return $result
+}
+
 # No oops, no warning, no missed heartbeat.
 guest_is_well() {
     local bad beats

@@ -5,6 +5,9 @@ tests_live_alter_update_LDADD = libpatcher.a libintrospect.a libvmm.a $(CAPSTONE
 check_PROGRAMS += tests/live/corrupt
 tests_live_corrupt_SOURCES = tests/live/corrupt.c
 tests_live_corrupt_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+check_PROGRAMS += tests/live/backend-check
+tests_live_backend_check_SOURCES = tests/live/backend-check.c
+tests_live_backend_check_LDADD = libvmm.a $(VMM_LIBS)
 EXTRA_DIST += \
 	tests/live/00-guest.t \
 	tests/live/10-introspect.t \
@@ -24,6 +27,7 @@ EXTRA_DIST += \
 	tests/live/50-libvirt.t \
 	tests/live/52-domains.t \
 	tests/live/55-core.t \
+	tests/live/57-backends.t \
 	tests/live/60-killed.t \
 	tests/live/70-migration.t \
 	tests/live/80-kernels.t \

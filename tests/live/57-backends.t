@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# One test for every way to a machine: each does the same, and stays sound when its machine goes away in a pause.
+. "$(dirname "$0")/lib.sh"
+
+# check NAME ARGUMENT...: runs backend-check as a test of many.
+check() {
+    local name=$1
+    shift
+    ok "$name" "$VLP_BUILD/tests/live/backend-check" "$@"
+}
+
+# bare_start: an embedded machine; sets $pid and $kvm.
+bare_start() {
+    kvm=kvm:$work/control
+    "$VLP_BUILD/virt-livepatch-kvm" --bare --memory 16 --vcpus 2 --control "$work/control" \
+        "$VLP_BUILD/tests/vmm/bare-guest" < /dev/null > "$work/letters" &
+    pid=$!
+    guests+=("bare_end $pid")
+    timeout 30 sh -c "until [ \$(wc -c < $work/letters) = 2 ]; do sleep 0.1; done" || give_up "the machine does not start"
+}
+
+# bare_end PID: ends it, if it has not ended.
+bare_end() {
+    kill -KILL "$1"
+    wait "$1"
+} 2> /dev/null
+
+# running_again GUEST: whether it says so within a while.
+running_again() {
+    timeout 60 sh -c 'until "$0" -q inspect "$1" | grep -q "^guest:.*(running)"; do sleep 0.2; done' \
+        "$VLP_BUILD/virt-livepatch" "$1"
+}
+
+leftovers() {
+    ls -d /run/virt-livepatch-* /var/lib/libvirt/qemu/domain-*/vlp* 2> /dev/null
+}
+
+command -v socat > /dev/null || skip_all "there is no socat"
+before=$(leftovers)
+guest_start -m 256
+check "qmp" "$qmp"
+ok "the guest is dumped" monitor_does "{\"execute\":\"dump-guest-memory\",\"arguments\":
+    {\"paging\":false,\"protocol\":\"file:$work/dump\"}}" DUMP_COMPLETED
+check "core" "core:$work/dump"
+machine=$(< "$guest/pid")
+check "qmp, the machine being stopped" "$qmp" "$machine" 19
+ok "which runs on when it is let" running_again "$qmp"
+check "qmp, the machine being killed" "$qmp" "$machine" 9
+
+domain=vlp-backend-$$
+domain_start -m 256 "$domain"
+check "libvirt" "$domain"
+ok "libvirt sees it running" test "$(virsh domstate "$domain" | head -n 1)" = running
+check "libvirt, the machine being killed" "$domain" "$(< "/run/libvirt/qemu/$domain.pid")" 9
+is "$(virsh domstate "$domain" | head -n 1)" "shut off" "which libvirt knows"
+
+if [ -w /dev/kvm ]; then
+    bare_start
+    check "kvm" "$kvm"
+    check "kvm, the machine being stopped" "$kvm" "$pid" 19
+    check "kvm, when it is let run again" "$kvm"
+    check "kvm, the machine being killed" "$kvm" "$pid" 9
+else
+    skip "kvm" "there is no /dev/kvm"
+fi
+is "$(leftovers)" "$before" "no socket and no file is left"
+done_testing
