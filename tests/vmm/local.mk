@@ -42,11 +42,12 @@ tests_vmm_test_qmp_LDADD = $(VMM_TEST_LIBS)
 tests_vmm_test_kvm_SOURCES = tests/vmm/test-kvm.c tests/vmm/kvm-guest.c tests/vmm/kvm-guest.h
 tests_vmm_test_kvm_LDADD = $(VMM_TEST_LIBS)
 
-# A guest for the embedded machine.
-check_DATA = tests/vmm/bare-guest
-EXTRA_DIST += tests/vmm/bare-guest.S
-CLEANFILES += tests/vmm/bare-guest
-tests/vmm/bare-guest: tests/vmm/bare-guest.S
+# Guests for the embedded machine.
+bare_guests = tests/vmm/bare-guest tests/vmm/int3-guest
+check_DATA = $(bare_guests)
+EXTRA_DIST += tests/vmm/bare-guest.S tests/vmm/int3-guest.S
+CLEANFILES += $(bare_guests)
+$(bare_guests): %: %.S
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(CC) -nostdlib -static -no-pie -Wl,-Ttext=0x100000 -Wl,--build-id=none -o $@ $<
 tests_vmm_test_sandbox_SOURCES = tests/vmm/test-sandbox.c
 tests_vmm_test_sandbox_LDADD = $(VMM_TEST_LIBS)

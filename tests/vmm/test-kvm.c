@@ -381,6 +381,26 @@ test_machine_is_stopped(Fixture *fixture, gconstpointer data)
     g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, fixture->table.old_counts));
 }
 
+/* Where KVM does not deliver it, the machine does. And a guest that resets its machine ends it. */
+static void
+test_software_interrupt(void)
+{
+    g_autofree char *machine = g_build_filename(g_test_get_dir(G_TEST_BUILT), "../../virt-livepatch-kvm", NULL);
+    g_autofree char *kernel = g_build_filename(g_test_get_dir(G_TEST_BUILT), "int3-guest", NULL);
+    const char *const argv[] = { machine, "--bare", "--memory", "16", kernel, NULL };
+    g_autofree char *said = NULL, *complaint = NULL;
+    int status;
+
+    if (access("/dev/kvm", R_OK | W_OK) != 0) {
+        g_test_skip("there is no /dev/kvm");
+        return;
+    }
+    g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_DEFAULT, NULL, NULL, &said, &complaint, &status, NULL));
+    g_assert_cmpstr(complaint, ==, "");
+    g_assert_cmpstr(said, ==, "3r");
+    g_assert_cmpint(status, ==, 0);
+}
+
 static void
 test_ends_as_it_should(Fixture *fixture, gconstpointer data)
 {
@@ -405,5 +425,6 @@ main(int argc, char **argv)
     ADD("machine-is-killed", test_machine_is_killed);
     ADD("machine-is-stopped", test_machine_is_stopped);
     ADD("ends-as-it-should", test_ends_as_it_should);
+    g_test_add_func("/vmm/kvm/software-interrupt", test_software_interrupt);
     return g_test_run();
 }
