@@ -2,6 +2,8 @@
 /* What the kernel keeps for each CPU, and of all of them: that part of kernel.h. */
 #include "introspect/kernel.h"
 
+#define MAX_FEATURE_NAME_BYTES 64
+
 static gboolean
 is_possible(const IntroKernel *kernel, guint cpu, gboolean *possible, GError **error)
 {
@@ -18,22 +20,31 @@ is_possible(const IntroKernel *kernel, guint cpu, gboolean *possible, GError **e
 }
 
 gboolean
-intro_kernel_percpu(const IntroKernel *kernel, guint cpu, const char *name, GuestVa *va, GError **error)
+intro_kernel_percpu_offset(const IntroKernel *kernel, guint cpu, guint64 *offset, GError **error)
 {
-    GuestVa symbol, offsets;
-    guint64 offset = 0;
+    GuestVa offsets;
     gboolean possible;
 
-    if (!intro_symbols_address(intro_kernel_symbols(kernel), name, &symbol, error)
-        || !is_possible(kernel, cpu, &possible, error))
+    *offset = 0;
+    if (!is_possible(kernel, cpu, &possible, error))
         return FALSE;
     if (!possible) {
         g_set_error(error, INTRO_ERROR, INTRO_ERROR_NOT_FOUND, "the guest's kernel has no CPU %u", cpu);
         return FALSE;
     }
     /* A kernel for one CPU only uses the variables themselves. */
-    if (intro_symbols_address(intro_kernel_symbols(kernel), "__per_cpu_offset", &offsets, NULL)
-        && !intro_space_read_u64(intro_kernel_space(kernel), offsets + cpu * sizeof offset, &offset, error))
+    return !intro_symbols_address(intro_kernel_symbols(kernel), "__per_cpu_offset", &offsets, NULL)
+           || intro_space_read_u64(intro_kernel_space(kernel), offsets + cpu * sizeof *offset, offset, error);
+}
+
+gboolean
+intro_kernel_percpu(const IntroKernel *kernel, guint cpu, const char *name, GuestVa *va, GError **error)
+{
+    GuestVa symbol;
+    guint64 offset;
+
+    if (!intro_symbols_address(intro_kernel_symbols(kernel), name, &symbol, error)
+        || !intro_kernel_percpu_offset(kernel, cpu, &offset, error))
         return FALSE;
     *va = symbol + offset;
     return TRUE;
@@ -58,4 +69,33 @@ intro_kernel_has_cpu_feature(const IntroKernel *kernel, guint feature, gboolean 
         return FALSE;
     *has = (word >> feature % 32 & 1) != 0;
     return TRUE;
+}
+
+/* x86_cap_flags[] has the features' names by their numbers; what follows the features proper, bugs, are in a table of
+ * their own. */
+char **
+intro_kernel_cpu_feature_names(const IntroKernel *kernel)
+{
+    const IntroSymbols *symbols = intro_kernel_symbols(kernel);
+    const IntroSpace *space = intro_kernel_space(kernel);
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    const IntroSymbol *symbol;
+    GuestVa table;
+    gboolean has;
+
+    if (!intro_symbols_address(symbols, "x86_cap_flags", &table, NULL)
+        || (symbol = intro_symbols_at(symbols, table, NULL)) == NULL)
+        return NULL;
+    for (guint i = 0; i < symbol->size / (32 * sizeof(guint64)) * 32; i++) {
+        GuestVa va;
+        char *name;
+
+        if (!intro_kernel_has_cpu_feature(kernel, i, &has, NULL))
+            break;
+        if (has && intro_space_read_u64(space, table + i * sizeof va, &va, NULL) && va != 0
+            && (name = intro_space_read_string(space, va, MAX_FEATURE_NAME_BYTES, NULL)) != NULL)
+            g_ptr_array_add(names, name);
+    }
+    g_ptr_array_add(names, NULL);
+    return (char **) g_ptr_array_free(g_steal_pointer(&names), FALSE);
 }

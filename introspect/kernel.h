@@ -62,10 +62,15 @@ gboolean intro_kernel_is_text(const IntroKernel *kernel, GuestVa va);
 
 /* Address of CPU's copy of the per-CPU symbol NAME. */
 gboolean intro_kernel_percpu(const IntroKernel *kernel, guint cpu, const char *name, GuestVa *va, GError **error);
+/* What is added to a per-CPU symbol's address for CPU's copy. */
+gboolean intro_kernel_percpu_offset(const IntroKernel *kernel, guint cpu, guint64 *offset, GError **error);
 guint intro_kernel_n_cpus(const IntroKernel *kernel);           /* possible ones */
 
 /* A bit of boot_cpu_data.x86_capability: WORD * 32 + BIT as in the kernel's cpufeatures.h. */
 gboolean intro_kernel_has_cpu_feature(const IntroKernel *kernel, guint feature, gboolean *has, GError **error);
+
+/* The names of the features that the kernel's CPU has, as in /proc/cpuinfo; NULL if the kernel does not tell. */
+char **intro_kernel_cpu_feature_names(const IntroKernel *kernel);
 
 /* Holes large enough to be of use, largest first: array of IntroHole, to be unreffed. Whether a hole is empty is for
  * the caller to see; what is promised is that no symbol, no unwind data and no page given back to the allocator is in

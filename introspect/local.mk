@@ -27,6 +27,8 @@ libintrospect_a_SOURCES += \
 	introspect/tracers.c introspect/tracers.h \
 	introspect/unwind.c introspect/unwind.h
 libintrospect_a_SOURCES += \
+	introspect/condition.c introspect/condition.h \
+	introspect/live-text.c \
 	introspect/sleeping.c introspect/sleeping.h \
 	introspect/task-watch.c introspect/task-watch.h \
 	introspect/vcpus.c introspect/vcpus.h \

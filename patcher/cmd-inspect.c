@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "introspect/condition.h"
 #include "patcher/agent.h"
 #include "patcher/arena.h"
 #include "patcher/command.h"
@@ -10,6 +11,8 @@ typedef struct {
     guint n_installed, n_damaged;
     char *state;
     PatchComparison *comparison;    /* with what the guest's agent says, or NULL */
+    IntroCondition *condition;
+    GArray *holes;                  /* of IntroHole */
 } Findings;
 
 static void
@@ -17,26 +20,33 @@ findings_clear(Findings *findings)
 {
     g_free(findings->state);
     g_clear_pointer(&findings->comparison, patch_comparison_free);
+    intro_condition_free(findings->condition);
+    g_clear_pointer(&findings->holes, g_array_unref);
 }
+
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Findings, findings_clear)
+
+static const char *const lockdowns[] = {
+    [INTRO_LOCKDOWN_NONE] = "none", [INTRO_LOCKDOWN_INTEGRITY] = "integrity",
+    [INTRO_LOCKDOWN_CONFIDENTIALITY] = "confidentiality",
+};
 
 static gboolean
 gather(const PatchGuest *guest, Findings *findings, GError **error)
 {
     const VmmReader *reader = vmm_machine_reader(guest->machine);
     g_autoptr(PatchArena) arena = patch_arena_open(guest->kernel, error);
-    g_autoptr(GArray) holes = NULL;
     const VmmRange *ranges;
     gboolean running;
     guint n_ranges;
 
     if (!arena || !vmm_machine_is_running(guest->machine, &running, &findings->state, error))
         return FALSE;
-    holes = intro_kernel_holes(guest->kernel, error);
-    if (!holes)
+    findings->holes = intro_kernel_holes(guest->kernel, error);
+    if (!findings->holes || !(findings->condition = intro_condition_new(guest->kernel, error)))
         return FALSE;
-    for (guint i = 0; i < holes->len; i++) {
-        const IntroHole *hole = &g_array_index(holes, IntroHole, i);
+    for (guint i = 0; i < findings->holes->len; i++) {
+        const IntroHole *hole = &g_array_index(findings->holes, IntroHole, i);
 
         *(hole->executable ? &findings->text_room : &findings->data_room) += hole->length;
     }
@@ -62,6 +72,22 @@ print_comparison(const PatchComparison *comparison)
 }
 
 static void
+print_condition(const IntroCondition *condition)
+{
+    const IntroLiveText *text = &condition->text;
+
+    g_print("crashed:      %s\n", condition->has_panicked ? "yes, its kernel has panicked" : "no");
+    g_print("lockdown:     %s\n", lockdowns[condition->lockdown]);
+    g_print("own patches:  %u", condition->livepatches->len);
+    for (guint i = 0; i < condition->livepatches->len; i++)
+        g_print("%s%s", i ? ", " : ": ", (const char *) condition->livepatches->pdata[i]);
+    g_print("%s\n", condition->livepatch_in_transition ? " (one is in transition)" : "");
+    g_print("live text:    %u static keys (%u jump), %u static calls (%u off), %u kprobes, %u tracers%s\n",
+            text->n_static_keys, text->n_static_keys_jumping, text->n_static_calls, text->n_static_calls_off,
+            text->n_kprobes, text->n_tracers, text->lock_prefixes_removed ? ", no lock prefixes" : "");
+}
+
+static void
 print_text(const PatchGuest *guest, const Findings *findings)
 {
     const IntroKernel *kernel = guest->kernel;
@@ -82,6 +108,7 @@ print_text(const PatchGuest *guest, const Findings *findings)
         g_print("  %-24s %8" G_GUINT64_FORMAT " at %#" G_GINT64_MODIFIER "x\n", module->name, module->size,
                 module->base);
     }
+    print_condition(findings->condition);
     g_print("patchable:    %s (unused kernel image: %" G_GUINT64_FORMAT " KiB for code, %" G_GUINT64_FORMAT
             " KiB for data)\n", findings->text_room ? "yes" : "no", findings->text_room >> 10,
             findings->data_room >> 10);
@@ -127,7 +154,74 @@ add_comparison(JsonBuilder *json, const PatchComparison *comparison)
         json_builder_end_object(json);
     }
     json_builder_end_array(json);
+}
+
+static void
+add_condition(JsonBuilder *json, const IntroCondition *condition)
+{
+    const IntroLiveText *text = &condition->text;
+
+    patch_json_boolean(json, "crashed", condition->has_panicked);
+    patch_json_string(json, "lockdown", lockdowns[condition->lockdown]);
+    patch_json_array(json, "own_livepatches");
+    for (guint i = 0; i < condition->livepatches->len; i++)
+        json_builder_add_string_value(json, condition->livepatches->pdata[i]);
+    json_builder_end_array(json);
+    patch_json_boolean(json, "own_livepatch_in_transition", condition->livepatch_in_transition);
+    json_builder_set_member_name(json, "live_text");
+    json_builder_begin_object(json);
+    patch_json_int(json, "static_keys", text->n_static_keys);
+    patch_json_int(json, "static_keys_jumping", text->n_static_keys_jumping);
+    patch_json_int(json, "static_calls", text->n_static_calls);
+    patch_json_int(json, "static_calls_off", text->n_static_calls_off);
+    patch_json_int(json, "kprobes", text->n_kprobes);
+    patch_json_int(json, "tracers", text->n_tracers);
+    patch_json_boolean(json, "lock_prefixes_removed", text->lock_prefixes_removed);
     json_builder_end_object(json);
+}
+
+static void
+add_holes(JsonBuilder *json, GArray *holes)
+{
+    patch_json_array(json, "holes");
+    for (guint i = 0; i < holes->len; i++) {
+        const IntroHole *hole = &g_array_index(holes, IntroHole, i);
+
+        json_builder_begin_object(json);
+        patch_json_address(json, "address", hole->va);
+        patch_json_int(json, "length", hole->length);
+        patch_json_boolean(json, "executable", hole->executable);
+        json_builder_end_object(json);
+    }
+    json_builder_end_array(json);
+}
+
+static void
+add_cpus(JsonBuilder *json, const IntroKernel *kernel)
+{
+    patch_json_array(json, "cpus");
+    for (guint cpu = 0; cpu < intro_kernel_n_cpus(kernel); cpu++) {
+        guint64 base;
+
+        if (!intro_kernel_percpu_offset(kernel, cpu, &base, NULL))
+            continue;
+        json_builder_begin_object(json);
+        patch_json_int(json, "cpu", cpu);
+        patch_json_address(json, "percpu_offset", base);
+        json_builder_end_object(json);
+    }
+    json_builder_end_array(json);
+}
+
+static void
+add_features(JsonBuilder *json, const IntroKernel *kernel)
+{
+    g_auto(GStrv) names = intro_kernel_cpu_feature_names(kernel);
+
+    patch_json_array(json, "cpu_features");
+    for (guint i = 0; names && names[i]; i++)
+        json_builder_add_string_value(json, names[i]);
+    json_builder_end_array(json);
 }
 
 static void
@@ -147,6 +241,10 @@ print_json(const PatchGuest *guest, const Findings *findings)
     patch_json_int(json, "vcpus", vmm_reader_n_vcpus(vmm_machine_reader(guest->machine)));
     patch_json_int(json, "memory_bytes", findings->memory_bytes);
     add_modules(json, intro_kernel_modules(kernel));
+    add_condition(json, findings->condition);
+    add_cpus(json, kernel);
+    add_features(json, kernel);
+    add_holes(json, findings->holes);
     patch_json_boolean(json, "patchable", findings->text_room > 0);
     patch_json_int(json, "text_room_bytes", findings->text_room);
     patch_json_int(json, "data_room_bytes", findings->data_room);
@@ -218,7 +316,7 @@ run(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
         print_json(guest, &findings);
     else
         print_text(guest, &findings);
-    return TRUE;
+    return patch_guest_require_alive(guest, error);
 }
 
 const PatchCommand patch_cmd_inspect = {

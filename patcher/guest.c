@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "patcher/guest.h"
 
+#include "introspect/condition.h"
 #include "patcher/error.h"
 #include "vmm/sandbox.h"
 
@@ -36,6 +37,17 @@ require_fitness(VmmMachine *machine, Purpose purpose, GError **error)
     return FALSE;
 }
 
+gboolean
+patch_guest_require_alive(const PatchGuest *guest, GError **error)
+{
+    if (!intro_kernel_has_panicked(guest->kernel))
+        return TRUE;
+    g_set_error_literal(error, PATCH_ERROR, PATCH_ERROR_FAILED,
+                        "the guest's kernel has crashed (panic); its tasks and stacks can be looked at, but nothing will "
+                        "make it run again");
+    return FALSE;
+}
+
 static PatchGuest *
 reach(const char *name, const char *uri, Purpose purpose, GError **error)
 {
@@ -54,6 +66,9 @@ understand(PatchGuest *guest, const char *name, Purpose purpose, GError **error)
 {
     if (vmm_sandbox_enter(purpose == TO_LOOK ? VMM_SANDBOX_LOOK : VMM_SANDBOX_CHANGE, error))
         guest->kernel = intro_kernel_attach(vmm_machine_reader(guest->machine), error);
+    if (guest->kernel && purpose != TO_LOOK && !vmm_machine_is_image(guest->machine)
+        && !patch_guest_require_alive(guest, error))
+        g_clear_pointer(&guest->kernel, intro_kernel_free);
     if (!guest->kernel)
         g_prefix_error(error, "%s: ", name);
     return guest->kernel != NULL;

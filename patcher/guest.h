@@ -30,6 +30,9 @@ PatchGuest *patch_guest_open_running(const char *guest, const char *uri, GError 
 /* For all of that short of the change: as for changing it, but a memory image will do. */
 PatchGuest *patch_guest_open_to_check(const char *guest, const char *uri, GError **error);
 
+/* PATCH_ERROR_FAILED if its kernel has panicked. The two above have seen to it. */
+gboolean patch_guest_require_alive(const PatchGuest *guest, GError **error);
+
 void patch_guest_free(PatchGuest *guest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchGuest, patch_guest_free)
 

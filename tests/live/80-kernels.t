@@ -27,6 +27,28 @@ agrees() {
     diag "$release: $(tail -n 1 "$work/said")"
 }
 
+# inspected PERL: what that says of `inspect -o json`, in $_.
+inspected() {
+    vlp -o json inspect "$qmp" && perl -MJSON::PP -0777 -ne '$_ = decode_json($_); print '"$1" "$work/out"
+}
+
+# What the guest does to its own text, and what it forbids.
+condition_agrees() {
+    local jumping
+    is "$(inspected 'join(" ", @{$_->{cpu_features}})')" \
+       "$(in_guest "sed -n 's/^flags[^:]*: //p' /proc/cpuinfo | head -n 1")" "$release: the features of its CPU"
+    is "$(inspected 'join(" ", scalar @{$_->{cpus}}, @{$_->{live_text}}{qw(kprobes tracers)}, $_->{lockdown})')" \
+       "$(in_guest nproc) 0 0 none" "$release: its CPUs, and nobody traces"
+    jumping=$(inspected '$_->{live_text}{static_keys_jumping}')
+    in_guest 'cd /sys/kernel/tracing && echo "p:probe do_sys_openat2" > kprobe_events &&
+        echo 1 > events/kprobes/probe/enable && echo do_exit > set_ftrace_filter && echo function > current_tracer &&
+        mount -t securityfs securityfs /sys/kernel/security && echo integrity > /sys/kernel/security/lockdown' ||
+        give_up "the guest cannot trace itself"
+    is "$(inspected 'join(" ", @{$_->{live_text}}{qw(kprobes tracers)}, $_->{lockdown})')" "1 2 integrity" \
+       "$release: a kprobe, its tracer, another tracer, and lockdown"
+    ok "$release: static keys that were switched on" test "$(inspected '$_->{live_text}{static_keys_jumping}')" -gt "$jumping"
+}
+
 # kernel_agrees RELEASE MEMORY VCPUS
 kernel_agrees() {
     local kernel initramfs
@@ -40,6 +62,7 @@ kernel_agrees() {
     agrees "$release: tasks, and the stacks of those that sleep" tasks_agree
     agrees "$release: modules" modules_agree load_changes
     agrees "$release: symbols" symbols_agree load_changes
+    condition_agrees
     ok "$release: the guest is well" guest_is_well
     "$top/images/stop-guest" "$guest"
 }

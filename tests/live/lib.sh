@@ -69,6 +69,11 @@ monitor_does() {
     return $result
 }
 
+# console_ever_says REGEX SECONDS: as console_says, from the console's beginning on.
+console_ever_says() {
+    timeout "$2" grep -qaEm 1 -- "$1" <(exec tail -n +1 -s 0.1 -F --pid=$$ "$guest/console.log" 2> /dev/null)
+}
+
 # No oops, no warning, no missed heartbeat.
 guest_is_well() {
     local bad beats
@@ -121,6 +126,13 @@ make_patch() {
             diff -u --label "a/$1" --label "b/$1" "$VLP_KERNEL/source/$1" - >> "$work/$name.patch"
         shift
     done
+}
+
+# says STATUS REGEX NAME: what inspect says of a guest that it cannot say more of.
+says() {
+    vlp_exits "$1" "$3" inspect "$qmp"
+    like "$err" "$2" "and it is said so"
+    is "$(wc -l <<< "$err")" 1 "in one sentence"
 }
 
 # update_create PATCH NAME: makes $work/NAME.vlp and $work/NAME.id from a source patch for $VLP_KERNEL.

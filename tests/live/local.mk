@@ -31,6 +31,7 @@ EXTRA_DIST += \
 	tests/live/60-killed.t \
 	tests/live/70-migration.t \
 	tests/live/80-kernels.t \
+	tests/live/81-no-kernel.t tests/live/bare.S \
 	tests/live/lib.sh \
 	tests/live/views.pl tests/live/views.sh \
 	tests/live/patches/readdir.patch \

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A guest that is no Linux: a multiboot image that turns on paging, in 64-bit mode or, with PAGED_32 defined, in 32-bit
+ * mode, and halts. To be given to QEMU's -kernel.
+ */
+#define MULTIBOOT_MAGIC 0x1badb002
+#define PRESENT_WRITABLE 3
+#define LARGE 0x80
+
+        .section .text
+        .balign 4
+        .long MULTIBOOT_MAGIC, 0, -MULTIBOOT_MAGIC
+
+        .code32
+        .globl _start
+_start:
+        mov     $tables, %edi
+        mov     %cr4, %eax
+#ifdef PAGED_32
+        movl    $(PRESENT_WRITABLE | LARGE), (%edi)         /* the first 4 MiB, where they are */
+        or      $0x10, %eax                                 /* PSE */
+        mov     %eax, %cr4
+        mov     %edi, %cr3
+#else
+        lea     0x1003(%edi), %ebx                          /* top table, the one below, and the first 2 MiB */
+        mov     %ebx, (%edi)
+        add     $0x1000, %ebx
+        mov     %ebx, 0x1000(%edi)
+        movl    $(PRESENT_WRITABLE | LARGE), 0x2000(%edi)
+        or      $0x20, %eax                                 /* PAE */
+        mov     %eax, %cr4
+        mov     %edi, %cr3
+        mov     $0xc0000080, %ecx                           /* EFER.LME */
+        rdmsr
+        or      $0x100, %eax
+        wrmsr
+#endif
+        mov     %cr0, %eax
+        or      $0x80000000, %eax
+        mov     %eax, %cr0
+        cli
+1:      hlt
+        jmp     1b
+
+        .section .bss
+        .balign 4096
+tables: .skip   3 * 4096
