@@ -9,6 +9,8 @@
 #include "patcher/update-format.h"
 
 #define MAX_FILE_BYTES (512 * 1024 * 1024)
+#define MAX_SYMBOLS (1 << 20)
+#define MAX_ALIGNMENT (1 << 20)
 
 static void
 section_free(PatchElfSection *section)
@@ -173,6 +175,8 @@ read_section(PatchElf *elf, Elf *file, Elf_Scn *scn, gsize names, GError **error
     section->size = header.sh_size;
     section->alignment = MAX(header.sh_addralign, 1);
     section->entry_size = header.sh_entsize;
+    if (section->alignment > MAX_ALIGNMENT || section->alignment & (section->alignment - 1))
+        return damaged(error, "a section has an impossible alignment");
     if (header.sh_type == SHT_NOBITS || header.sh_type == SHT_NULL)
         return header.sh_size < G_MAXUINT32 || damaged(error, "a section is too large");
     if (header.sh_offset > file_bytes || header.sh_size > file_bytes - header.sh_offset)
@@ -263,6 +267,8 @@ read_symbols(PatchElf *elf, Elf *file, GError **error)
 
     if (!data || !gelf_getshdr(elf_getscn(file, index), &header) || !header.sh_entsize)
         return damaged(error, "it has no symbols");
+    if (header.sh_entsize != sizeof(Elf64_Sym) || data->d_size / header.sh_entsize > MAX_SYMBOLS)
+        return damaged(error, "its table of symbols is malformed or too large");
     for (gsize i = 0; i < data->d_size / header.sh_entsize; i++) {
         GElf_Sym raw;
         const char *name = NULL;
@@ -342,32 +348,40 @@ read_all(PatchElf *elf, Elf *file, GError **error)
 }
 
 PatchElf *
+patch_elf_parse(GBytes *bytes, GError **error)
+{
+    g_autoptr(PatchElf) elf = elf_new(bytes);
+    gsize length;
+    gconstpointer data = g_bytes_get_data(bytes, &length);
+    gboolean ok = FALSE;
+    Elf *file;
+
+    elf_version(EV_CURRENT);
+    file = length > 0 && length < MAX_FILE_BYTES ? elf_memory((char *) data, length) : NULL;
+    if (file)
+        ok = read_all(elf, file, error);
+    else
+        damaged(error, "it is empty or too large");
+    elf_end(file);
+    return ok ? g_steal_pointer(&elf) : NULL;
+}
+
+PatchElf *
 patch_elf_read(const char *path, GError **error)
 {
     g_autofree char *content = NULL;
     g_autoptr(GBytes) bytes = NULL;
-    g_autoptr(PatchElf) elf = NULL;
     g_autoptr(GError) cause = NULL;
+    PatchElf *elf;
     gsize length;
-    gboolean ok = FALSE;
-    Elf *file;
 
     if (!g_file_get_contents(path, &content, &length, &cause)) {
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s", cause->message);
         return NULL;
     }
     bytes = g_bytes_new_take(g_steal_pointer(&content), length);
-    elf = elf_new(bytes);
-    elf_version(EV_CURRENT);
-    file = length > 0 && length < MAX_FILE_BYTES ? elf_memory((char *) g_bytes_get_data(bytes, NULL), length) : NULL;
-    if (file)
-        ok = read_all(elf, file, error);
-    else
-        damaged(error, "it is empty or too large");
-    elf_end(file);
-    if (!ok) {
+    elf = patch_elf_parse(bytes, error);
+    if (!elf)
         g_prefix_error(error, "%s: ", path);
-        return NULL;
-    }
-    return g_steal_pointer(&elf);
+    return elf;
 }

@@ -13,7 +13,7 @@ FUZZ_FILES = $(filter %.c,$(libvmm_a_SOURCES) $(libintrospect_a_SOURCES) $(libpa
 FUZZ_OBJECTS = $(FUZZ_FILES:%.c=fuzz-objects/%.o)
 FUZZERS = tests/fuzz/fuzz-agent tests/fuzz/fuzz-attach tests/fuzz/fuzz-btf tests/fuzz/fuzz-core \
 	tests/fuzz/fuzz-gdb tests/fuzz/fuzz-identity \
-	tests/fuzz/fuzz-kallsyms tests/fuzz/fuzz-modules tests/fuzz/fuzz-orc tests/fuzz/fuzz-qemu-text \
+	tests/fuzz/fuzz-kallsyms tests/fuzz/fuzz-modules tests/fuzz/fuzz-object tests/fuzz/fuzz-orc tests/fuzz/fuzz-qemu-text \
 	tests/fuzz/fuzz-record tests/fuzz/fuzz-space tests/fuzz/fuzz-stacks tests/fuzz/fuzz-tasks tests/fuzz/fuzz-update
 
 EXTRA_PROGRAMS += tests/fuzz/record-guest
