@@ -37,6 +37,8 @@ prepare(const PatchCli *cli, const char *name, const char *file, OpenGuest open_
     job->update = patch_update_read_file(file, error);
     if (!job->update)
         return FALSE;
+    if (*cli->event)
+        patch_event_set_ids(*cli->event, job->update->id);
     job->guest = open_guest(name, cli->uri, error);
     if (!job->guest)
         return FALSE;
@@ -76,8 +78,10 @@ run_apply(const PatchCli *cli, int argc, char **argv, int *status, GError **erro
     };
     PatchCommitReport report;
 
-    if (patch_cli_parse(&patch_cmd_apply, options, argc, argv, 2, 2, error) < 0 ||
-        !prepare(cli, argv[1], argv[2], patch_guest_open_running, &job, error))
+    if (patch_cli_parse(&patch_cmd_apply, options, argc, argv, 2, 2, error) < 0)
+        return FALSE;
+    *cli->event = patch_event_new("apply", argv[1]);
+    if (!prepare(cli, argv[1], argv[2], patch_guest_open_running, &job, error))
         return FALSE;
     if (!patch_commit(job.guest, job.plan, timeout_s, &report, error)) {
         g_prefix_error(error, "%s: ", argv[1]);

@@ -45,6 +45,8 @@ run_undo(const PatchCli *cli, int argc, char **argv, int *status, GError **error
         g_set_error_literal(error, PATCH_ERROR, PATCH_ERROR_USAGE, "undo needs the id of an update, or --all");
         return FALSE;
     }
+    *cli->event = patch_event_new("undo", argv[1]);
+    patch_event_set_ids(*cli->event, all ? "" : argv[2]);
     guest = patch_guest_open_running(argv[1], cli->uri, error);
     arena = guest ? patch_arena_open(guest->kernel, error) : NULL;
     if (!arena)
@@ -65,6 +67,7 @@ run_recover(const PatchCli *cli, int argc, char **argv, int *status, GError **er
 
     if (patch_cli_parse(&patch_cmd_recover, NULL, argc, argv, 1, 1, error) < 0)
         return FALSE;
+    *cli->event = patch_event_new("recover", argv[1]);
     guest = patch_guest_open_running(argv[1], cli->uri, error);
     arena = guest ? patch_arena_open(guest->kernel, error) : NULL;
     if (!arena)

@@ -9,10 +9,13 @@
 #include <glib.h>
 #include <json-glib/json-glib.h>
 
+#include "patcher/history.h"
+
 typedef struct {
     const char *uri;            /* -c; may be NULL */
     gboolean json;              /* -o json */
     gboolean quiet, verbose;    /* -q, -v */
+    PatchEvent **event;         /* what goes into the history: set by a command that is about to change a guest */
 } PatchCli;
 
 typedef struct {
@@ -25,7 +28,7 @@ typedef struct {
 
 extern const PatchCommand patch_cmd_create, patch_cmd_diff, patch_cmd_show, patch_cmd_check, patch_cmd_apply, patch_cmd_view,
     patch_cmd_undo, patch_cmd_verify, patch_cmd_recover, patch_cmd_inspect, patch_cmd_symbols, patch_cmd_tasks,
-    patch_cmd_stack, patch_cmd_list;
+    patch_cmd_stack, patch_cmd_list, patch_cmd_log;
 
 /* Parses a command's OPTIONS (may be NULL) and checks that MIN to MAX arguments are left, which are then in ARGV[1] to
  * ARGV[n]; returns how many, or -1 with PATCH_ERROR_USAGE. */

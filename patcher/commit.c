@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "patcher/commit.h"
 
-#include <string.h>
-
 #include "patcher/error.h"
+#include "patcher/places.h"
 #include "patcher/safety.h"
 
 #define FIRST_WAIT_US 2000
@@ -29,128 +28,181 @@ set_blocked(GError **error, const PatchPlan *plan, const GPtrArray *blockers)
                 ids, text->str);
 }
 
-/* What is in the guest at a write's place. */
-static GBytes *
-read_place(const PatchGuest *guest, const PatchWrite *write, GError **error)
-{
-    gsize length = g_bytes_get_size(write->after), done = 0;
-    g_autofree guint8 *bytes = g_malloc(length);
-    g_autofree VmmExtent *extents = g_new(VmmExtent, write->mappings->len);
-
-    for (guint i = 0; i < write->mappings->len; i++) {
-        const IntroMapping *mapping = &g_array_index(write->mappings, IntroMapping, i);
-
-        extents[i] = (VmmExtent) { mapping->pa, bytes + done, mapping->length };
-        done += mapping->length;
-    }
-    if (!vmm_read_extents(vmm_machine_reader(guest->machine), extents, write->mappings->len, error))
-        return NULL;
-    return g_bytes_new_take(g_steal_pointer(&bytes), length);
-}
+typedef struct {
+    const PatchGuest *guest;
+    const PatchPlan *plan;
+    PatchSurvey *survey;
+    PatchCommitReport *report;
+    GPtrArray *prepare, *commit, *clean;    /* of PatchWrite, of the plan */
+    GPtrArray *prepared, *committed;        /* of GBytes: what they are to leave */
+    GPtrArray *before;                      /* of GBytes: what was there before PREPARE; NULL if nothing is prepared */
+    PatchProof proof;
+} Job;
 
 static void
-add_chunks(GArray *chunks, const PatchWrite *write, GBytes *bytes)
+job_clear(Job *job)
 {
-    const guint8 *data = g_bytes_get_data(bytes, NULL);
+    g_clear_pointer(&job->survey, patch_survey_free);
+    g_clear_pointer(&job->prepare, g_ptr_array_unref);
+    g_clear_pointer(&job->commit, g_ptr_array_unref);
+    g_clear_pointer(&job->clean, g_ptr_array_unref);
+    g_clear_pointer(&job->prepared, g_ptr_array_unref);
+    g_clear_pointer(&job->committed, g_ptr_array_unref);
+    g_clear_pointer(&job->before, g_ptr_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Job, job_clear)
 
-    for (guint i = 0; i < write->mappings->len; i++) {
-        const IntroMapping *mapping = &g_array_index(write->mappings, IntroMapping, i);
-        VmmChunk chunk = { mapping->pa, data, mapping->length };
-
-        g_array_append_val(chunks, chunk);
-        data += mapping->length;
-    }
+static gboolean
+job_init(Job *job, GError **error)
+{
+    *job->report = (PatchCommitReport) { 0 };
+    job->survey = patch_survey_new(job->guest->kernel, job->plan->forbidden);
+    job->prepare = patch_plan_step(job->plan, PATCH_STEP_PREPARE);
+    job->commit = patch_plan_step(job->plan, PATCH_STEP_COMMIT);
+    job->clean = patch_plan_step(job->plan, PATCH_STEP_CLEAN);
+    job->prepared = patch_places_outcome(job->prepare);
+    job->committed = patch_places_outcome(job->commit);
+    return patch_proof_take(&job->proof, job->guest->kernel, error);
 }
 
-/* What is there now, write by write, to go back to. */
-static GPtrArray *
-check_places(const PatchGuest *guest, const PatchPlan *plan, GError **error)
+static GArray *
+new_chunks(void)
 {
-    g_autoptr(GPtrArray) places = g_ptr_array_new_with_free_func((GDestroyNotify) g_bytes_unref);
+    return g_array_new(FALSE, FALSE, sizeof(VmmChunk));
+}
 
-    if (!patch_plan_holds(plan, guest->kernel, error))
+static gboolean
+set_will(const Job *job, const GArray *chunks, GError **error)
+{
+    return vmm_machine_set_will(job->guest->machine, &job->proof.chunk, (const VmmChunk *) chunks->data, chunks->len,
+                                error);
+}
+
+static GPtrArray *
+read_places(const Job *job, const GPtrArray *writes, GError **error)
+{
+    return patch_places_read(vmm_machine_reader(job->guest->machine), writes, error);
+}
+
+/* ---- Prepare, and take back what was prepared ---- */
+
+/* If it fails, the will stands, and is carried out when this process ends. */
+static void
+take_back(Job *job, GError **error)
+{
+    g_autoptr(GArray) returns = new_chunks(), none = new_chunks();
+    g_autoptr(GError) failure = NULL;
+
+    if (!job->before)
+        return;
+    patch_places_add_returns(returns, job->prepare, job->before);
+    if (patch_write_briefly(job->guest, &job->proof, returns, &job->report->others, &failure) ||
+        g_error_matches(failure, PATCH_ERROR, PATCH_ERROR_NOT_NOW))
+        set_will(job, none, NULL);
+    else
+        g_prefix_error(error, "what was prepared could not be taken back at once (%s); view tells whether it was "
+                       "afterwards: ", failure->message);
+}
+
+static gboolean
+write_prepared(Job *job, GError **error)
+{
+    g_autoptr(GArray) writes = new_chunks(), returns = new_chunks();
+    g_autoptr(GPtrArray) now = NULL;
+
+    patch_places_add_writes(writes, job->prepare);
+    patch_places_add_returns(returns, job->prepare, job->before);
+    if (!set_will(job, returns, error) ||
+        !patch_write_briefly(job->guest, &job->proof, writes, &job->report->others, error))
+        return FALSE;
+    now = read_places(job, job->prepare, error);
+    return now && patch_places_check_outcome(job->prepare, now, job->prepared, error);
+}
+
+static gboolean
+prepare(Job *job, GError **error)
+{
+    g_autoptr(GPtrArray) now = read_places(job, job->prepare, error);
+
+    if (!now || !patch_places_check_before(job->prepare, now, error))
+        return FALSE;
+    job->before = g_steal_pointer(&now);
+    return write_prepared(job, error);
+}
+
+/* ---- Commit ---- */
+
+/* What is there now, to go back to. */
+static GPtrArray *
+check_places(const Job *job, GError **error)
+{
+    g_autoptr(GPtrArray) prepared = NULL, places = NULL;
+
+    if (!patch_proof_check(&job->proof, vmm_machine_reader(job->guest->machine), error) ||
+        !patch_plan_holds(job->plan, job->guest->kernel, error))
         return NULL;
-    for (guint i = 0; i < plan->writes->len; i++) {
-        const PatchWrite *write = plan->writes->pdata[i];
-        GBytes *now = read_place(guest, write, error);
-
-        if (!now)
-            return NULL;
-        g_ptr_array_add(places, now);
-        if (write->before && !g_bytes_equal(now, write->before)) {
-            g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
-                        "the guest's memory at %#" G_GINT64_MODIFIER "x changed after it was looked at: somebody else "
-                        "is patching this guest. Nothing was written; try again", write->va);
-            return NULL;
-        }
-    }
+    prepared = read_places(job, job->prepare, error);
+    places = prepared ? read_places(job, job->commit, error) : NULL;
+    if (!places || !patch_places_check_outcome(job->prepare, prepared, job->prepared, error) ||
+        !patch_places_check_before(job->commit, places, error))
+        return NULL;
     return g_steal_pointer(&places);
 }
 
-/* Writes back what was there, last write first. */
-static void
-roll_back(VmmPause *pause, const PatchPlan *plan, const GPtrArray *places, GError **error)
+static gboolean
+write_and_read_back(const Job *job, VmmPause *pause, GError **error)
 {
-    g_autoptr(GArray) chunks = g_array_new(FALSE, FALSE, sizeof(VmmChunk));
+    g_autoptr(GArray) writes = new_chunks();
+    g_autoptr(GPtrArray) now = NULL;
+
+    patch_places_add_writes(writes, job->commit);
+    if (!vmm_pause_write(pause, (const VmmChunk *) writes->data, writes->len, error))
+        return FALSE;
+    now = read_places(job, job->commit, error);
+    return now && patch_places_check_outcome(job->commit, now, job->committed, error);
+}
+
+/* Writes back what was there, last write first. FALSE if that is left to the will. */
+static gboolean
+roll_back(const Job *job, VmmPause *pause, const GPtrArray *places, GError **error)
+{
+    g_autoptr(GArray) returns = new_chunks();
     g_autoptr(GError) failure = NULL;
 
-    for (guint i = plan->writes->len; i > 0; i--)
-        add_chunks(chunks, plan->writes->pdata[i - 1], places->pdata[i - 1]);
-    if (!vmm_pause_write(pause, (const VmmChunk *) chunks->data, chunks->len, &failure))
-        g_prefix_error(error, "the guest is half patched, since what was written could not be taken back either (%s); "
-                       "run recover: ", failure->message);
-}
-
-/* What WRITES[index] leaves in the end: some of it is written over by later ones. */
-static GBytes *
-final_bytes(const GPtrArray *writes, guint index)
-{
-    const PatchWrite *write = writes->pdata[index];
-    gsize length = g_bytes_get_size(write->after);
-    guint8 *bytes = g_memdup2(g_bytes_get_data(write->after, NULL), length);
-
-    for (guint i = index + 1; i < writes->len; i++) {
-        const PatchWrite *later = writes->pdata[i];
-        gsize later_length = g_bytes_get_size(later->after);
-        const guint8 *data = g_bytes_get_data(later->after, NULL);
-        GuestVa start = MAX(write->va, later->va), end = MIN(write->va + length, later->va + later_length);
-
-        if (start < end)
-            memcpy(bytes + (start - write->va), data + (start - later->va), end - start);
-    }
-    return g_bytes_new_take(bytes, length);
-}
-
-static gboolean
-read_back(const PatchGuest *guest, const PatchPlan *plan, GError **error)
-{
-    for (guint i = 0; i < plan->writes->len; i++) {
-        const PatchWrite *write = plan->writes->pdata[i];
-        g_autoptr(GBytes) expected = final_bytes(plan->writes, i), now = read_place(guest, write, error);
-
-        if (now && !g_bytes_equal(now, expected))
-            g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED,
-                        "what was written at %#" G_GINT64_MODIFIER "x does not read back", write->va);
-        if (!now || !g_bytes_equal(now, expected))
-            return FALSE;
-    }
-    return TRUE;
-}
-
-static gboolean
-write_plan(const PatchGuest *guest, VmmPause *pause, const PatchPlan *plan, const GPtrArray *places, GError **error)
-{
-    g_autoptr(GArray) chunks = g_array_new(FALSE, FALSE, sizeof(VmmChunk));
-
-    for (guint i = 0; i < plan->writes->len; i++)
-        add_chunks(chunks, plan->writes->pdata[i], ((const PatchWrite *) plan->writes->pdata[i])->after);
-    if (vmm_pause_write(pause, (const VmmChunk *) chunks->data, chunks->len, error) && read_back(guest, plan, error))
+    patch_places_add_returns(returns, job->commit, places);
+    if (vmm_pause_write(pause, (const VmmChunk *) returns->data, returns->len, &failure))
         return TRUE;
-    roll_back(pause, plan, places, error);
+    g_prefix_error(error, "what was written could not be taken back at once (%s); view tells whether it was "
+                   "afterwards: ", failure->message);
     return FALSE;
 }
 
-typedef enum { MOMENT_SAFE, MOMENT_BLOCKED, MOMENT_FAILED } Moment;
+typedef enum {
+    MOMENT_SAFE,
+    MOMENT_BLOCKED,
+    MOMENT_FAILED,
+    MOMENT_LOST,                /* the guest stands still, and is in the will's hands */
+} Moment;
+
+/* From the last will on, the plan is carried out, whatever happens. */
+static Moment
+check_and_write(const Job *job, VmmPause *pause, GError **error)
+{
+    g_autoptr(GPtrArray) places = check_places(job, error);
+    g_autoptr(GArray) returns = new_chunks(), rest = new_chunks();
+
+    if (!places)
+        return MOMENT_FAILED;
+    patch_places_add_returns(returns, job->commit, places);
+    if (job->before)
+        patch_places_add_returns(returns, job->prepare, job->before);
+    patch_places_add_writes(rest, job->clean);
+    if (!set_will(job, returns, error))
+        return MOMENT_FAILED;
+    if (write_and_read_back(job, pause, error) && set_will(job, rest, error))
+        return MOMENT_SAFE;
+    return roll_back(job, pause, places, error) ? MOMENT_FAILED : MOMENT_LOST;
+}
 
 static Moment
 look(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GError **error)
@@ -160,64 +212,111 @@ look(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GError **error)
     return patch_survey_blockers(survey)->len == 0 ? MOMENT_SAFE : MOMENT_BLOCKED;
 }
 
-static gboolean
-check_and_write(const PatchGuest *guest, VmmPause *pause, const PatchPlan *plan, GError **error)
-{
-    g_autoptr(GPtrArray) places = check_places(guest, plan, error);
-
-    return places && write_plan(guest, pause, plan, places, error);
-}
-
 /* One pause: look, and if nobody is in the way, write. */
 static Moment
-try_once(const PatchGuest *guest, const PatchPlan *plan, PatchSurvey *survey, PatchCommitReport *report, GError **error)
+try_in_pause(const Job *job, VmmPause *pause, GError **error)
 {
-    g_autoptr(VmmPause) pause = vmm_pause_begin(guest->machine, error);
+    PatchCommitReport *report = job->report;
     gint64 start = g_get_monotonic_time(), looked;
     const VmmVcpu *vcpus;
     guint n_vcpus;
     Moment moment;
 
-    if (!pause)
-        return MOMENT_FAILED;
-    report->n_pauses++;
-    report->earlier_ns += report->stood_ns;
     vcpus = vmm_pause_vcpus(pause, &n_vcpus);
-    intro_kernel_hold(guest->kernel);
-    moment = look(survey, vcpus, n_vcpus, error);
-    intro_kernel_let_go(guest->kernel);
+    intro_kernel_hold(job->guest->kernel);
+    moment = look(job->survey, vcpus, n_vcpus, error);
     looked = g_get_monotonic_time();
     report->look_ns = (looked - start) * 1000;
-    report->n_tasks_again = patch_survey_n_looked_at(survey);
-    if (moment == MOMENT_SAFE && !check_and_write(guest, pause, plan, error))
-        moment = MOMENT_FAILED;
+    report->n_tasks_again = patch_survey_n_looked_at(job->survey);
+    if (moment == MOMENT_SAFE)
+        moment = check_and_write(job, pause, error);
+    intro_kernel_let_go(job->guest->kernel);
     report->write_ns = (g_get_monotonic_time() - looked) * 1000;
+    return moment;
+}
+
+static Moment
+try_once(const Job *job, GError **error)
+{
+    PatchCommitReport *report = job->report;
+    g_autoptr(VmmPause) pause = vmm_pause_begin(job->guest->machine, error);
+    Moment moment = pause ? try_in_pause(job, pause, error) : MOMENT_FAILED;
+
+    if (moment == MOMENT_LOST) {
+        vmm_pause_abandon(g_steal_pointer(&pause));
+        return MOMENT_LOST;
+    }
     if (moment == MOMENT_FAILED)
-        return moment;
-    return vmm_pause_end(g_steal_pointer(&pause), &report->stood_ns, error) ? moment : MOMENT_FAILED;
+        return MOMENT_FAILED;
+    if (!vmm_pause_end(g_steal_pointer(&pause), &report->stood_ns, error))
+        return moment == MOMENT_SAFE ? MOMENT_LOST : MOMENT_FAILED;
+    if (moment == MOMENT_BLOCKED) {
+        report->tries.n++;
+        report->tries.total_ns += report->stood_ns;
+        report->tries.longest_ns = MAX(report->tries.longest_ns, report->stood_ns);
+    }
+    return moment;
+}
+
+/* The first look tells whether it is worth while to prepare anything. */
+static Moment
+look_and_try(Job *job, GError **error)
+{
+    Moment moment = look(job->survey, NULL, 0, error);
+
+    if (moment == MOMENT_SAFE && job->prepare->len > 0 && !job->before)
+        moment = prepare(job, error) ? look(job->survey, NULL, 0, error) : MOMENT_FAILED;
+    return moment == MOMENT_SAFE ? try_once(job, error) : moment;
+}
+
+static Moment
+keep_trying(Job *job, gint64 deadline, GError **error)
+{
+    gulong wait = FIRST_WAIT_US;
+
+    for (;;) {
+        Moment moment = look_and_try(job, error);
+
+        if (moment != MOMENT_BLOCKED || g_get_monotonic_time() + (gint64) wait >= deadline)
+            return moment;
+        g_usleep(wait);
+        wait = MIN(wait * 2, LONGEST_WAIT_US);
+    }
+}
+
+/* ---- Clean ---- */
+
+/* What is not done now is done by the will. A guest that was reset has nothing to clean. */
+static void
+clean(const Job *job)
+{
+    g_autoptr(GArray) rest = new_chunks(), none = new_chunks();
+    g_autoptr(GError) failure = NULL;
+
+    patch_places_add_writes(rest, job->clean);
+    if (patch_write_briefly(job->guest, &job->proof, rest, &job->report->others, &failure) ||
+        g_error_matches(failure, PATCH_ERROR, PATCH_ERROR_NOT_NOW))
+        set_will(job, none, NULL);
+    else
+        g_warning("what is not in use any more could not be taken out at once (%s); view tells whether it was "
+                  "afterwards", failure->message);
 }
 
 gboolean
 patch_commit(const PatchGuest *guest, const PatchPlan *plan, double timeout_s, PatchCommitReport *report, GError **error)
 {
-    g_autoptr(PatchSurvey) survey = patch_survey_new(guest->kernel, plan->forbidden);
+    g_auto(Job) job = { .guest = guest, .plan = plan, .report = report };
     gint64 deadline = g_get_monotonic_time() + (gint64) (timeout_s * G_USEC_PER_SEC);
-    gulong wait = FIRST_WAIT_US;
+    Moment moment = job_init(&job, error) ? keep_trying(&job, deadline, error) : MOMENT_FAILED;
 
-    *report = (PatchCommitReport) { 0 };
-    for (;;) {
-        Moment moment = look(survey, NULL, 0, error);
-
-        if (moment == MOMENT_SAFE)
-            moment = try_once(guest, plan, survey, report, error);
-        if (moment != MOMENT_BLOCKED)
-            return moment == MOMENT_SAFE;
-        if (g_get_monotonic_time() + (gint64) wait >= deadline)
-            break;
-        g_usleep(wait);
-        wait = MIN(wait * 2, LONGEST_WAIT_US);
+    if (moment == MOMENT_SAFE) {
+        clean(&job);
+        return TRUE;
     }
-    set_blocked(error, plan, patch_survey_blockers(survey));
+    if (moment == MOMENT_BLOCKED)
+        set_blocked(error, plan, patch_survey_blockers(job.survey));
+    if (moment != MOMENT_LOST)
+        take_back(&job, error);
     return FALSE;
 }
 

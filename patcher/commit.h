@@ -4,26 +4,35 @@
  *
  *     look (guest runs) --blocked--> wait, look again ... until the time is over: PATCH_ERROR_NOT_NOW
  *       | clear
+ *     prepare: write what nothing uses yet, in short stops (brief.h); look again
+ *       |
  *     pause, look again at what ran since --blocked--> resume, wait, look again ...
  *       | clear
  *     compare what is there with what the plan expects --differs--> resume: PATCH_ERROR_NOT_NOW
  *       | equal
- *     write, read back --fails--> write back what was there, resume: PATCH_ERROR_FAILED
+ *     commit: write, read back --fails--> write back what was there, resume: PATCH_ERROR_FAILED
  *       |
  *     resume
+ *       |
+ *     clean: write what nothing uses any more, in short stops
+ *
+ * On every way out but the last one, what was prepared is taken back. All the while a last will (vmm_machine_set_will)
+ * says what is to be written if this process dies: up to the end of the commit, what was there before; from then on,
+ * what is left to clean. So the guest has all of an update or nothing of it, whatever dies.
  */
 #ifndef PATCHER_COMMIT_H
 #define PATCHER_COMMIT_H
 
+#include "patcher/brief.h"
 #include "patcher/guest.h"
 #include "patcher/plan.h"
 
 typedef struct {
     guint64 stood_ns;           /* how long the guest stood still, in the pause that counted */
-    guint64 look_ns, write_ns;  /* of it, spent on stacks and on memory */
-    guint n_pauses;             /* with those that found a task in the way */
-    guint64 earlier_ns;         /* how long the guest stood still in all of those, together */
-    guint n_tasks_again;        /* stacks that had to be looked at during the pause */
+    guint64 look_ns, write_ns;  /* of it, spent on stacks and on memory; the rest is stopping and starting */
+    guint n_tasks_again;        /* stacks that had to be looked at in it */
+    PatchPauses tries;          /* those that found a task in the way */
+    PatchPauses others;         /* those to prepare and to clean */
 } PatchCommitReport;
 
 /* TIMEOUT_S: seconds to try for. PATCH_ERROR_NOT_NOW names the tasks in the way, and where they are. */

@@ -30,7 +30,10 @@ libpatcher_a_SOURCES += \
 	patcher/rbtree-edit.c patcher/rbtree-edit.h \
 	patcher/plan-apply.c patcher/plan-apply.h \
 	patcher/plan-undo.c patcher/plan-undo.h \
+	patcher/history.c patcher/history.h \
 	patcher/safety.c patcher/safety.h \
+	patcher/places.c patcher/places.h \
+	patcher/brief.c patcher/brief.h \
 	patcher/commit.c patcher/commit.h
 
 # The command line.
@@ -39,11 +42,11 @@ virt_livepatch_SOURCES = \
 	patcher/main.c patcher/cli.c patcher/command.h patcher/report.c patcher/report.h \
 	patcher/cmd-inspect.c patcher/cmd-symbols.c patcher/cmd-tasks.c patcher/cmd-stack.c \
 	patcher/cmd-apply.c patcher/cmd-undo.c patcher/cmd-view.c \
-	patcher/cmd-list.c
+	patcher/cmd-list.c patcher/cmd-log.c
 libpatcher_a_SOURCES += \
 	patcher/agent.c patcher/agent.h \
 	patcher/agent-facts.c patcher/agent-facts.h
-virt_livepatch_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
+virt_livepatch_LDADD = libpatcher.a libintrospect.a libvmm.a $(SQLITE_LIBS) $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
 
 # From a source patch to an update: building objects, understanding them, comparing them, and what is put together of them.
 libpatcher_a_SOURCES += \

@@ -13,7 +13,7 @@
 static const PatchCommand *const commands[] = {
     &patch_cmd_create, &patch_cmd_diff, &patch_cmd_show, &patch_cmd_check, &patch_cmd_apply, &patch_cmd_view,
     &patch_cmd_undo, &patch_cmd_verify, &patch_cmd_recover, &patch_cmd_inspect, &patch_cmd_symbols, &patch_cmd_tasks,
-    &patch_cmd_stack, &patch_cmd_list,
+    &patch_cmd_stack, &patch_cmd_list, &patch_cmd_log,
 };
 
 static const PatchCommand *
@@ -80,9 +80,9 @@ parse_format(const char *format, PatchCli *cli, GError **error)
 }
 
 static gboolean
-run(int argc, char **argv, int *status, GError **error)
+run(int argc, char **argv, PatchEvent **event, int *status, GError **error)
 {
-    PatchCli cli = { 0 };
+    PatchCli cli = { .event = event };
     g_autofree char *uri = NULL, *format = NULL, *program = NULL, *summary = command_list();
     gboolean version = FALSE;
     const GOptionEntry options[] = {
@@ -124,16 +124,36 @@ run(int argc, char **argv, int *status, GError **error)
     return command->run(&cli, argc - 1, argv + 1, status, error);
 }
 
+/* A history that cannot be written is no reason for anything else to fail. */
+static void
+remember(PatchEvent *event, int status, const GError *failure)
+{
+    g_autoptr(GError) error = NULL;
+
+    event->status = status;
+    if (failure) {
+        g_free(event->message);
+        event->message = g_strdup(failure->message);
+    }
+    if (!patch_history_add(event, &error))
+        g_printerr("virt-livepatch: this is not in the history: %s\n", error->message);
+}
+
 int
 main(int argc, char **argv)
 {
     g_autoptr(GError) error = NULL;
+    g_autoptr(PatchEvent) event = NULL;
     int status = PATCH_EXIT_DONE;
 
     setlocale(LC_ALL, "");
     signal(SIGPIPE, SIG_IGN);
-    if (run(argc, argv, &status, &error))
-        return status;
-    g_printerr("virt-livepatch: %s\n", error->message);
-    return patch_exit_status(error);
+    signal(SIGXFSZ, SIG_IGN);
+    if (!run(argc, argv, &event, &status, &error)) {
+        g_printerr("virt-livepatch: %s\n", error->message);
+        status = patch_exit_status(error);
+    }
+    if (event)
+        remember(event, status, error);
+    return status;
 }

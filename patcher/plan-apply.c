@@ -243,9 +243,11 @@ forbid_superseded(const Application *application, const PatchRecord *record)
     }
 }
 
+/* Nothing in the guest knows of the new code before there is a jump to it. */
 static gboolean
 plan_blocks(const Application *application, GError **error)
 {
+    application->plan->step = PATCH_STEP_PREPARE;
     for (guint i = 0; i < application->assemblies->len; i++) {
         const PatchAssembly *assembly = application->assemblies->pdata[i];
 
@@ -255,6 +257,7 @@ plan_blocks(const Application *application, GError **error)
         patch_assembly_forbid(assembly, application->plan);
         forbid_superseded(application, assembly->record);
     }
+    application->plan->step = PATCH_STEP_COMMIT;
     return TRUE;
 }
 

@@ -168,6 +168,7 @@ patch_plan_write(PatchPlan *plan, const IntroKernel *kernel, GuestVa va, GBytes 
     PatchWrite *write = g_new0(PatchWrite, 1);
     gsize length = g_bytes_get_size(after), done = 0;
 
+    write->step = plan->step;
     write->va = va;
     write->before = before ? g_bytes_ref(before) : NULL;
     write->after = g_bytes_ref(after);
@@ -206,8 +207,8 @@ patch_plan_write_state(PatchPlan *plan, const IntroKernel *kernel, const PatchRe
 }
 
 /* The header goes last: until then, it says what is to be emptied. */
-gboolean
-patch_plan_empty(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, GError **error)
+static gboolean
+write_emptiness(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, GError **error)
 {
     const PatchArea *block = &record->block, *data = &record->data;
     g_autoptr(GBytes) no_data = patch_plan_filler(0, data->length);
@@ -218,6 +219,29 @@ patch_plan_empty(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *
            patch_plan_write_state(plan, kernel, record, PATCH_STATE_CLAIMED, error) &&
            patch_plan_write(plan, kernel, block->va + PATCH_BLOCK_HEADER_BYTES, NULL, no_body, error) &&
            patch_plan_write(plan, kernel, block->va, NULL, no_header, error);
+}
+
+gboolean
+patch_plan_empty(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, GError **error)
+{
+    const PatchStep step = plan->step;
+    gboolean planned;
+
+    plan->step = PATCH_STEP_CLEAN;
+    planned = write_emptiness(plan, kernel, record, error);
+    plan->step = step;
+    return planned;
+}
+
+GPtrArray *
+patch_plan_step(const PatchPlan *plan, PatchStep step)
+{
+    GPtrArray *writes = g_ptr_array_new();
+
+    for (guint i = 0; i < plan->writes->len; i++)
+        if (((const PatchWrite *) plan->writes->pdata[i])->step == step)
+            g_ptr_array_add(writes, plan->writes->pdata[i]);
+    return writes;
 }
 
 GBytes *

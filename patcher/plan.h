@@ -9,8 +9,16 @@
 #include "introspect/kernel.h"
 #include "patcher/record.h"
 
+/* When a write is made. What nothing in the guest uses yet, or any more, is written outside of the pause that counts. */
+typedef enum {
+    PATCH_STEP_COMMIT,          /* at the safe moment, in one pause */
+    PATCH_STEP_PREPARE,         /* before it, while the guest runs but for short stops */
+    PATCH_STEP_CLEAN,           /* after it, likewise */
+} PatchStep;
+
 /* One write, and what has to be there before it. */
 typedef struct {
+    PatchStep step;
     GuestVa va;
     GBytes *before;             /* NULL: whatever is there (data that the guest writes, say, or what an earlier write
                                    of the plan leaves there) */
@@ -36,7 +44,8 @@ typedef struct {
 } PatchForbidden;
 
 typedef struct {
-    GPtrArray *writes;          /* of PatchWrite, in the order in which they are made */
+    GPtrArray *writes;          /* of PatchWrite, in the order in which they are made, step by step */
+    PatchStep step;             /* of the writes that are added next */
     GPtrArray *forbidden;       /* of PatchForbidden */
     GPtrArray *conditions;      /* of PatchCondition */
     GPtrArray *records;         /* of PatchRecord: what is installed or removed */
@@ -61,7 +70,7 @@ gboolean patch_plan_write_module(PatchPlan *plan, const IntroKernel *kernel, Gue
 /* Adds the write of a record's state word. */
 gboolean patch_plan_write_state(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, PatchState state,
                                 GError **error);
-/* Adds the writes that empty RECORD's data area, and then its block. */
+/* Adds the writes, of the last step, that empty RECORD's data area, and then its block. */
 gboolean patch_plan_empty(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, GError **error);
 
 void patch_plan_forbid(PatchPlan *plan, const char *name, GuestVa va, guint64 length, GuestVa open_until);
@@ -76,6 +85,9 @@ gboolean patch_plan_require_unlocked(PatchPlan *plan, const IntroKernel *kernel,
 
 /* In the pause: whether the conditions hold, and what may have moved has not. PATCH_ERROR_NOT_NOW. */
 gboolean patch_plan_holds(const PatchPlan *plan, const IntroKernel *kernel, GError **error);
+
+/* The writes of one step: of PatchWrite, which are the plan's; to be unreffed. */
+GPtrArray *patch_plan_step(const PatchPlan *plan, PatchStep step);
 
 /* LENGTH times BYTE. */
 GBytes *patch_plan_filler(guint8 byte, gsize length);

@@ -141,8 +141,8 @@ print_result(const PatchPlan *plan, const char *guest, const PatchCommitReport *
     guint n = n_functions(plan);
     g_autofree char *ids = patch_plan_ids(plan->records), *replaced = patch_plan_ids(plan->replaced);
     g_autofree char *earlier =
-        report->n_pauses > 1 ? g_strdup_printf(", and for %.2f ms in %u earlier tries", report->earlier_ns / 1e6,
-                                               report->n_pauses - 1) : g_strdup("");
+        report->tries.n > 0 ? g_strdup_printf(", and for %.2f ms in %u earlier tries", report->tries.total_ns / 1e6,
+                                              report->tries.n) : g_strdup("");
 
     g_printerr("%s: update %s %s%s%s: %u function%s; the guest stood still for %.2f ms%s\n", guest, ids,
                result_word(plan), *replaced ? " in place of " : "", replaced, n, n == 1 ? "" : "s",
@@ -159,15 +159,38 @@ print_ids(const PatchPlan *plan)
         g_print("%s\n", *id);
 }
 
+static void
+print_times(const PatchPlan *plan, const PatchCommitReport *report)
+{
+    g_printerr("  of the pause, %.2f ms went to stacks (%u looked at again) and %.2f ms to memory; %zu bytes were written\n",
+               report->look_ns / 1e6, report->n_tasks_again, report->write_ns / 1e6, bytes_written(plan));
+    if (report->others.n > 0)
+        g_printerr("  before and after it, the guest was stopped %u times to prepare and clean, for %.2f ms at most\n",
+                   report->others.n, report->others.longest_ns / 1e6);
+}
+
+static void
+add_pauses(JsonBuilder *json, const char *name, const PatchPauses *pauses)
+{
+    json_builder_set_member_name(json, name);
+    json_builder_begin_object(json);
+    patch_json_int(json, "number", pauses->n);
+    patch_json_int(json, "total_ns", pauses->total_ns);
+    patch_json_int(json, "longest_ns", pauses->longest_ns);
+    json_builder_end_object(json);
+}
+
 void
 patch_report_commit(const PatchCli *cli, const PatchPlan *plan, const char *guest, const PatchCommitReport *report)
 {
     g_autoptr(JsonBuilder) json = json_builder_new();
+    g_autofree char *ids = patch_plan_ids(plan->records);
 
+    patch_event_set_ids(*cli->event, ids);
+    (*cli->event)->pause_ns = report->stood_ns;
     if (cli->verbose) {
         print_functions(plan);
-        g_printerr("  %.2f ms on stacks (%u looked at again), %.2f ms on writing %zu bytes\n", report->look_ns / 1e6,
-                   report->n_tasks_again, report->write_ns / 1e6, bytes_written(plan));
+        print_times(plan, report);
     }
     if (!cli->json) {
         print_ids(plan);
@@ -180,8 +203,9 @@ patch_report_commit(const PatchCli *cli, const PatchPlan *plan, const char *gues
     patch_json_int(json, "pause_ns", report->stood_ns);
     patch_json_int(json, "pause_stacks_ns", report->look_ns);
     patch_json_int(json, "pause_writes_ns", report->write_ns);
-    patch_json_int(json, "pauses", report->n_pauses);
-    patch_json_int(json, "earlier_pauses_ns", report->earlier_ns);
+    patch_json_int(json, "pause_stacks", report->n_tasks_again);
+    add_pauses(json, "tries", &report->tries);
+    add_pauses(json, "other_pauses", &report->others);
     patch_json_int(json, "bytes", bytes_written(plan));
     add_functions(json, plan->records);
     json_builder_end_object(json);

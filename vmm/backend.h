@@ -24,6 +24,12 @@ typedef struct {
     gboolean (*resume)(gpointer self, guint64 *stood_ns, GError **error);
 
     char *(*find_channel)(gpointer self, const char *name, GError **error);
+    /* NULL if one client at a time is all that there can be. */
+    gboolean (*claim)(gpointer self, GError **error);
+    /* Drops the pause without resuming, which is left to the executor of the will; NULL if there is none. */
+    void (*abandon)(gpointer self);
+    /* NULL if whatever holds the guest takes back by itself what was begun. N_CHUNKS 0: no will from now on. */
+    gboolean (*set_will)(gpointer self, const VmmChunk *proof, const VmmChunk *chunks, gsize n_chunks, GError **error);
 } VmmBackend;
 
 typedef struct {

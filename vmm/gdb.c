@@ -30,7 +30,7 @@ struct VmmGdb {
     VmmGdbFacts *facts;
     GString *received;
     gsize position;             /* how much of it has been taken apart */
-    gboolean writes_are_physical;
+    gboolean accesses_are_physical;
 };
 
 static void
@@ -386,7 +386,7 @@ vmm_gdb_begin(VmmGdb *gdb, GArray *vcpus, GError **error)
 
     if (answers == NULL)
         return FALSE;
-    gdb->writes_are_physical = strcmp(answer_at(answers, HELLO_PHYSICAL)->str, "OK") == 0;
+    gdb->accesses_are_physical = strcmp(answer_at(answers, HELLO_PHYSICAL)->str, "OK") == 0;
     learn_packet_size(facts, answer_at(answers, HELLO_SUPPORTED));
     threads = list_threads(gdb, answers, HELLO_THREADS, n_listed, error);
     if (threads == NULL)
@@ -428,6 +428,15 @@ add_write_requests(const VmmGdb *gdb, GString *requests, const VmmChunk *chunk)
     return n;
 }
 
+static gboolean
+check_mode(const VmmGdb *gdb, GError **error)
+{
+    if (!gdb->accesses_are_physical)
+        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,
+                            "this QEMU is too old: its gdb stub cannot reach guest-physical memory");
+    return gdb->accesses_are_physical;
+}
+
 gboolean
 vmm_gdb_write(VmmGdb *gdb, const VmmChunk *chunks, gsize n_chunks, GError **error)
 {
@@ -435,15 +444,42 @@ vmm_gdb_write(VmmGdb *gdb, const VmmChunk *chunks, gsize n_chunks, GError **erro
     g_autoptr(GPtrArray) answers = NULL;
     guint n = 0;
 
-    if (!gdb->writes_are_physical) {
-        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,
-                            "this QEMU is too old: its gdb stub cannot write guest-physical memory");
+    if (!check_mode(gdb, error))
         return FALSE;
-    }
     for (gsize i = 0; i < n_chunks; i++)
         n += add_write_requests(gdb, requests, &chunks[i]);
     answers = ask(gdb, requests, n, error);
     return answers != NULL && all_ok(answers, "to write guest memory", error);
+}
+
+/* Each piece is asked for on its own: who reads this way does so outside of pauses that count. */
+gboolean
+vmm_gdb_read(VmmGdb *gdb, const VmmExtent *extents, gsize n_extents, GError **error)
+{
+    const gsize piece_bytes = (gdb->facts->packet_size - PACKET_OVERHEAD) / 2;
+
+    if (!check_mode(gdb, error))
+        return FALSE;
+    for (gsize i = 0; i < n_extents; i++)
+        for (gsize done = 0; done < extents[i].length;) {
+            gsize piece = MIN(extents[i].length - done, piece_bytes);
+            g_autofree char *request = g_strdup_printf("m%" G_GINT64_MODIFIER "x,%" G_GSIZE_MODIFIER "x",
+                                                       extents[i].pa.value + done, piece);
+            g_autoptr(GString) packet = g_string_new(NULL);
+            g_autoptr(GPtrArray) answers = NULL;
+            g_autoptr(GByteArray) bytes = NULL;
+
+            add_request(packet, request);
+            answers = ask(gdb, packet, 1, error);
+            if (answers == NULL)
+                return FALSE;
+            bytes = vmm_gdb_parse_hex(answer_at(answers, 0)->str, answer_at(answers, 0)->len);
+            if (bytes == NULL || bytes->len != piece)
+                return set_answer_error("for guest memory", answer_at(answers, 0), error);
+            memcpy((guint8 *)extents[i].buffer + done, bytes->data, piece);
+            done += piece;
+        }
+    return TRUE;
 }
 
 gboolean

@@ -33,6 +33,9 @@ gboolean vmm_gdb_begin(VmmGdb *gdb, GArray *vcpus, GError **error);
 /* Writes guest-physical memory, in this order. Errors: as above; part of it may be written then. */
 gboolean vmm_gdb_write(VmmGdb *gdb, const VmmChunk *chunks, gsize n_chunks, GError **error);
 
+/* Reads guest-physical memory into the extents' buffers, which are to be small. Errors: as above. */
+gboolean vmm_gdb_read(VmmGdb *gdb, const VmmExtent *extents, gsize n_extents, GError **error);
+
 /* Starts the vCPUs: they run when this returns TRUE. Nothing may be asked afterwards. */
 gboolean vmm_gdb_detach(VmmGdb *gdb, GError **error);
 

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <libgen.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -14,9 +16,13 @@
 #include "vmm/machine.h"
 #include "vmm/socket.h"
 
+/* How long a guard that has something to do is waited for. */
+#define PATIENCE_MS 3000
+
 struct VmmGuard {
     pid_t pid;
     int fd;
+    VmmWill *will;
 };
 
 typedef struct {
@@ -54,16 +60,25 @@ close_range_of_fds(unsigned int first, unsigned int last)
         close(fd);
 }
 
-static void
-close_all_but(int a, int b)
+static int
+compare_fds(const void *a, const void *b)
 {
-    int low = MIN(a, b), high = MAX(a, b);
+    return *(const int *)a - *(const int *)b;
+}
 
-    if (low > 0)
-        close_range_of_fds(0, low - 1);
-    if (high > low + 1)
-        close_range_of_fds(low + 1, high - 1);
-    close_range_of_fds(high + 1, ~0U);
+/* -1 among KEPT stands for none. */
+static void
+close_all_but(int *kept, gsize n_kept)
+{
+    int next = 0;
+
+    qsort(kept, n_kept, sizeof *kept, compare_fds);
+    for (gsize i = 0; i < n_kept; i++) {
+        if (kept[i] > next)
+            close_range_of_fds(next, kept[i] - 1);
+        next = MAX(next, kept[i] + 1);
+    }
+    close_range_of_fds(next, ~0U);
 }
 
 static void
@@ -80,17 +95,30 @@ remove_socket(const VmmGuardOrder *order)
     }
 }
 
+/* What was learnt of the machine and the stub's place outlives the pause. */
+static void
+take_message(Message *last, const Message *message)
+{
+    if (message->armed) {
+        *last = *message;
+        return;
+    }
+    last->armed = FALSE;
+    last->order.may_be_paused = FALSE;
+    last->order.chardev[0] = last->order.socket_path[0] = '\0';
+}
+
 G_NORETURN static void
-run_guard(int fd, VmmGuardRescue rescue, gpointer data)
+run_guard(int fd, VmmGuardRescue rescue, gpointer data, const VmmWill *will)
 {
     Message message, last = { 0 };
     ssize_t n;
 
     while ((n = recv(fd, &message, sizeof message, 0)) > 0 || (n < 0 && errno == EINTR))
         if (n == sizeof message)
-            last = message;
-    if (last.armed) {
-        rescue(data, &last.order);
+            take_message(&last, &message);
+    if (last.armed || !vmm_will_is_empty(will)) {
+        rescue(data, &last.order, will);
         remove_socket(&last.order);
     }
     _exit(0);
@@ -103,8 +131,11 @@ vmm_guard_new(VmmGuardRescue rescue, gpointer data, int kept_fd, GError **error)
     VMM_AUTO_FD int far = -1;
     int fds[2];
     pid_t pid = -1;
+    g_autoptr(VmmWill) will = vmm_will_new(error);
     VmmGuard *guard = NULL;
 
+    if (will == NULL)
+        return NULL;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == 0) {
         near = fds[0];
         far = fds[1];
@@ -116,14 +147,37 @@ vmm_guard_new(VmmGuardRescue rescue, gpointer data, int kept_fd, GError **error)
         return NULL;
     }
     if (pid == 0) {
+        int kept[] = { far, kept_fd, vmm_will_fd(will) };
+
         stand_aside();
-        close_all_but(far, kept_fd);
-        run_guard(far, rescue, data);
+        close_all_but(kept, G_N_ELEMENTS(kept));
+        run_guard(far, rescue, data, will);
     }
     guard = g_new0(VmmGuard, 1);
     guard->pid = pid;
     guard->fd = vmm_fd_steal(&near);
+    guard->will = g_steal_pointer(&will);
     return guard;
+}
+
+VmmWill *
+vmm_guard_will(VmmGuard *guard)
+{
+    return guard->will;
+}
+
+/* FALSE if it has not come to its end within the time. */
+static gboolean
+wait_for_end(pid_t pid, int timeout_ms)
+{
+    VMM_AUTO_FD int fd = syscall(SYS_pidfd_open, pid, 0);
+    struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+    if (fd >= 0 && poll(&poll_fd, 1, timeout_ms) == 0)
+        return FALSE;
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    return TRUE;
 }
 
 void
@@ -132,8 +186,10 @@ vmm_guard_free(VmmGuard *guard)
     if (guard == NULL)
         return;
     vmm_fd_clear(&guard->fd);
-    while (waitpid(guard->pid, NULL, 0) < 0 && errno == EINTR)
-        ;
+    if (!wait_for_end(guard->pid, PATIENCE_MS))
+        g_warning("the machine does not answer; process %d stays behind, and puts the guest right as soon as it does",
+                  (int)guard->pid);
+    vmm_will_free(guard->will);
     g_free(guard);
 }
 
@@ -147,16 +203,29 @@ send_message(VmmGuard *guard, const Message *message)
     return n == sizeof *message;
 }
 
+static gboolean
+set_killed_error(GError **error)
+{
+    g_set_error_literal(error, VMM_ERROR, VMM_ERROR_LOST,
+                        "the process that guards the guest has been killed; run this again");
+    return FALSE;
+}
+
 gboolean
 vmm_guard_arm(VmmGuard *guard, const VmmGuardOrder *order, GError **error)
 {
     Message message = { .armed = TRUE, .order = *order };
 
-    if (send_message(guard, &message))
-        return TRUE;
-    g_set_error_literal(error, VMM_ERROR, VMM_ERROR_LOST,
-                        "the process that guards a pause has been killed; run this again");
-    return FALSE;
+    return send_message(guard, &message) || set_killed_error(error);
+}
+
+gboolean
+vmm_guard_check(VmmGuard *guard, GError **error)
+{
+    char nothing;
+    ssize_t n = recv(guard->fd, &nothing, sizeof nothing, MSG_DONTWAIT | MSG_PEEK);
+
+    return (n < 0 && (errno == EAGAIN || errno == EINTR)) || set_killed_error(error);
 }
 
 void

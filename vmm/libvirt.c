@@ -10,10 +10,10 @@
 #include "vmm/libvirt-connect.h"
 #include "vmm/libvirt-monitor.h"
 #include "vmm/qemu.h"
+#include "vmm/rescue.h"
 #include "vmm/socket.h"
 
-#define RESCUE_ATTEMPTS 60
-#define RESCUE_INTERVAL_US (G_USEC_PER_SEC / 2)
+#define RESCUE_ATTEMPTS 7200
 
 /* libvirt's name for the character device that its own monitor connection uses. */
 #define MONITOR_CHARDEV "charmonitor"
@@ -170,49 +170,26 @@ find_pid_guarded(VmmMonitor *monitor, VmmGuard *guard, const char *uuid, const c
     return found;
 }
 
-static gboolean
-send_to_monitor(virDomainPtr domain, const char *request)
-{
-    char *reply = NULL;
-    gboolean done = virDomainQemuMonitorCommand(domain, request, &reply, 0) == 0;
-
-    free(reply);
-    return done;
-}
-
-static gboolean
-rescue_domain(virDomainPtr domain, const VmmGuardOrder *order)
-{
-    g_autofree char *request = NULL;
-    gboolean done;
-
-    if (order->chardev[0] != '\0')
-        request = g_strdup_printf("{\"execute\":\"chardev-remove\",\"arguments\":{\"id\":\"%s\"}}", order->chardev);
-    else
-        request = g_strdup("{\"execute\":\"human-monitor-command\",\"arguments\":{\"command-line\":"
-                           "\"gdbserver none\"}}");
-    /* The stub goes first: a connection that it has not seen yet would stop the guest again. */
-    done = send_to_monitor(domain, request)
-        && (!order->may_be_paused || send_to_monitor(domain, "{\"execute\":\"cont\"}"));
-    return done || virDomainIsActive(domain) == 0;
-}
-
-/* In the guard's process, which was forked before this one had anything to do with libvirt. Tries for a while: libvirtd
- * may be what was just restarted. */
+/* In the guard's process, which was forked before this one had anything to do with libvirt. Tries for as long as there
+ * is such a domain: libvirtd may be what was just restarted. */
 static void
-resume_by_libvirt(gpointer data, const VmmGuardOrder *order)
+rescue_by_libvirt(gpointer data, const VmmGuardOrder *order, const VmmWill *will)
 {
     const char *uri = data;
+    VmmGuardOrder left = *order;
+    gboolean done = FALSE;
 
-    for (guint i = 0; i < RESCUE_ATTEMPTS; i++) {
+    for (guint i = 0; !done && i < RESCUE_ATTEMPTS; i++) {
         g_autoptr(virConnect) connection = vmm_libvirt_connect(uri, NULL);
-        g_autoptr(virDomain) domain = NULL;
+        virDomainPtr domain = connection != NULL ? virDomainLookupByUUIDString(connection, order->machine) : NULL;
 
-        if (connection != NULL)
-            domain = virDomainLookupByUUIDString(connection, order->machine);
-        if (domain != NULL && rescue_domain(domain, order))
-            return;
-        g_usleep(RESCUE_INTERVAL_US);
+        if (domain != NULL) {
+            g_autoptr(VmmMonitor) monitor = vmm_libvirt_monitor_new(domain);
+
+            done = virDomainIsActive(domain) == 0 || vmm_rescue(monitor, &left, will, NULL);
+        }
+        if (!done)
+            g_usleep(VMM_RESCUE_INTERVAL_US);
     }
 }
 
@@ -240,7 +217,7 @@ open_domain(virDomainPtr domain, VmmGuard *guard, VmmBackendInstance *instance, 
 gboolean
 vmm_libvirt_open(const char *domain_name, const char *uri, VmmBackendInstance *instance, GError **error)
 {
-    g_autoptr(VmmGuard) guard = vmm_guard_new(resume_by_libvirt, (gpointer)uri, -1, error);
+    g_autoptr(VmmGuard) guard = vmm_guard_new(rescue_by_libvirt, (gpointer)uri, -1, error);
     g_autoptr(virConnect) connection = guard != NULL ? vmm_libvirt_connect(uri, error) : NULL;
     virDomainPtr domain = connection != NULL ? find_domain(connection, domain_name, error) : NULL;
 

@@ -23,10 +23,12 @@ libvmm_a_SOURCES = \
 	vmm/qemu-text.c vmm/qemu-text.h \
 	vmm/qmp.c vmm/qmp.h \
 	vmm/qmp-machine.c \
+	vmm/rescue.c vmm/rescue.h \
 	vmm/sandbox.c vmm/sandbox.h \
 	vmm/socket.c vmm/socket.h \
 	vmm/stub.c vmm/stub.h \
-	vmm/vcpu.h
+	vmm/vcpu.h \
+	vmm/will.c vmm/will.h
 
 # The embedded machine.
 bin_PROGRAMS += virt-livepatch-kvm

@@ -89,6 +89,12 @@ vmm_machine_is_running(VmmMachine *machine, gboolean *running, char **state, GEr
 }
 
 gboolean
+vmm_machine_claim(VmmMachine *machine, GError **error)
+{
+    return machine->instance.ops->claim == NULL || machine->instance.ops->claim(machine->instance.self, error);
+}
+
+gboolean
 vmm_machine_is_image(const VmmMachine *machine)
 {
     return machine->instance.ops->pause == NULL;
@@ -266,6 +272,18 @@ vmm_pause_write(VmmPause *pause, const VmmChunk *chunks, gsize n_chunks, GError 
 }
 
 gboolean
+vmm_machine_set_will(VmmMachine *machine, const VmmChunk *proof, const VmmChunk *chunks, gsize n_chunks, GError **error)
+{
+    const VmmBackendInstance *instance = &machine->instance;
+
+    for (gsize i = 0; i < n_chunks; i++)
+        if (!check_address(instance, chunks[i].pa, chunks[i].length, error))
+            return FALSE;
+    return instance->ops->set_will == NULL
+        || instance->ops->set_will(instance->self, proof, chunks, n_chunks, error);
+}
+
+gboolean
 vmm_pause_end(VmmPause *pause, guint64 *stood_ns, GError **error)
 {
     const VmmBackendInstance *instance = &pause->machine->instance;
@@ -273,6 +291,19 @@ vmm_pause_end(VmmPause *pause, guint64 *stood_ns, GError **error)
 
     release_pause(pause);
     return resumed;
+}
+
+void
+vmm_pause_abandon(VmmPause *pause)
+{
+    const VmmBackendInstance *instance = &pause->machine->instance;
+
+    if (instance->ops->abandon == NULL) {
+        vmm_pause_free(pause);
+        return;
+    }
+    instance->ops->abandon(instance->self);
+    release_pause(pause);
 }
 
 void

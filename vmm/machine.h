@@ -68,6 +68,9 @@ const char *vmm_machine_name(const VmmMachine *machine);
  * "paused", "inmigrate", ...), to be freed. */
 gboolean vmm_machine_is_running(VmmMachine *machine, gboolean *running, char **state, GError **error);
 
+/* To be the only one to change this guest, of those that ask, for as long as this process lives. Errors: BUSY. */
+gboolean vmm_machine_claim(VmmMachine *machine, GError **error);
+
 /* TRUE if nothing runs in it, and it can only be looked at. What is in it does not change. */
 gboolean vmm_machine_is_image(const VmmMachine *machine);
 
@@ -106,9 +109,21 @@ const VmmVcpu *vmm_pause_vcpus(const VmmPause *pause, guint *n_vcpus);
  * this order, with as little waiting in between as there can be. A failed write may have been done in part. */
 gboolean vmm_pause_write(VmmPause *pause, const VmmChunk *chunks, gsize n_chunks, GError **error);
 
+/*
+ * From now on, in a pause or between two, if this process dies, CHUNKS are written to the guest in this order, the guest
+ * being stopped for that, unless PROOF is not what is in its memory any more. Replaces an earlier will; N_CHUNKS 0 stands
+ * for none. All is copied. Errors: LOST (nobody would carry it out), UNSUPPORTED.
+ */
+gboolean vmm_machine_set_will(VmmMachine *machine, const VmmChunk *proof, const VmmChunk *chunks, gsize n_chunks,
+                              GError **error);
+
 /* Resumes the guest and says for how long it stood still (ns; may be NULL). The pause is gone afterwards, whether this
  * succeeds or not; on an error it could not be resumed, and the message says what to do. */
 gboolean vmm_pause_end(VmmPause *pause, guint64 *stood_ns, GError **error);
+
+/* When nothing else helps: leaves the guest stopped, to be put right and resumed by whoever executes the will, which
+ * begins when MACHINE is freed. The pause is gone afterwards. */
+void vmm_pause_abandon(VmmPause *pause);
 
 /* For the ways out that do not care: resumes, and logs a failure to do so. */
 void vmm_pause_free(VmmPause *pause);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -81,6 +82,17 @@ vmm_host_memory_owner(const VmmHostMemory *memory, uid_t *uid, GError **error)
         return set_gone_error(memory, error);
     *uid = fs_uid;
     return TRUE;
+}
+
+/* The kernel lets go of the lock when we end, however we do. */
+gboolean
+vmm_host_memory_claim(VmmHostMemory *memory, GError **error)
+{
+    if (flock(memory->proc_fd, LOCK_EX | LOCK_NB) == 0)
+        return TRUE;
+    g_set_error_literal(error, VMM_ERROR, VMM_ERROR_BUSY,
+                        "another virt-livepatch is changing this guest; try again when it has finished");
+    return FALSE;
 }
 
 static const VmmHostRegion *

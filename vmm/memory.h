@@ -27,6 +27,9 @@ pid_t vmm_host_memory_pid(const VmmHostMemory *memory);
 /* The user the process acts as on files. Errors: LOST. */
 gboolean vmm_host_memory_owner(const VmmHostMemory *memory, uid_t *uid, GError **error);
 
+/* To be the only holder that has claimed it. Errors: BUSY. */
+gboolean vmm_host_memory_claim(VmmHostMemory *memory, GError **error);
+
 /* Regions are added in ascending order; one that continues the one before in both address spaces becomes part of it.
  * Reads the first and the last byte, to see that this is the right process and may be read. */
 gboolean vmm_host_memory_add(VmmHostMemory *memory, const VmmHostRegion *region, GError **error);

@@ -16,6 +16,7 @@ typedef struct {
     char *identity;
     VmmGdbFacts *gdb_facts;
     guint n_vcpus;
+    uid_t owner;                    /* the user QEMU runs as */
 
     /* During a pause: */
     VmmStub *stub;
@@ -47,6 +48,14 @@ qemu_is_running(gpointer self, gboolean *running, char **state, GError **error)
     Qemu *qemu = self;
 
     return vmm_monitor_run_state(qemu->monitor, running, state, error);
+}
+
+static gboolean
+qemu_claim(gpointer self, GError **error)
+{
+    Qemu *qemu = self;
+
+    return vmm_host_memory_claim(qemu->memory, error);
 }
 
 static gboolean
@@ -104,7 +113,10 @@ check_running(Qemu *qemu, GError **error)
 static gboolean
 arm_guard(Qemu *qemu, gboolean may_be_paused, GError **error)
 {
-    VmmGuardOrder order = { .may_be_paused = may_be_paused };
+    VmmGuardOrder order = { .may_be_paused = may_be_paused, .stub_owner = qemu->owner };
+
+    if (qemu->stub_directory != NULL)
+        g_strlcpy(order.stub_directory, qemu->stub_directory, sizeof order.stub_directory);
 
     g_strlcpy(order.machine, qemu->identity != NULL ? qemu->identity : "", sizeof order.machine);
     vmm_stub_describe(qemu->stub, &order);
@@ -123,11 +135,9 @@ abandon_stub(Qemu *qemu)
 static gboolean
 open_stub(Qemu *qemu, GError **error)
 {
-    uid_t owner;
-
-    if (!vmm_stub_check_unused(qemu->monitor, error) || !vmm_host_memory_owner(qemu->memory, &owner, error))
+    if (!vmm_stub_check_unused(qemu->monitor, error) || !vmm_host_memory_owner(qemu->memory, &qemu->owner, error))
         return FALSE;
-    qemu->stub = vmm_stub_new(qemu->monitor, qemu->stub_directory, owner, error);
+    qemu->stub = vmm_stub_new(qemu->monitor, qemu->stub_directory, qemu->owner, error);
     if (qemu->stub == NULL)
         return FALSE;
     if (arm_guard(qemu, FALSE, error) && vmm_stub_open(qemu->stub, error) && check_running(qemu, error)
@@ -240,6 +250,29 @@ qemu_find_channel(gpointer self, const char *name, GError **error)
     return vmm_qemu_find_channel(((Qemu *)self)->monitor, name, error);
 }
 
+static gboolean
+qemu_set_will(gpointer self, const VmmChunk *proof, const VmmChunk *chunks, gsize n_chunks, GError **error)
+{
+    Qemu *qemu = self;
+    VmmWill *will = vmm_guard_will(qemu->guard);
+
+    if (n_chunks == 0) {
+        vmm_will_clear(will);
+        return TRUE;
+    }
+    return vmm_guard_check(qemu->guard, error) && vmm_will_write(will, proof, chunks, n_chunks, error);
+}
+
+/* The guard stays armed. */
+static void
+qemu_abandon(gpointer self)
+{
+    Qemu *qemu = self;
+
+    g_clear_pointer(&qemu->gdb, vmm_gdb_free);
+    g_clear_pointer(&qemu->stub, vmm_stub_free);
+}
+
 static const VmmBackend qemu_backend = {
     .kind = "QEMU",
     .close = qemu_close,
@@ -250,6 +283,9 @@ static const VmmBackend qemu_backend = {
     .write = qemu_write,
     .resume = qemu_resume,
     .find_channel = qemu_find_channel,
+    .claim = qemu_claim,
+    .abandon = qemu_abandon,
+    .set_will = qemu_set_will,
 };
 
 static gboolean

@@ -8,11 +8,16 @@
 #include "vmm/socket.h"
 
 #define MAX_LINE (16 * 1024 * 1024)
+/* No request of the process before us had an id as high. */
+#define FIRST_ID_AFTER_OTHERS (G_GINT64_CONSTANT(1) << 40)
+/* Ends whatever the one before us left unfinished: QEMU's parser skips from a byte that is in no text to the line's end. */
+#define RESYNCHRONIZE "\xff\n"
 
 typedef struct {
     int fd;
     GString *received;      /* not yet taken apart */
     gint64 last_id;
+    gboolean skips_garbage; /* what is no JSON is passed over */
     gboolean broken;        /* what comes next could not be told from what came before */
     gint64 resumed_us;      /* the time of the last RESUME event, since 1970; 0 if there was none since the last STOP */
 } Qmp;
@@ -60,15 +65,17 @@ read_line(Qmp *qmp, gint64 deadline, GError **error)
 static JsonObject *
 read_object(Qmp *qmp, gint64 deadline, GError **error)
 {
-    g_autofree char *line = read_line(qmp, deadline, error);
-    JsonObject *object = NULL;
+    for (;;) {
+        g_autofree char *line = read_line(qmp, deadline, error);
+        JsonObject *object = line != NULL ? vmm_json_parse(line, qmp->skips_garbage ? NULL : error) : NULL;
 
-    if (line == NULL)
-        return NULL;
-    object = vmm_json_parse(line, error);
-    if (object == NULL)
-        qmp->broken = TRUE;
-    return object;
+        if (line == NULL || object != NULL)
+            return object;
+        if (!qmp->skips_garbage) {
+            qmp->broken = TRUE;
+            return NULL;
+        }
+    }
 }
 
 /* Events carry the time at which they happened, however late they are read. */
@@ -181,4 +188,17 @@ vmm_qmp_new(int fd, const char *name, gint64 greeting_us, gint64 answer_us, GErr
         return NULL;
     done = vmm_monitor_execute(monitor, "qmp_capabilities", NULL, error);
     return done != NULL ? g_steal_pointer(&monitor) : NULL;
+}
+
+VmmMonitor *
+vmm_qmp_take_over(int fd, gint64 answer_us)
+{
+    Qmp *qmp = g_new0(Qmp, 1);
+
+    qmp->fd = fd;
+    qmp->received = g_string_new(NULL);
+    qmp->last_id = FIRST_ID_AFTER_OTHERS;
+    qmp->skips_garbage = TRUE;
+    qmp->broken = !vmm_socket_send(fd, RESYNCHRONIZE, strlen(RESYNCHRONIZE), g_get_monotonic_time() + answer_us, NULL);
+    return vmm_monitor_new(&qmp_ops, qmp, answer_us);
 }

@@ -14,4 +14,7 @@
  * what each command may take. NAME is for messages. Errors: UNREACHABLE (silence), PROTOCOL (no QMP), LOST. */
 VmmMonitor *vmm_qmp_new(int fd, const char *name, gint64 greeting_us, gint64 answer_us, GError **error);
 
+/* Takes over FD, a connection on which another process negotiated and may have been interrupted anywhere. */
+VmmMonitor *vmm_qmp_take_over(int fd, gint64 answer_us);
+
 #endif

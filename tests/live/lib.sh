@@ -14,6 +14,7 @@ export VLP_BUILD VLP_KERNEL
 export LIBVIRT_DEFAULT_URI=qemu:///system
 
 work=$(mktemp -d)           # the test's own files
+export VIRT_LIVEPATCH_STATE=$work/state
 guest=''                    # directory of the guest that was started last
 guests=()                   # commands that end guests
 

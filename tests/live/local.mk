@@ -8,6 +8,9 @@ tests_live_corrupt_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 check_PROGRAMS += tests/live/backend-check
 tests_live_backend_check_SOURCES = tests/live/backend-check.c
 tests_live_backend_check_LDADD = libvmm.a $(VMM_LIBS)
+check_PROGRAMS += tests/live/image-digest
+tests_live_image_digest_SOURCES = tests/live/image-digest.c
+tests_live_image_digest_LDADD = libpatcher.a libintrospect.a libvmm.a $(CAPSTONE_LIBS) $(VMM_LIBS)
 EXTRA_DIST += \
 	tests/live/00-guest.t \
 	tests/live/10-introspect.t \
@@ -35,4 +38,5 @@ EXTRA_DIST += \
 	tests/live/lib.sh \
 	tests/live/views.pl tests/live/views.sh \
 	tests/live/patches/readdir.patch \
-	tests/live/patches/select.patch
+	tests/live/patches/select.patch \
+	tests/live/patches/three.patch

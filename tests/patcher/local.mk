@@ -5,6 +5,11 @@ tests_patcher_test_update_SOURCES = tests/patcher/test-update.c tests/patcher/sa
 	tests/patcher/sample-update.h
 tests_patcher_test_update_LDADD = libpatcher.a libintrospect.a libvmm.a $(VMM_LIBS)
 
+check_PROGRAMS += tests/patcher/test-history
+TESTS += tests/patcher/test-history
+tests_patcher_test_history_SOURCES = tests/patcher/test-history.c
+tests_patcher_test_history_LDADD = libpatcher.a libintrospect.a libvmm.a $(SQLITE_LIBS) $(VMM_LIBS)
+
 check_PROGRAMS += tests/patcher/test-record
 TESTS += tests/patcher/test-record
 tests_patcher_test_record_SOURCES = tests/patcher/test-record.c

@@ -10,7 +10,8 @@ VMM_TESTS = \
 	tests/vmm/test-qemu \
 	tests/vmm/test-qemu-text \
 	tests/vmm/test-qmp \
-	tests/vmm/test-sandbox
+	tests/vmm/test-sandbox \
+	tests/vmm/test-will
 
 VMM_TEST_LIBS = libvmm.a $(VMM_LIBS)
 
@@ -51,3 +52,5 @@ $(bare_guests): %: %.S
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(CC) -nostdlib -static -no-pie -Wl,-Ttext=0x100000 -Wl,--build-id=none -o $@ $<
 tests_vmm_test_sandbox_SOURCES = tests/vmm/test-sandbox.c
 tests_vmm_test_sandbox_LDADD = $(VMM_TEST_LIBS)
+tests_vmm_test_will_SOURCES = tests/vmm/test-will.c
+tests_vmm_test_will_LDADD = $(VMM_TEST_LIBS)

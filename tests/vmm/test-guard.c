@@ -13,7 +13,7 @@
 
 /* Rescues of the test write what they were told into a pipe. */
 static void
-write_order(gpointer data, const VmmGuardOrder *order)
+write_order(gpointer data, const VmmGuardOrder *order, const VmmWill *will)
 {
     dprintf(GPOINTER_TO_INT(data), "rescue of %s", order->machine);
 }

@@ -174,7 +174,7 @@ static const VmmMonitorOps fake_ops = {
 };
 
 static void
-rescue_nothing(gpointer data, const VmmGuardOrder *order)
+rescue_nothing(gpointer data, const VmmGuardOrder *order, const VmmWill *will)
 {
 }
 

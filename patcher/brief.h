@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Writes that can be made while the guest runs, since nothing in it uses their places: in stops that are each as short
+ * as one can be.
+ */
+#ifndef PATCHER_BRIEF_H
+#define PATCHER_BRIEF_H
+
+#include "patcher/guest.h"
+
+typedef struct {
+    guint n;
+    guint64 total_ns, longest_ns;
+} PatchPauses;
+
+/* Guest memory that shows that this is still the kernel which was looked at, for the guest can be reset at any time. */
+typedef struct {
+    VmmChunk chunk;
+    guint8 bytes[64];
+} PatchProof;
+
+/* PROOF must stay where it is. */
+gboolean patch_proof_take(PatchProof *proof, const IntroKernel *kernel, GError **error);
+
+/* To be asked in a pause. PATCH_ERROR_NOT_NOW if it is another kernel. */
+gboolean patch_proof_check(const PatchProof *proof, const VmmReader *reader, GError **error);
+
+/* Writes CHUNKS (of VmmChunk) in this order, and adds the stops to PAUSES. On an error, part of it may be written. */
+gboolean patch_write_briefly(const PatchGuest *guest, const PatchProof *proof, const GArray *chunks,
+                             PatchPauses *pauses, GError **error);
+
+#endif
