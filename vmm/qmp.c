@@ -169,7 +169,7 @@ wait_for_greeting(Qmp *qmp, const char *name, gint64 deadline, GError **error)
     else if (g_error_matches(cause, VMM_ERROR, VMM_ERROR_LOST))
         g_set_error(error, VMM_ERROR, VMM_ERROR_LOST, "%s: %s", name, cause->message);
     else
-        g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE,
+        g_set_error(error, VMM_ERROR, VMM_ERROR_BUSY,
                     "%s does not greet: another client is connected to this monitor, which serves one at a time, "
                     "or the machine hangs; disconnect the other client or give the guest a second QMP socket", name);
     return FALSE;

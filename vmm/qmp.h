@@ -11,7 +11,7 @@
 #define VMM_QMP_GREETING_US (3 * G_USEC_PER_SEC)
 
 /* Takes over FD, a connected socket, waits for the greeting until GREETING_US have passed, and negotiates; ANSWER_US is
- * what each command may take. NAME is for messages. Errors: UNREACHABLE (silence), PROTOCOL (no QMP), LOST. */
+ * what each command may take. NAME is for messages. Errors: BUSY (silence), PROTOCOL (no QMP), LOST. */
 VmmMonitor *vmm_qmp_new(int fd, const char *name, gint64 greeting_us, gint64 answer_us, GError **error);
 
 /* Takes over FD, a connection on which another process negotiated and may have been interrupted anywhere. */

@@ -44,8 +44,8 @@ set_connect_error(const char *path, int code, GError **error)
         g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "may not connect to %s: run this as root", path);
         return;
     case EAGAIN:
-        g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "%s takes no more connections: others are waiting on it",
-                    path);
+        g_set_error(error, VMM_ERROR, VMM_ERROR_BUSY, "%s takes no more connections: others are waiting on it; try "
+                    "again", path);
         return;
     default:
         g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "cannot connect to %s: %s", path, g_strerror(code));

@@ -15,7 +15,8 @@ void vmm_fd_clear(int *fd);
 #define VMM_AUTO_FD __attribute__((cleanup(vmm_fd_clear)))
 int vmm_fd_steal(int *fd);
 
-/* A connected, non-blocking, close-on-exec socket, or -1. Errors: USAGE (path too long), NOT_FOUND, UNREACHABLE. */
+/* A connected, non-blocking, close-on-exec socket, or -1. Errors: USAGE (path too long), NOT_FOUND, BUSY,
+ * UNREACHABLE. */
 int vmm_socket_connect(const char *path, GError **error);
 
 /* The same for a socket that keeps packets apart (SOCK_SEQPACKET); it blocks. */

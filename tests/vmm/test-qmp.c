@@ -122,7 +122,7 @@ test_no_greeting(void)
     const char *half[] = { "(qemu) ", NULL };
     const char *other_json[] = { "{\"hello\":1}\n", NULL };
 
-    assert_open_fails(&(Script) { silence, FALSE }, SHORT_US, VMM_ERROR_UNREACHABLE);
+    assert_open_fails(&(Script) { silence, FALSE }, SHORT_US, VMM_ERROR_BUSY);
     assert_open_fails(&(Script) { silence, TRUE }, LONG_US, VMM_ERROR_LOST);
     assert_open_fails(&(Script) { human, FALSE }, LONG_US, VMM_ERROR_PROTOCOL);
     assert_open_fails(&(Script) { half, FALSE }, SHORT_US, VMM_ERROR_PROTOCOL);
