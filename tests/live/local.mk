@@ -32,6 +32,7 @@ EXTRA_DIST += \
 	tests/live/55-core.t \
 	tests/live/57-backends.t \
 	tests/live/60-killed.t \
+	tests/live/65-replace-killed.t \
 	tests/live/70-migration.t \
 	tests/live/80-kernels.t \
 	tests/live/81-no-kernel.t tests/live/bare.S \
