@@ -23,6 +23,7 @@ struct VmmControl {
     int fd, memory_fd;          /* the memory as clients get it: for reading */
     GPtrArray *clients;
     Client *pauser;             /* of the clients, or NULL */
+    Client *claimer;            /* likewise: the one that may change the guest, of those that ask */
     gint64 paused_at;           /* monotonic, us */
     VmmKvmRegisters registers[VMM_KVM_MAX_VCPUS];
 };
@@ -104,6 +105,8 @@ drop_client(VmmControl *control, Client *client)
         vmm_vm_resume(control->vm);
         control->pauser = NULL;
     }
+    if (control->claimer == client)
+        control->claimer = NULL;
     g_ptr_array_remove(control->clients, client);
 }
 
@@ -223,6 +226,15 @@ set_will(Client *client)
 }
 
 static gboolean
+do_claim(VmmControl *control, Client *client)
+{
+    if (control->claimer != NULL && control->claimer != client)
+        return refuse(client, VMM_KVM_CLAIM, VMM_KVM_BUSY, "another client is changing the guest");
+    control->claimer = client;
+    return send_answer(client, VMM_KVM_CLAIM, VMM_KVM_OK, 0, NULL, 0);
+}
+
+static gboolean
 answer_request(VmmControl *control, Client *client, const VmmKvmHeader *header, const guint8 *data, gsize length)
 {
     switch ((VmmKvmRequest)header->request) {
@@ -242,6 +254,8 @@ answer_request(VmmControl *control, Client *client, const VmmKvmHeader *header, 
         return add_to_draft(control, client, data, length);
     case VMM_KVM_WILL_SET:
         return set_will(client);
+    case VMM_KVM_CLAIM:
+        return do_claim(control, client);
     }
     return refuse(client, header->request, VMM_KVM_REFUSED, "there is no such request");
 }

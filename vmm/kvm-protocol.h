@@ -26,6 +26,7 @@ typedef enum {
     VMM_KVM_RESUME,
     VMM_KVM_WILL_ADD,
     VMM_KVM_WILL_SET,
+    VMM_KVM_CLAIM,
 } VmmKvmRequest;
 
 typedef enum {

@@ -250,8 +250,9 @@ is_full(const GByteArray *packet)
     return packet->len + 2 * sizeof(VmmKvmPiece) + sizeof(VmmKvmHeader) > VMM_KVM_MAX_PACKET;
 }
 
+/* Sends CHUNKS in as few packets of REQUEST as there can be. */
 static gboolean
-kvm_write(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error)
+send_chunks(Kvm *kvm, guint32 request, const VmmChunk *chunks, gsize n_chunks, GError **error)
 {
     g_autoptr(GByteArray) packet = g_byte_array_new();
 
@@ -260,11 +261,43 @@ kvm_write(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error)
             add_piece(packet, &chunks[i], &done);
             if (!is_full(packet))
                 continue;
-            if (!exchange(self, VMM_KVM_WRITE, NULL, packet->data, packet->len, NULL, error))
+            if (!exchange(kvm, request, NULL, packet->data, packet->len, NULL, error))
                 return FALSE;
             g_byte_array_set_size(packet, 0);
         }
-    return packet->len == 0 || exchange(self, VMM_KVM_WRITE, NULL, packet->data, packet->len, NULL, error);
+    return packet->len == 0 || exchange(kvm, request, NULL, packet->data, packet->len, NULL, error);
+}
+
+static gboolean
+kvm_write(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error)
+{
+    return send_chunks(self, VMM_KVM_WRITE, chunks, n_chunks, error);
+}
+
+/* The proof has to be one piece, so it goes in a packet of its own. */
+static gboolean
+kvm_set_will(gpointer self, const VmmChunk *proof, const VmmChunk *chunks, gsize n_chunks, GError **error)
+{
+    if (n_chunks > 0 && (!send_chunks(self, VMM_KVM_WILL_ADD, proof, 1, error)
+                         || !send_chunks(self, VMM_KVM_WILL_ADD, chunks, n_chunks, error)))
+        return FALSE;
+    return exchange(self, VMM_KVM_WILL_SET, NULL, NULL, 0, NULL, error);
+}
+
+static gboolean
+kvm_claim(gpointer self, GError **error)
+{
+    return exchange(self, VMM_KVM_CLAIM, NULL, NULL, 0, NULL, error);
+}
+
+/* The machine executes the will of a client that hangs up. */
+static void
+kvm_abandon(gpointer self)
+{
+    Kvm *kvm = self;
+
+    kvm->is_broken = TRUE;
+    shutdown(kvm->fd, SHUT_RDWR);
 }
 
 static gboolean
@@ -287,6 +320,9 @@ static const VmmBackend kvm_backend = {
     .pause = kvm_pause,
     .write = kvm_write,
     .resume = kvm_resume,
+    .claim = kvm_claim,
+    .abandon = kvm_abandon,
+    .set_will = kvm_set_will,
 };
 
 /* Memory that could shrink would end us by a signal. */

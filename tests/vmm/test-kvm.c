@@ -210,6 +210,93 @@ test_client_dies(Fixture *fixture, gconstpointer data)
     g_assert_cmpmem(seen, 4, "left", 4);
 }
 
+/* Leaves a will that puts DONE behind what is half done, and half does it; the caller has to end the pause. */
+static VmmPause *
+half_do(VmmMachine *machine, guint64 spare)
+{
+    const VmmChunk half = { guest_pa(spare), "half", 4 }, done = { guest_pa(spare + 8), "done", 4 };
+    g_autoptr(GError) error = NULL;
+    VmmPause *pause = NULL;
+
+    g_assert_true(vmm_machine_claim(machine, &error));
+    g_assert_true(vmm_machine_set_will(machine, &half, &done, 1, &error));
+    pause = vmm_pause_begin(machine, &error);
+    g_assert_no_error(error);
+    g_assert_true(vmm_pause_write(pause, &half, 1, &error));
+    return pause;
+}
+
+static void
+half_do_and_wait(Fixture *fixture)
+{
+    half_do(kvm_guest_open(fixture->guest), fixture->table.spare);
+}
+
+static void
+assert_bytes(const Fixture *fixture, guint64 pa, const char *expected)
+{
+    char seen[4];
+
+    /* Counters that go on tell that the machine is through with the client that has left. */
+    g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, fixture->table.old_counts));
+    g_assert_true(vmm_read(vmm_machine_reader(fixture->machine), guest_pa(pa), seen, 4, NULL));
+    g_assert_cmpmem(seen, 4, expected, 4);
+}
+
+static void
+test_client_with_a_will_dies(Fixture *fixture, gconstpointer data)
+{
+    if (is_missing(fixture))
+        return;
+    be_killed(half_do_and_wait, fixture);
+    assert_bytes(fixture, fixture->table.spare + 8, "done");
+}
+
+static void
+test_will_is_withdrawn(Fixture *fixture, gconstpointer data)
+{
+    VmmMachine *machine = NULL;
+
+    if (is_missing(fixture))
+        return;
+    machine = kvm_guest_open(fixture->guest);
+    vmm_pause_free(half_do(machine, fixture->table.spare));
+    g_assert_true(vmm_machine_set_will(machine, NULL, NULL, 0, NULL));
+    vmm_machine_free(machine);
+    assert_bytes(fixture, fixture->table.spare + 8, "\xcc\xcc\xcc\xcc");
+}
+
+static void
+test_abandoned(Fixture *fixture, gconstpointer data)
+{
+    VmmMachine *machine = NULL;
+
+    if (is_missing(fixture))
+        return;
+    machine = kvm_guest_open(fixture->guest);
+    vmm_pause_abandon(half_do(machine, fixture->table.spare));
+    vmm_machine_free(machine);
+    assert_bytes(fixture, fixture->table.spare + 8, "done");
+}
+
+static void
+test_claim(Fixture *fixture, gconstpointer data)
+{
+    VmmMachine *other = NULL;
+    g_autoptr(GError) error = NULL;
+
+    if (is_missing(fixture))
+        return;
+    other = kvm_guest_open(fixture->guest);
+    g_assert_true(vmm_machine_claim(other, NULL));
+    g_assert_false(vmm_machine_claim(fixture->machine, &error));
+    g_assert_error(error, VMM_ERROR, VMM_ERROR_BUSY);
+    vmm_machine_free(other);
+    /* The machine notices the end of one client before it answers another one that asks later. */
+    g_assert_true(vmm_machine_is_running(fixture->machine, &(gboolean) { FALSE }, NULL, NULL));
+    g_assert_true(vmm_machine_claim(fixture->machine, NULL));
+}
+
 /* The protocol without the backend: what a peer can send. */
 static gboolean
 talk(int fd, guint32 request, guint64 value, const void *payload, gsize length, VmmKvmHeader *answer)
@@ -267,17 +354,6 @@ leave_a_will(const Fixture *fixture, const char *proof, gboolean taken_back)
     g_assert_cmpuint(status_of(fd, VMM_KVM_WRITE, &half, sizeof half), ==, VMM_KVM_OK);
     if (taken_back)
         g_assert_cmpuint(status_of(fd, VMM_KVM_WILL_SET, NULL, 0), ==, VMM_KVM_OK);
-}
-
-static void
-assert_bytes(const Fixture *fixture, guint64 pa, const char *expected)
-{
-    char seen[4];
-
-    /* Counters that go on tell that the machine is through with the client that has left. */
-    g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, fixture->table.old_counts));
-    g_assert_true(vmm_read(vmm_machine_reader(fixture->machine), guest_pa(pa), seen, 4, NULL));
-    g_assert_cmpmem(seen, 4, expected, 4);
 }
 
 static void
@@ -420,6 +496,10 @@ main(int argc, char **argv)
     ADD("close-together", test_close_together);
     ADD("long-write", test_long_write);
     ADD("client-dies", test_client_dies);
+    ADD("client-with-a-will-dies", test_client_with_a_will_dies);
+    ADD("will-is-withdrawn", test_will_is_withdrawn);
+    ADD("abandoned", test_abandoned);
+    ADD("claim", test_claim);
     ADD("last-will", test_last_will);
     ADD("bad-requests", test_bad_requests);
     ADD("machine-is-killed", test_machine_is_killed);
