@@ -310,7 +310,7 @@ patch_elf_place(const PatchElf *elf, const PatchReloc *reloc)
     if (symbol->section == -1)
         return (PatchPlace) { PATCH_PLACE_EXTERN, reloc->symbol, addend };
     if (symbol->section == -2)
-        return (PatchPlace) { PATCH_PLACE_ABSOLUTE, 0, (gint64) symbol->value + addend };
+        return (PatchPlace) { PATCH_PLACE_ABSOLUTE, 0, (gint64) (symbol->value + (guint64) addend) };
     if (symbol->is_section)
         return place_in_section(elf, symbol->section, (gint64) symbol->value + addend);
     /* A named symbol says which item is meant, whatever the addend. */

@@ -10,6 +10,7 @@
 
 #define MAX_FILE_BYTES (512 * 1024 * 1024)
 #define MAX_SYMBOLS (1 << 20)
+#define MAX_ADDEND (G_GINT64_CONSTANT(1) << 40)
 #define MAX_ALIGNMENT (1 << 20)
 
 static void
@@ -308,6 +309,8 @@ read_reloc_table(PatchElf *elf, Elf *file, guint32 index, GError **error)
         if (!patch_fixup_width(reloc.type) || raw.r_offset > target->size ||
             patch_fixup_width(reloc.type) > target->size - raw.r_offset)
             return damaged(error, "a relocation is of an unknown type or outside of its section");
+        if (raw.r_addend > MAX_ADDEND || raw.r_addend < -MAX_ADDEND)
+            return damaged(error, "a relocation leads out of any kernel");
         reloc.offset = raw.r_offset;
         reloc.symbol = GELF_R_SYM(raw.r_info);
         reloc.addend = raw.r_addend;
