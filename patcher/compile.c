@@ -283,7 +283,8 @@ build_variant(PatchBuild *build, const char *file, PatchBuildVariant variant, GE
 char *
 patch_build_preprocess(PatchBuild *build, const char *file, PatchBuildVariant variant, GError **error)
 {
-    static const char *const options[] = { "-E", "-P", "-g0", NULL };
+    /* Lines that only moved are no difference. */
+    static const char *const options[] = { "-E", "-P", "-g0", "-w", "-D__LINE__=0", NULL };
     g_autoptr(PatchSavedCmd) saved = read_saved_cmd(build, file, error);
     g_autofree char *output = output_path(build, file, variant, ".i");
     PatchCmdChange change = {

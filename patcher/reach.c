@@ -44,6 +44,20 @@ look_free(Look *look)
 
 /* --- By the text */
 
+/* Whether any file includes file NUMBER; one that is only compiled brings its names to no other. */
+static gboolean
+is_included(const Reach *reach, guint32 number)
+{
+    for (guint32 i = 0; i < reach->includes->files->len; i++) {
+        const GArray *list = patch_includes_file(reach->includes, i)->includes;
+
+        for (guint j = 0; j < list->len; j++)
+            if (g_array_index(list, guint32, j) == number)
+                return TRUE;
+    }
+    return FALSE;
+}
+
 /* Whether any file includes a file of the patch. Sets what is reached, and from there what is used. */
 static gboolean
 find_reached(Reach *reach, guint8 *found)
@@ -55,7 +69,7 @@ find_reached(Reach *reach, guint8 *found)
         gint64 number = patch_includes_find(reach->includes, ((const PatchFile *) reach->files->files->pdata[i])->path);
 
         found[i] = number >= 0;
-        if (number < 0)
+        if (number < 0 || !is_included(reach, (guint32) number))
             continue;
         reach->reached[number] = 1;
         any = TRUE;
@@ -88,7 +102,7 @@ add_patched(Reach *reach, PatchConstructs *constructs, GError **error)
         g_autofree char *text = NULL;
         gsize length;
 
-        if (number < 0)
+        if (number < 0 || !is_included(reach, (guint32) number))
             continue;
         if (!g_file_get_contents(path, &text, &length, error))
             return FALSE;
