@@ -424,11 +424,13 @@ scan_to_frame(const Unwinder *unwinder, const State *state)
         add_words(unwinder, area, state->sp, state->bp);
 }
 
-/* The end of a task's stack, told by where it is: frame pointers do not mark it. */
+/* The end of a task's stack, told by where it is, since frame pointers do not mark it: entry code has called the last
+ * function with nothing but saved registers on the stack. */
 static gboolean
 is_end_of_task(const Unwinder *unwinder, const State *state)
 {
-    return state->area != NULL && state->area->link == INTRO_STACK_LAST && is_end(unwinder, state);
+    return state->area != NULL && state->area->link == INTRO_STACK_LAST && state->sp <= state->area->end
+           && state->area->end - state->sp <= unwinder->layout->size_bytes;
 }
 
 /* TRUE if the end of the stack was reached. */

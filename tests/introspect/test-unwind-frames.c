@@ -35,14 +35,16 @@ test_frames(Fixture *fixture, gconstpointer data)
 {
     put_user_regs(fixture);
     *task_word(fixture, 210) = INSIDE(9);
-    put_frame(fixture, 220, task_va(REGS - 2), INSIDE(2));
+    put_frame(fixture, 220, task_va(REGS - 4), INSIDE(2));
     *task_word(fixture, 230) = INSIDE(9);
+    put_frame(fixture, REGS - 4, task_va(REGS - 2), INSIDE(4));
     put_frame(fixture, REGS - 2, task_va(REGS) + 1, INSIDE(3));
     unwind_frames(fixture, (IntroUnwindStart) { .ip = INSIDE(1), .sp = task_va(200), .bp = task_va(220) });
-    assert_n_frames(fixture, 3, TRUE);
+    assert_n_frames(fixture, 4, TRUE);
     assert_frame(fixture, 0, INSIDE(1), TRUE, TRUE);
     assert_frame(fixture, 1, INSIDE(2), TRUE, TRUE);
-    assert_frame(fixture, 2, INSIDE(3), TRUE, TRUE);
+    assert_frame(fixture, 2, INSIDE(4), TRUE, TRUE);
+    assert_frame(fixture, 3, INSIDE(3), TRUE, TRUE);
 }
 
 /* An interrupt in the middle of function 4, which may not have had its frame: its caller is among what is below. */
