@@ -40,7 +40,7 @@ fuzz-objects/tests/fuzz/guest-record.o: FUZZ_CFLAGS += -fno-sanitize-coverage=tr
 fuzz-objects/patcher/kernel-headers.o: $(front_header_strings)
 
 $(FUZZERS): %: fuzz-objects/%.o $(FUZZ_OBJECTS)
-	$(AM_V_CCLD)$(MKDIR_P) $(@D) && $(FUZZ_CC) $(FUZZ_CFLAGS) -o $@ $^ $(VMM_LIBS) $(LIBELF_LIBS) $(CAPSTONE_LIBS)
+	$(AM_V_CCLD)$(MKDIR_P) $(@D) && $(FUZZ_CC) $(FUZZ_CFLAGS) -o $@ $^ $(SQLITE_LIBS) $(VMM_LIBS) $(LIBELF_LIBS) $(CAPSTONE_LIBS)
 
 clean-local: clean-fuzzers
 .PHONY: clean-fuzzers
