@@ -154,6 +154,7 @@ add_comparison(JsonBuilder *json, const PatchComparison *comparison)
         json_builder_end_object(json);
     }
     json_builder_end_array(json);
+    json_builder_end_object(json);
 }
 
 static void
