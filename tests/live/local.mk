@@ -35,7 +35,7 @@ EXTRA_DIST += \
 	tests/live/65-replace-killed.t \
 	tests/live/70-migration.t \
 	tests/live/80-kernels.t \
-	tests/live/81-no-kernel.t tests/live/bare.S \
+	tests/live/81-no-kernel.t tests/live/82-frame-pointer.t tests/live/bare.S \
 	tests/live/lib.sh \
 	tests/live/views.pl tests/live/views.sh \
 	tests/live/patches/readdir.patch \
