@@ -62,8 +62,8 @@ is "$(virsh domstate "$first" | head -n 1) $(virsh domstate "$second" | head -n 
     "libvirt sees both running"
 
 grep -a "lifecycle.*$first" "$work/events" | sed "s/.*: //" > "$work/lifecycle"
-is "$(sort "$work/lifecycle" | sed 's/ .*//' | uniq -c | tr -s ' \n' ' ')" " 2 Resumed 2 Suspended " \
-    "virsh saw the first one suspended and resumed, once for each change"
+is "$(sort "$work/lifecycle" | sed 's/ .*//' | uniq -c | tr -s ' \n' ' ')" " 4 Resumed 4 Suspended " \
+    "virsh saw the first one suspended and resumed: for each change, and before or after it to prepare or to clean"
 like "$(tail -n 1 "$work/lifecycle")" Resumed "resumed last"
 ok "the first is well" guest_is_well
 guest=$second_guest

@@ -109,7 +109,8 @@ at_moments undo -q undo "$qmp" "$id" > "$work/said"
 tap_result $? "undo, killed at $n_killed calls: $n_old times wholly old, $n_new wholly new" "$(< "$work/said")"
 vlp undo "$qmp" "$id"
 is "$(digest)" "$old" "the kernel's text is what it was, and the holes are empty"
-is "$(find /run -maxdepth 1 -name 'virt-livepatch-*-*')" "" "no socket is left behind"
+# A kill that strace aims at the N-th call of a name meets the guard's N-th, too: then an empty directory may be left.
+is "$(find /run -path '/run/virt-livepatch-*-*/*')" "" "no socket is left behind"
 is "$(in_guest 'cat /proc/uptime /proc/loadavg /proc/version | grep -c ^new')" 0 "the guest runs the old code"
 ok "the guest is well" guest_is_well
 done_testing
