@@ -5,7 +5,8 @@
  *     PID SWITCHES STATE NAME STACK
  *
  * SWITCHES are its voluntary and involuntary context switches, read first; STACK is /proc/PID/stack with "|" for newlines.
- * The last line is "last PID": the process id that was given out last. A task that ends meanwhile is left out.
+ * The first line is "first PID" and the last one "last PID": the process id that was given out last, before and after all
+ * this was looked at. A task that begins or ends in between may be left out.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -93,14 +94,21 @@ visit_process(const char *directory, const char *number)
     for_each_number(path, print_task);
 }
 
-int
-main(void)
+static void
+print_last_pid(const char *when)
 {
     static char load[BYTES];
 
-    for_each_number("/proc", visit_process);
     if (read_file("/proc", "loadavg", load) <= 0)
-        return 1;
-    printf("last\t%ld\n", atol(strrchr(load, ' ') + 1));
+        exit(1);
+    printf("%s\t%ld\n", when, atol(strrchr(load, ' ') + 1));
+}
+
+int
+main(void)
+{
+    print_last_pid("first");
+    for_each_number("/proc", visit_process);
+    print_last_pid("last");
     return 0;
 }

@@ -25,14 +25,14 @@ sub differs {
     $differences++;
 }
 
-# pid => line, and the last number given out.
+# pid => line, and the number given out last when the look began and when it ended.
 sub view {
-    my (%tasks, $last);
+    my (%tasks, %last);
     for (lines_of($_[0])) {
-        if (/^last\t(\d+)$/) { $last = $1 } elsif (/^(\d+)\t/) { $tasks{$1} = $_ } else { differs("$_[0]: $_") }
+        if (/^(first|last)\t(\d+)$/) { $last{$1} = $2 } elsif (/^(\d+)\t/) { $tasks{$1} = $_ } else { differs("$_[0]: $_") }
     }
-    die "$_[0] is not whole\n" unless defined $last;
-    return (\%tasks, $last);
+    die "$_[0] is not whole\n" unless defined $last{first} && defined $last{last};
+    return (\%tasks, $last{first}, $last{last});
 }
 
 sub tool_tasks {
@@ -64,7 +64,7 @@ sub tool_stacks {
 }
 
 my ($before, $last_before) = view($before_file);
-my ($after, $last_after) = view($after_file);
+my ($after, undef, $last_after) = view($after_file);
 my ($tasks, $stacks) = (tool_tasks(), tool_stacks());
 my ($settled, $changed, $born, $deep) = (0, 0, 0, 0);
 
