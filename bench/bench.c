@@ -87,7 +87,7 @@ apply(const PatchGuest *guest, const PatchUpdate *update, Row *row, GError **err
 {
     g_autoptr(PatchArena) arena = patch_arena_open(guest->kernel, error);
     g_autoptr(PatchPlan) plan = arena ? patch_plan_apply(guest->kernel, arena, update, FALSE, error) : NULL;
-    PatchCommitReport report;
+    PatchCommitReport report = { 0 };
 
     if (!plan || !patch_commit(guest, plan, TIMEOUT_S, &report, error))
         return FALSE;
@@ -100,7 +100,7 @@ undo(const PatchGuest *guest, const PatchUpdate *update, Row *row, GError **erro
 {
     g_autoptr(PatchArena) arena = patch_arena_open(guest->kernel, error);
     g_autoptr(PatchPlan) plan = arena ? patch_plan_undo(guest->kernel, arena, update->id, error) : NULL;
-    PatchCommitReport report;
+    PatchCommitReport report = { 0 };
 
     if (!plan || !patch_commit(guest, plan, TIMEOUT_S, &report, error))
         return FALSE;

@@ -16,13 +16,11 @@ typedef struct {
     PatchUpdate *update;
     PatchGuest *guest;
     PatchArena *arena;
-    PatchPlan *plan;
 } Job;
 
 static void
 job_clear(Job *job)
 {
-    g_clear_pointer(&job->plan, patch_plan_free);
     g_clear_pointer(&job->arena, patch_arena_free);
     g_clear_pointer(&job->guest, patch_guest_free);
     g_clear_pointer(&job->update, patch_update_free);
@@ -40,15 +38,17 @@ prepare(const PatchCli *cli, const char *name, const char *file, OpenGuest open_
     if (*cli->event)
         patch_event_set_ids(*cli->event, job->update->id);
     job->guest = open_guest(name, cli->uri, error);
-    if (!job->guest)
-        return FALSE;
+    return job->guest != NULL;
+}
+
+static PatchPlan *
+make_plan(gpointer data, GError **error)
+{
+    Job *job = data;
+
+    g_clear_pointer(&job->arena, patch_arena_free);
     job->arena = patch_arena_open(job->guest->kernel, error);
-    job->plan = job->arena ? patch_plan_apply(job->guest->kernel, job->arena, job->update, job->replace, error) : NULL;
-    if (!job->plan) {
-        g_prefix_error(error, "%s: ", name);
-        return FALSE;
-    }
-    return TRUE;
+    return job->arena ? patch_plan_apply(job->guest->kernel, job->arena, job->update, job->replace, error) : NULL;
 }
 
 static gboolean
@@ -56,15 +56,17 @@ run_check(const PatchCli *cli, int argc, char **argv, int *status, GError **erro
 {
     g_auto(Job) job = { 0 };
     const GOptionEntry options[] = { REPLACE_OPTION(&job.replace), G_OPTION_ENTRY_NULL };
+    g_autoptr(PatchPlan) plan = NULL;
 
     if (patch_cli_parse(&patch_cmd_check, options, argc, argv, 2, 2, error) < 0 ||
         !prepare(cli, argv[1], argv[2], patch_guest_open_to_check, &job, error))
         return FALSE;
-    if (!patch_commit_rehearse(job.guest, job.plan, error)) {
+    plan = make_plan(&job, error);
+    if (!plan || !patch_commit_rehearse(job.guest, plan, error)) {
         g_prefix_error(error, "%s: ", argv[1]);
         return FALSE;
     }
-    patch_report_plan(cli, job.plan, vmm_machine_name(job.guest->machine));
+    patch_report_plan(cli, plan, vmm_machine_name(job.guest->machine));
     return TRUE;
 }
 
@@ -76,18 +78,20 @@ run_apply(const PatchCli *cli, int argc, char **argv, int *status, GError **erro
     const GOptionEntry options[] = {
         PATCH_TIMEOUT_OPTION(&timeout_s), REPLACE_OPTION(&job.replace), G_OPTION_ENTRY_NULL
     };
-    PatchCommitReport report;
+    g_autoptr(PatchPlan) plan = NULL;
+    PatchCommitReport report = { 0 };
 
     if (patch_cli_parse(&patch_cmd_apply, options, argc, argv, 2, 2, error) < 0)
         return FALSE;
     *cli->event = patch_event_new("apply", argv[1]);
     if (!prepare(cli, argv[1], argv[2], patch_guest_open_running, &job, error))
         return FALSE;
-    if (!patch_commit(job.guest, job.plan, timeout_s, &report, error)) {
+    plan = patch_commit_planned(job.guest, make_plan, &job, timeout_s, &report, error);
+    if (!plan) {
         g_prefix_error(error, "%s: ", argv[1]);
         return FALSE;
     }
-    patch_report_commit(cli, job.plan, vmm_machine_name(job.guest->machine), &report);
+    patch_report_commit(cli, plan, vmm_machine_name(job.guest->machine), &report);
     return TRUE;
 }
 

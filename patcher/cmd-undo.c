@@ -10,18 +10,56 @@
 #include "patcher/plan-undo.h"
 #include "patcher/report.h"
 
-/* Takes PLAN over; it may be NULL. */
-static gboolean
-execute(const PatchCli *cli, const PatchGuest *guest, PatchPlan *plan, double timeout_s, GError **error)
-{
-    g_autoptr(PatchPlan) owned = plan;
-    PatchCommitReport report;
+typedef struct {
+    PatchGuest *guest;
+    PatchArena *arena;
+    const char *id;             /* of the update to undo; NULL: all */
+} Job;
 
-    if (!plan || !patch_commit(guest, plan, timeout_s, &report, error)) {
-        g_prefix_error(error, "%s: ", vmm_machine_name(guest->machine));
+static void
+job_clear(Job *job)
+{
+    g_clear_pointer(&job->arena, patch_arena_free);
+    g_clear_pointer(&job->guest, patch_guest_free);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Job, job_clear)
+
+static gboolean
+look(Job *job, GError **error)
+{
+    g_clear_pointer(&job->arena, patch_arena_free);
+    job->arena = patch_arena_open(job->guest->kernel, error);
+    return job->arena != NULL;
+}
+
+static PatchPlan *
+plan_undo(gpointer data, GError **error)
+{
+    Job *job = data;
+
+    return look(job, error) ? patch_plan_undo(job->guest->kernel, job->arena, job->id, error) : NULL;
+}
+
+static PatchPlan *
+plan_recovery(gpointer data, GError **error)
+{
+    Job *job = data;
+
+    return look(job, error) ? patch_plan_recover(job->guest->kernel, job->arena, error) : NULL;
+}
+
+static gboolean
+execute(const PatchCli *cli, Job *job, PatchPlanner planner, double timeout_s, GError **error)
+{
+    PatchCommitReport report = { 0 };
+    g_autoptr(PatchPlan) plan = patch_commit_planned(job->guest, planner, job, timeout_s, &report, error);
+    const char *name = vmm_machine_name(job->guest->machine);
+
+    if (!plan) {
+        g_prefix_error(error, "%s: ", name);
         return FALSE;
     }
-    patch_report_commit(cli, plan, vmm_machine_name(guest->machine), &report);
+    patch_report_commit(cli, plan, name, &report);
     return TRUE;
 }
 
@@ -35,8 +73,7 @@ run_undo(const PatchCli *cli, int argc, char **argv, int *status, GError **error
         { "all", 'a', 0, G_OPTION_ARG_NONE, &all, "all updates, in one go", NULL },
         G_OPTION_ENTRY_NULL
     };
-    g_autoptr(PatchGuest) guest = NULL;
-    g_autoptr(PatchArena) arena = NULL;
+    g_auto(Job) job = { 0 };
     int n_arguments = patch_cli_parse(&patch_cmd_undo, options, argc, argv, 1, 2, error);
 
     if (n_arguments < 0)
@@ -47,37 +84,35 @@ run_undo(const PatchCli *cli, int argc, char **argv, int *status, GError **error
     }
     *cli->event = patch_event_new("undo", argv[1]);
     patch_event_set_ids(*cli->event, all ? "" : argv[2]);
-    guest = patch_guest_open_running(argv[1], cli->uri, error);
-    arena = guest ? patch_arena_open(guest->kernel, error) : NULL;
-    if (!arena)
+    job.id = all ? NULL : argv[2];
+    job.guest = patch_guest_open_running(argv[1], cli->uri, error);
+    if (!job.guest || !look(&job, error))
         return FALSE;
-    if (all && patch_arena_records(arena)->len == 0) {
+    if (all && patch_arena_records(job.arena)->len == 0) {
         if (!cli->quiet)
             g_printerr("%s: no update is installed\n", argv[1]);
         return TRUE;
     }
-    return execute(cli, guest, patch_plan_undo(guest->kernel, arena, all ? NULL : argv[2], error), timeout_s, error);
+    return execute(cli, &job, plan_undo, timeout_s, error);
 }
 
 static gboolean
 run_recover(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
 {
-    g_autoptr(PatchGuest) guest = NULL;
-    g_autoptr(PatchArena) arena = NULL;
+    g_auto(Job) job = { 0 };
 
     if (patch_cli_parse(&patch_cmd_recover, NULL, argc, argv, 1, 1, error) < 0)
         return FALSE;
     *cli->event = patch_event_new("recover", argv[1]);
-    guest = patch_guest_open_running(argv[1], cli->uri, error);
-    arena = guest ? patch_arena_open(guest->kernel, error) : NULL;
-    if (!arena)
+    job.guest = patch_guest_open_running(argv[1], cli->uri, error);
+    if (!job.guest || !look(&job, error))
         return FALSE;
-    if (patch_arena_check_settled(arena, NULL)) {
+    if (patch_arena_check_settled(job.arena, NULL)) {
         if (!cli->quiet)
             g_printerr("%s: nothing was interrupted\n", argv[1]);
         return TRUE;
     }
-    return execute(cli, guest, patch_plan_recover(guest->kernel, arena, error), PATCH_DEFAULT_TIMEOUT_S, error);
+    return execute(cli, &job, plan_recovery, PATCH_DEFAULT_TIMEOUT_S, error);
 }
 
 const PatchCommand patch_cmd_undo = { "undo", "GUEST [ID]", "reverse an installed update, or all of them", run_undo };

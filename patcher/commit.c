@@ -55,7 +55,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Job, job_clear)
 static gboolean
 job_init(Job *job, GError **error)
 {
-    *job->report = (PatchCommitReport) { 0 };
     job->survey = patch_survey_new(job->guest->kernel, job->plan->forbidden);
     job->prepare = patch_plan_step(job->plan, PATCH_STEP_PREPARE);
     job->commit = patch_plan_step(job->plan, PATCH_STEP_COMMIT);
@@ -246,11 +245,11 @@ try_once(const Job *job, GError **error)
         vmm_pause_abandon(g_steal_pointer(&pause));
         return MOMENT_LOST;
     }
-    if (moment == MOMENT_FAILED)
+    if (!pause)
         return MOMENT_FAILED;
-    if (!vmm_pause_end(g_steal_pointer(&pause), &report->stood_ns, error))
+    if (!vmm_pause_end(g_steal_pointer(&pause), &report->stood_ns, moment == MOMENT_FAILED ? NULL : error))
         return moment == MOMENT_SAFE ? MOMENT_LOST : MOMENT_FAILED;
-    if (moment == MOMENT_BLOCKED) {
+    if (moment != MOMENT_SAFE) {
         report->tries.n++;
         report->tries.total_ns += report->stood_ns;
         report->tries.longest_ns = MAX(report->tries.longest_ns, report->stood_ns);
@@ -318,6 +317,30 @@ patch_commit(const PatchGuest *guest, const PatchPlan *plan, double timeout_s, P
     if (moment != MOMENT_LOST)
         take_back(&job, error);
     return FALSE;
+}
+
+PatchPlan *
+patch_commit_planned(const PatchGuest *guest, PatchPlanner planner, gpointer data, double timeout_s,
+                     PatchCommitReport *report, GError **error)
+{
+    gint64 deadline = g_get_monotonic_time() + (gint64) (timeout_s * G_USEC_PER_SEC);
+    gulong wait = FIRST_WAIT_US;
+
+    for (;;) {
+        g_autoptr(GError) failure = NULL;
+        g_autoptr(PatchPlan) plan = planner(data, &failure);
+        gdouble left_s = (gdouble) (deadline - g_get_monotonic_time()) / G_USEC_PER_SEC;
+
+        if (plan && patch_commit(guest, plan, left_s, report, &failure))
+            return g_steal_pointer(&plan);
+        if (!g_error_matches(failure, PATCH_ERROR, PATCH_ERROR_PASSING) ||
+            g_get_monotonic_time() + (gint64) wait >= deadline) {
+            g_propagate_error(error, g_steal_pointer(&failure));
+            return NULL;
+        }
+        g_usleep(wait);
+        wait = MIN(wait * 2, LONGEST_WAIT_US);
+    }
 }
 
 /* What stands still can be seen as a pause would see it. */

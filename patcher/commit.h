@@ -31,13 +31,22 @@ typedef struct {
     guint64 stood_ns;           /* how long the guest stood still, in the pause that counted */
     guint64 look_ns, write_ns;  /* of it, spent on stacks and on memory; the rest is stopping and starting */
     guint n_tasks_again;        /* stacks that had to be looked at in it */
-    PatchPauses tries;          /* those that found a task in the way */
+    PatchPauses tries;          /* those that found a task, or the kernel, in the way */
     PatchPauses others;         /* those to prepare and to clean */
 } PatchCommitReport;
 
-/* TIMEOUT_S: seconds to try for. PATCH_ERROR_NOT_NOW names the tasks in the way, and where they are. */
+/* TIMEOUT_S: seconds to try for. REPORT is added to. PATCH_ERROR_NOT_NOW names the tasks in the way, and where they are;
+ * PATCH_ERROR_PASSING: another plan, made now, may do. */
 gboolean patch_commit(const PatchGuest *guest, const PatchPlan *plan, double timeout_s, PatchCommitReport *report,
                       GError **error);
+
+/* Makes a plan of what the guest is like now; DATA owns whatever the plan refers to, until the next call. */
+typedef PatchPlan *(*PatchPlanner)(gpointer data, GError **error);
+
+/* Plans and executes, and plans again as long as the guest's kernel is at something that passes. The plan that was
+ * executed is returned, to be freed; NULL on an error, as of the planner and of patch_commit. */
+PatchPlan *patch_commit_planned(const PatchGuest *guest, PatchPlanner planner, gpointer data, double timeout_s,
+                                PatchCommitReport *report, GError **error);
 
 /* One look without a pause and without writing: whether now would be a safe moment. PATCH_ERROR_NOT_NOW as above. */
 gboolean patch_commit_rehearse(const PatchGuest *guest, const PatchPlan *plan, GError **error);

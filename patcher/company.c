@@ -95,6 +95,7 @@ patch_company_require(const PatchCompany *company, PatchPlan *plan, GError **err
 {
     if (!company->table)
         return TRUE;
-    patch_plan_require(plan, company->table_va, company->table, g_strdup("a kprobe came or went in this moment"));
+    patch_plan_require(plan, company->table_va, company->table, PATCH_ERROR_PASSING,
+                       g_strdup("a kprobe came or went in this moment"));
     return patch_plan_require_unlocked(plan, company->kernel, "kprobe_mutex", error);
 }

@@ -50,6 +50,7 @@ patch_own_exit_status(int code)
     case PATCH_ERROR_USAGE:
         return PATCH_EXIT_USAGE;
     case PATCH_ERROR_NOT_NOW:
+    case PATCH_ERROR_PASSING:
         return PATCH_EXIT_NOT_NOW;
     case PATCH_ERROR_DOES_NOT_FIT:
         return PATCH_EXIT_DOES_NOT_FIT;

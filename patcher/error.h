@@ -14,6 +14,7 @@ typedef enum {
     PATCH_ERROR_FAILED,         /* the guest is as it was */
     PATCH_ERROR_USAGE,
     PATCH_ERROR_NOT_NOW,        /* unsafe at the moment, or busy: try again */
+    PATCH_ERROR_PASSING,        /* the same, and over as soon as the guest's kernel has done what it is at: plan again */
     PATCH_ERROR_DOES_NOT_FIT,   /* another kernel, other code, a conflict with another update */
 } PatchError;
 

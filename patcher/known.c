@@ -258,7 +258,7 @@ require_lock(PatchPlan *plan, const PatchKnown *known)
 {
     g_autoptr(GBytes) free = patch_plan_filler(0, 8);
 
-    patch_plan_require(plan, known->table.lock, free,
+    patch_plan_require(plan, known->table.lock, free, PATCH_ERROR_PASSING,
                        g_strdup("a module is being loaded, unloaded or listed in the guest at this moment"));
 }
 
@@ -291,7 +291,7 @@ require_unreferenced(PatchPlan *plan, const IntroKernel *kernel, const PatchReco
         return TRUE;
     if (!intro_btf_offset(intro_kernel_btf(kernel), "module", "refcnt", &offset, error))
         return FALSE;
-    patch_plan_require(plan, record->known_va + offset, references,
+    patch_plan_require(plan, record->known_va + offset, references, PATCH_ERROR_NOT_NOW,
                        g_strdup_printf("something in the guest holds on to the new code of update %s", record->id));
     return TRUE;
 }
@@ -313,7 +313,7 @@ require_unaltered(PatchPlan *plan, const IntroKernel *kernel, const PatchPlaced 
         return FALSE;
     }
     bytes = g_bytes_new_take(g_steal_pointer(&now), placed->size);
-    patch_plan_require(plan, placed->va, bytes,
+    patch_plan_require(plan, placed->va, bytes, PATCH_ERROR_NOT_NOW,
                        g_strdup_printf("the new code of %s was changed in this moment", placed->name));
     return TRUE;
 }

@@ -41,7 +41,7 @@ require_state(PatchPlan *plan, const IntroKernel *kernel, const IntroModule *mod
         return FALSE;
     word = GUINT32_TO_LE((guint32) live);
     bytes = g_bytes_new(&word, sizeof word);
-    patch_plan_require(plan, module->module + offset, bytes,
+    patch_plan_require(plan, module->module + offset, bytes, PATCH_ERROR_NOT_NOW,
                        g_strdup_printf("module %s is being unloaded", module->name));
     return TRUE;
 }
@@ -55,7 +55,8 @@ require_name(PatchPlan *plan, const IntroKernel *kernel, const IntroModule *modu
 
     if (!intro_btf_offset(intro_kernel_btf(kernel), "module", "name", &offset, error))
         return FALSE;
-    patch_plan_require(plan, module->module + offset, bytes, g_strdup_printf("module %s is gone", module->name));
+    patch_plan_require(plan, module->module + offset, bytes, PATCH_ERROR_NOT_NOW,
+                       g_strdup_printf("module %s is gone", module->name));
     return TRUE;
 }
 

@@ -92,11 +92,11 @@ patch_plan_forbid_text(PatchPlan *plan, const PatchRecord *record)
 }
 
 void
-patch_plan_require(PatchPlan *plan, GuestVa va, GBytes *bytes, char *otherwise)
+patch_plan_require(PatchPlan *plan, GuestVa va, GBytes *bytes, PatchError error, char *otherwise)
 {
     PatchCondition *condition = g_new0(PatchCondition, 1);
 
-    *condition = (PatchCondition) { va, g_bytes_ref(bytes), otherwise };
+    *condition = (PatchCondition) { va, g_bytes_ref(bytes), otherwise, error };
     g_ptr_array_add(plan->conditions, condition);
 }
 
@@ -111,7 +111,7 @@ patch_plan_require_unlocked(PatchPlan *plan, const IntroKernel *kernel, const ch
     if (!intro_symbols_address(intro_kernel_symbols(kernel), mutex, &va, error) ||
         !intro_btf_offset(intro_kernel_btf(kernel), "mutex", "owner", &owner, error))
         return FALSE;
-    patch_plan_require(plan, va + owner, nobody,
+    patch_plan_require(plan, va + owner, nobody, PATCH_ERROR_PASSING,
                        g_strdup_printf("the guest's kernel is rewriting its code at the moment (%s)", mutex));
     return TRUE;
 }
@@ -126,7 +126,7 @@ condition_holds(const PatchCondition *condition, const IntroKernel *kernel, GErr
     if (intro_space_read(intro_kernel_space(kernel), condition->va, now, length, NULL) &&
         memcmp(now, bytes, length) == 0)
         return TRUE;
-    g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW, "%s. Nothing was written; try again", condition->otherwise);
+    g_set_error(error, PATCH_ERROR, condition->error, "%s. Nothing was written; try again", condition->otherwise);
     return FALSE;
 }
 

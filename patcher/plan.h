@@ -7,6 +7,7 @@
 #define PATCHER_PLAN_H
 
 #include "introspect/kernel.h"
+#include "patcher/error.h"
 #include "patcher/record.h"
 
 /* When a write is made. What nothing in the guest uses yet, or any more, is written outside of the pause that counts. */
@@ -32,6 +33,7 @@ typedef struct {
     GuestVa va;
     GBytes *bytes;
     char *otherwise;            /* what is the matter if it does not: "module dm_crypt is being unloaded" */
+    PatchError error;           /* PATCH_ERROR_NOT_NOW, or PATCH_ERROR_PASSING */
 } PatchCondition;
 
 /* Code that no task and no vCPU may be in. */
@@ -77,13 +79,14 @@ void patch_plan_forbid(PatchPlan *plan, const char *name, GuestVa va, guint64 le
 /* All of RECORD's new code. */
 void patch_plan_forbid_text(PatchPlan *plan, const PatchRecord *record);
 
-/* BYTES are referenced, OTHERWISE is taken over. */
-void patch_plan_require(PatchPlan *plan, GuestVa va, GBytes *bytes, char *otherwise);
+/* BYTES are referenced, OTHERWISE is taken over. ERROR is what it is if it does not hold, as in PatchCondition. */
+void patch_plan_require(PatchPlan *plan, GuestVa va, GBytes *bytes, PatchError error, char *otherwise);
 
 /* That nobody holds the kernel's mutex of that name, which whoever rewrites code does. */
 gboolean patch_plan_require_unlocked(PatchPlan *plan, const IntroKernel *kernel, const char *mutex, GError **error);
 
-/* In the pause: whether the conditions hold, and what may have moved has not. PATCH_ERROR_NOT_NOW. */
+/* In the pause: whether the conditions hold, and what may have moved has not. PATCH_ERROR_NOT_NOW, or
+ * PATCH_ERROR_PASSING. */
 gboolean patch_plan_holds(const PatchPlan *plan, const IntroKernel *kernel, GError **error);
 
 /* The writes of one step: of PatchWrite, which are the plan's; to be unreffed. */

@@ -305,7 +305,8 @@ require_same_key(PatchPlan *plan, const IntroKernel *kernel, const PatchRewritte
             return FALSE;
         now = g_bytes_new(&target, sizeof target);
     }
-    patch_plan_require(plan, va, now, g_strdup("a static key or call of the guest's kernel was switched in this moment"));
+    patch_plan_require(plan, va, now, PATCH_ERROR_PASSING,
+                       g_strdup("a static key or call of the guest's kernel was switched in this moment"));
     return TRUE;
 }
 

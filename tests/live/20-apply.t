@@ -72,7 +72,7 @@ like "$err" "sleeper \(pid $pid\) is in core_sys_select" "says who"
 in_guest "kill $pid; while kill -0 $pid 2> /dev/null; do :; done"
 vlp_exits 0 "undo when it has left" undo "$qmp" "$(< "$work/select.id")"
 is "$(text)" "$before" "the kernel's text is what it was"
-in_guest 'killall caller 2> /dev/null; sleep 1'
+in_guest 'killall caller 2> /dev/null; while killall -0 caller 2> /dev/null; do sleep 0.1; done'
 unlike "$(in_guest cat /run/calls)" unexpected "no caller ever saw anything but the old or the new answer"
 ok "the guest is well" guest_is_well
 done_testing

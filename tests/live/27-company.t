@@ -81,6 +81,21 @@ undo "when there is one in the code that was replaced"
 tracing '[ ! -e events/kprobes ] || echo 0 > events/kprobes/enable; echo > kprobe_events'
 is "$(text)" "$before" "the kernel's text is what it was"
 
+# --- Kprobes that come and go elsewhere: the kernel is at its code most of the time, and never for long
+tracing 'touch /run/busy; {
+    while [ -e /run/busy ]; do
+        echo "p:busy vfs_read" > kprobe_events && echo 1 > events/kprobes/busy/enable && echo 0 > events/kprobes/busy/enable
+        echo > kprobe_events
+        echo >> /run/rounds
+    done > /run/busy.log 2>&1
+    touch /run/busy_ended
+} & until [ -s /run/rounds ]; do sleep 0.1; done'
+for _ in 1 2 3; do
+    vlp_exits 0 "apply while kprobes come and go elsewhere" apply --timeout 60 "$qmp" "$work/uptime.vlp"
+    vlp_exits 0 "and undo" undo --timeout 60 "$qmp" "$(< "$work/uptime.id")"
+done
+is "$(in_guest 'rm /run/busy; until [ -e /run/busy_ended ]; do sleep 0.1; done; cat /run/busy.log')" "" "they did come and go"
+
 # --- Kretprobes, at the entry: before us and after us
 for when in before after; do
     [ $when = before ] || apply "before"
