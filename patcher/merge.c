@@ -120,6 +120,13 @@ shift_object(PatchObject *object, const Shift *shift)
     }
     for (guint i = 0; i < object->unwinds->len; i++)
         g_array_index(object->unwinds, PatchUnwind, i).piece += shift->pieces;
+    for (guint i = 0; i < object->data->len; i++) {
+        PatchDatum *datum = object->data->pdata[i];
+
+        datum->symbol += shift->symbols;
+        shift_fixups(datum->before->fixups, shift);
+        shift_fixups(datum->after->fixups, shift);
+    }
 }
 
 /* OTHER is left empty, and freed. */
@@ -142,6 +149,7 @@ join(PatchObject *object, PatchObject *other)
     g_ptr_array_extend_and_steal(object->replacements, g_steal_pointer(&other->replacements));
     g_array_append_vals(object->exceptions, other->exceptions->data, other->exceptions->len);
     g_array_append_vals(object->unwinds, other->unwinds->data, other->unwinds->len);
+    g_ptr_array_extend_and_steal(object->data, g_steal_pointer(&other->data));
     object->unwind_bytes = MAX(object->unwind_bytes, other->unwind_bytes);
     other->sections = g_ptr_array_new();
     other->symbols = g_ptr_array_new();
@@ -149,6 +157,7 @@ join(PatchObject *object, PatchObject *other)
     other->functions = g_ptr_array_new();
     other->pieces = g_ptr_array_new();
     other->replacements = g_ptr_array_new();
+    other->data = g_ptr_array_new();
     patch_object_free(other);
 }
 
@@ -237,6 +246,8 @@ patch_merge(GPtrArray *objects, GHashTable *shared, GError **error)
 
         for (guint j = 0; j < object->pieces->len; j++)
             each_fixups(((PatchPiece *) object->pieces->pdata[j])->code, lead_to_pieces, data);
+        for (guint j = 0; j < object->data->len; j++)
+            each_fixups(((PatchDatum *) object->data->pdata[j])->after, lead_to_pieces, data);
     }
     return TRUE;
 }

@@ -8,14 +8,15 @@
 /* Header, little-endian: magic (8), version (4), state (4), block bytes (8), record offset (8), record bytes (4), zero
  * (4), the first 24 bytes of the SHA-256 of the record. */
 #define MAGIC "VLPblock"
-#define VERSION 3
+#define VERSION 4
 #define DIGEST_OFFSET 40
 #define DIGEST_BYTES 24
 #define MAX_BLOCK_BYTES (64 * 1024 * 1024)
 
 #define JUMP_TYPE "(stttttayay)"
 #define PLACED_TYPE "(sytts)"
-#define PARTS_TYPE "(stt)asat(tt)(tt)tta" JUMP_TYPE "a" PLACED_TYPE
+#define VALUE_TYPE "(syta(tt)ayayay)"
+#define PARTS_TYPE "(stt)asat(tt)(tt)tta" JUMP_TYPE "a" PLACED_TYPE "a" VALUE_TYPE
 #define RECORD_TYPE "(ssssasxt" PARTS_TYPE ")"
 
 void
@@ -35,6 +36,17 @@ patch_placed_free(PatchPlaced *placed)
     g_free(placed);
 }
 
+void
+patch_value_free(PatchValue *value)
+{
+    g_free(value->name);
+    g_clear_pointer(&value->pointers, g_array_unref);
+    g_clear_pointer(&value->mask, g_bytes_unref);
+    g_clear_pointer(&value->before, g_bytes_unref);
+    g_clear_pointer(&value->after, g_bytes_unref);
+    g_free(value);
+}
+
 PatchRecord *
 patch_record_new(void)
 {
@@ -42,6 +54,7 @@ patch_record_new(void)
 
     record->jumps = g_ptr_array_new_with_free_func((GDestroyNotify) patch_jump_free);
     record->placed = g_ptr_array_new_with_free_func((GDestroyNotify) patch_placed_free);
+    record->values = g_ptr_array_new_with_free_func((GDestroyNotify) patch_value_free);
     record->replaces = g_array_new(FALSE, FALSE, sizeof(GuestVa));
     return record;
 }
@@ -58,6 +71,7 @@ record_clear(PatchRecord *record)
     g_array_unref(record->replaces);
     g_ptr_array_unref(record->jumps);
     g_ptr_array_unref(record->placed);
+    g_ptr_array_unref(record->values);
 }
 
 PatchRecord *
@@ -118,6 +132,36 @@ placed_variant(const PatchRecord *record)
     return g_variant_builder_end(&placed);
 }
 
+static GVariant *
+pointers_variant(const PatchValue *value)
+{
+    GVariantBuilder pointers;
+
+    g_variant_builder_init(&pointers, G_VARIANT_TYPE("a(tt)"));
+    for (guint i = 0; i < value->pointers->len; i++) {
+        const PatchPointer *pointer = &g_array_index(value->pointers, PatchPointer, i);
+
+        g_variant_builder_add(&pointers, "(tt)", pointer->va, pointer->target);
+    }
+    return g_variant_builder_end(&pointers);
+}
+
+static GVariant *
+values_variant(const PatchRecord *record)
+{
+    GVariantBuilder values;
+
+    g_variant_builder_init(&values, G_VARIANT_TYPE("a" VALUE_TYPE));
+    for (guint i = 0; i < record->values->len; i++) {
+        const PatchValue *value = record->values->pdata[i];
+
+        g_variant_builder_add(&values, "(syt@a(tt)@ay@ay@ay)", value->name, (guchar) value->form, value->va,
+                              pointers_variant(value), bytes_variant(value->mask), bytes_variant(value->before),
+                              bytes_variant(value->after));
+    }
+    return g_variant_builder_end(&values);
+}
+
 GBytes *
 patch_record_save(const PatchRecord *record)
 {
@@ -126,15 +170,15 @@ patch_record_save(const PatchRecord *record)
                                                    record->replaces->len, sizeof(GuestVa));
     g_autoptr(GVariant) value = NULL;
 
-    value = little_endian(g_variant_new("(ssss^asxt(stt)^as@at(tt)(tt)tt@a" JUMP_TYPE "@a" PLACED_TYPE ")", record->id,
-                                        record->description, record->kernel, record->tool,
+    value = little_endian(g_variant_new("(ssss^asxt(stt)^as@at(tt)(tt)tt@a" JUMP_TYPE "@a" PLACED_TYPE
+                                        "@a" VALUE_TYPE ")", record->id, record->description, record->kernel, record->tool,
                                         record->cves ? (const char *const *) record->cves : none, record->applied_at,
                                         record->sequence, record->module.name, record->module.module,
                                         record->module.base,
                                         record->waiting ? (const char *const *) record->waiting : none, replaces,
                                         record->block.va, record->block.length, record->data.va, record->data.length,
-                                        record->code_va, record->known_va,
-                                        jumps_variant(record), placed_variant(record)));
+                                        record->code_va, record->known_va, jumps_variant(record),
+                                        placed_variant(record), values_variant(record)));
     return g_variant_get_data_as_bytes(value);
 }
 
@@ -257,6 +301,29 @@ load_placed(PatchRecord *record, GVariantIter *iter)
 }
 
 static void
+load_values(PatchRecord *record, GVariantIter *iter)
+{
+    const char *name;
+    guchar form;
+    GuestVa va;
+    GVariantIter *pointers;
+    GVariant *mask, *before, *after;
+
+    while (g_variant_iter_loop(iter, "(&syta(tt)@ay@ay@ay)", &name, &form, &va, &pointers, &mask, &before, &after)) {
+        PatchValue *value = g_new0(PatchValue, 1);
+        PatchPointer pointer;
+
+        *value = (PatchValue) {
+            .name = g_strdup(name), .form = form, .va = va, .pointers = g_array_new(FALSE, FALSE, sizeof(PatchPointer)),
+            .mask = bytes_of(mask), .before = bytes_of(before), .after = bytes_of(after),
+        };
+        while (g_variant_iter_next(pointers, "(tt)", &pointer.va, &pointer.target))
+            g_array_append_val(value->pointers, pointer);
+        g_ptr_array_add(record->values, value);
+    }
+}
+
+static void
 load_replaces(PatchRecord *record, GVariant *replaces)
 {
     gsize n;
@@ -269,6 +336,16 @@ static gboolean
 within(const PatchArea *area, GuestVa va, guint64 length)
 {
     return va >= area->va && length <= area->length && va - area->va <= area->length - length;
+}
+
+static gboolean
+is_possible_value(const PatchValue *value)
+{
+    gsize length = g_bytes_get_size(value->after);
+
+    return length > 0 && length <= PATCH_MAX_VALUE_BYTES && value->va + length > value->va &&
+           g_bytes_get_size(value->before) == length && g_bytes_get_size(value->mask) == length &&
+           (guint) value->form < PATCH_N_FORMS && value->pointers->len <= PATCH_MAX_POINTERS;
 }
 
 /* A record is the guest's word. What it says of itself has to hang together before any of it is acted on. */
@@ -297,7 +374,10 @@ is_consistent(const PatchRecord *record, GuestVa va, guint64 block_bytes)
         if (!within(is_data ? &record->data : &code, placed->va, placed->size))
             return FALSE;
     }
-    return record->jumps->len > 0;
+    for (guint i = 0; i < record->values->len; i++)
+        if (!is_possible_value(record->values->pdata[i]))
+            return FALSE;
+    return record->jumps->len + record->values->len > 0;
 }
 
 static PatchRecord *
@@ -306,23 +386,24 @@ load_body(GBytes *body)
     g_autoptr(GVariant) raw = g_variant_ref_sink(g_variant_new_from_bytes(G_VARIANT_TYPE(RECORD_TYPE), body, FALSE));
     g_autoptr(GVariant) value = G_BYTE_ORDER == G_LITTLE_ENDIAN ? g_variant_ref(raw) : g_variant_byteswap(raw);
     g_autoptr(PatchRecord) record = patch_record_new();
-    g_autoptr(GVariantIter) jumps = NULL, placed = NULL;
+    g_autoptr(GVariantIter) jumps = NULL, placed = NULL, values = NULL;
     g_autoptr(GVariant) replaces = NULL;
     const char *id;
 
     if (!g_variant_is_normal_form(value))
         return NULL;
-    g_variant_get(value, "(&ssss^asxt(stt)^as@at(tt)(tt)tta" JUMP_TYPE "a" PLACED_TYPE ")", &id, &record->description,
-                  &record->kernel, &record->tool, &record->cves, &record->applied_at, &record->sequence,
+    g_variant_get(value, "(&ssss^asxt(stt)^as@at(tt)(tt)tta" JUMP_TYPE "a" PLACED_TYPE "a" VALUE_TYPE ")", &id,
+                  &record->description, &record->kernel, &record->tool, &record->cves, &record->applied_at, &record->sequence,
                   &record->module.name, &record->module.module, &record->module.base, &record->waiting, &replaces,
                   &record->block.va, &record->block.length, &record->data.va, &record->data.length, &record->code_va,
-                  &record->known_va, &jumps, &placed);
+                  &record->known_va, &jumps, &placed, &values);
     if (strlen(id) != PATCH_ID_LENGTH || strspn(id, "abcdefghijklmnopqrstuvwxyz234567") != PATCH_ID_LENGTH)
         return NULL;
     g_strlcpy(record->id, id, sizeof record->id);
     load_replaces(record, replaces);
     load_jumps(record, jumps);
     load_placed(record, placed);
+    load_values(record, values);
     return g_steal_pointer(&record);
 }
 

@@ -30,6 +30,9 @@
 /* The longest jump, with what fills it up to the end of an instruction. */
 #define PATCH_MAX_JUMP_BYTES 20
 
+/* The longest value. */
+#define PATCH_MAX_VALUE_BYTES (1024 * 1024)
+
 /* What an empty executable hole is filled with, and what undo leaves. */
 #define PATCH_EMPTY_TEXT 0xcc
 
@@ -59,7 +62,7 @@ typedef struct {
                                    in its place; of one length */
 } PatchJump;
 
-/* The module that a record's jumps are in, as it was loaded then: if it is not found like that, the jumps are gone. */
+/* The module that a record's jumps and values are in, as it was loaded then: if it is not found like that, the jumps are gone. */
 typedef struct {
     char *name;                 /* "" for vmlinux, and then nothing else is meant */
     GuestVa module, base;       /* its struct module, and where its text begins */
@@ -73,6 +76,22 @@ typedef struct {
     guint64 size;
     char *sha256;               /* hex, of what was written; "" for writable data */
 } PatchPlaced;
+
+/* A pointer on the way to a datum. */
+typedef struct {
+    GuestVa va, target;         /* where it is, and what it held */
+} PatchPointer;
+
+/* A datum of the guest's kernel that holds another value. */
+typedef struct {
+    char *name;
+    PatchForm form;
+    GuestVa va;
+    GArray *pointers;           /* of PatchPointer: how it was found, if not by its address */
+    GBytes *mask;               /* the bits that are meant, of each byte */
+    GBytes *before, *after;     /* the kernel's own value, also where another update's was found, and what was put in its
+                                   place; all three of one length */
+} PatchValue;
 
 typedef struct {
     char id[PATCH_ID_LENGTH + 1];
@@ -89,6 +108,7 @@ typedef struct {
     GuestVa known_va;           /* of the struct module, in data, by which the kernel knows the code; 0 if there is none */
     GPtrArray *jumps;           /* of PatchJump */
     GPtrArray *placed;          /* of PatchPlaced */
+    GPtrArray *values;          /* of PatchValue */
 } PatchRecord;
 
 /* Records are counted: each reference is to be unreffed. */
@@ -98,6 +118,7 @@ void patch_record_unref(PatchRecord *record);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchRecord, patch_record_unref)
 void patch_jump_free(PatchJump *jump);
 void patch_placed_free(PatchPlaced *placed);
+void patch_value_free(PatchValue *value);
 
 /* The record proper; deterministic, and of a length that does not depend on addresses. */
 GBytes *patch_record_save(const PatchRecord *record);

@@ -194,12 +194,37 @@ load_unwinds(GVariant *variant, PatchObject *object)
         g_array_append_val(object->unwinds, unwind);
 }
 
+static void
+load_data(GVariant *variant, PatchObject *object)
+{
+    GVariantIter iter;
+    GVariant *offsets, *mask, *before, *after;
+    const char *name;
+    guchar form, origin;
+    guint32 symbol;
+
+    g_variant_iter_init(&iter, variant);
+    while (g_variant_iter_loop(&iter, "(&syyu@at@ay@" PATCH_FORMAT_CODE "@" PATCH_FORMAT_CODE ")", &name, &form, &origin,
+                               &symbol, &offsets, &mask, &before, &after)) {
+        PatchDatum *datum = patch_object_add_datum(object, name, form, origin, symbol);
+        gsize n;
+        const guint64 *numbers = g_variant_get_fixed_array(offsets, &n, sizeof(guint64));
+
+        if (n)
+            g_array_append_vals(datum->offsets, numbers, n);
+        g_byte_array_unref(datum->mask);
+        datum->mask = take_bytes(mask);
+        load_code(before, datum->before);
+        load_code(after, datum->after);
+    }
+}
+
 static PatchObject *
 load_object(GVariant *variant)
 {
     static void (*const loaders[])(GVariant *, PatchObject *) = {
         load_sections, load_symbols, load_literals, load_functions, load_pieces, load_replacements,
-        load_exceptions, load_unwinds,
+        load_exceptions, load_unwinds, load_data,
     };
     PatchObject *object = patch_object_new();
 

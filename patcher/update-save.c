@@ -176,6 +176,25 @@ unwinds_variant(const PatchObject *object)
 }
 
 static GVariant *
+data_variant(GPtrArray *data)
+{
+    GVariantBuilder builder;
+
+    g_variant_builder_init(&builder, G_VARIANT_TYPE(PATCH_FORMAT_DATA));
+    for (guint i = 0; i < data->len; i++) {
+        const PatchDatum *datum = data->pdata[i];
+        GVariant *offsets = g_variant_new_fixed_array(G_VARIANT_TYPE_UINT64, datum->offsets->data, datum->offsets->len,
+                                                      sizeof(guint64));
+
+        g_variant_builder_add(&builder, "(syyu@at@ay@" PATCH_FORMAT_CODE "@" PATCH_FORMAT_CODE ")", datum->name,
+                              (guchar) datum->form, (guchar) datum->origin, datum->symbol, offsets,
+                              bytes_variant(datum->mask->data, datum->mask->len), code_variant(datum->before),
+                              code_variant(datum->after));
+    }
+    return g_variant_builder_end(&builder);
+}
+
+static GVariant *
 objects_variant(GPtrArray *objects)
 {
     GVariantBuilder builder;
@@ -195,6 +214,7 @@ objects_variant(GPtrArray *objects)
         g_variant_builder_add_value(&builder, replacements_variant(object->replacements));
         g_variant_builder_add_value(&builder, exceptions_variant(object->exceptions));
         g_variant_builder_add_value(&builder, unwinds_variant(object));
+        g_variant_builder_add_value(&builder, data_variant(object->data));
         g_variant_builder_close(&builder);
     }
     return g_variant_builder_end(&builder);

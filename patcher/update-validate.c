@@ -6,6 +6,7 @@
 
 #define MAX_OBJECTS 256
 #define MAX_ITEMS (1 << 20)             /* of one kind, in one object */
+#define MAX_DATA 4096                   /* the same of data that are to change */
 #define MAX_BYTES (16 * 1024 * 1024)    /* of one piece of code or data */
 #define MAX_ALIGNMENT (1 << 20)
 #define MAX_ADDEND (G_GINT64_CONSTANT(1) << 32)
@@ -332,6 +333,63 @@ check_unwinds(Check *check)
     return TRUE;
 }
 
+/* What a datum holds: bytes that are the same for all guests, but for its fixups. */
+static gboolean
+check_value(const Check *check, const PatchCode *value, gboolean is_new)
+{
+    return check_code(check, value, is_new) && (!value->sites->len || refuse(check, "it is data and has sites"));
+}
+
+static gboolean
+check_datum_place(const Check *check, const PatchDatum *datum)
+{
+    const PatchSymbol *symbol;
+    guint64 end;
+
+    if (datum->symbol >= check->object->symbols->len)
+        return refuse(check, "it is at symbol %u", datum->symbol);
+    if (!datum->offsets->len || datum->offsets->len > 1 + PATCH_MAX_POINTERS)
+        return refuse(check, "it is behind %u pointers", datum->offsets->len);
+    for (guint i = 0; i < datum->offsets->len; i++)
+        if (g_array_index(datum->offsets, guint64, i) > MAX_SECTION_BYTES)
+            return refuse(check, "it is at an impossible offset");
+    symbol = check->object->symbols->pdata[datum->symbol];
+    end = g_array_index(datum->offsets, guint64, 0) +
+        (datum->offsets->len > 1 ? sizeof(guint64) : datum->before->bytes->len);
+    return symbol->section < 0 || end <= symbol->size || refuse(check, "it does not lie in %s", symbol->name);
+}
+
+static gboolean
+check_datum(const Check *check, const PatchDatum *datum)
+{
+    guint length = datum->before->bytes->len;
+
+    if ((guint) datum->form >= PATCH_N_FORMS || (guint) datum->origin >= PATCH_N_ORIGINS)
+        return refuse(check, "it is of form %u and origin %u", (guint) datum->form, (guint) datum->origin);
+    if (!length || (datum->after->bytes->len && datum->after->bytes->len != length) ||
+        (datum->mask->len && datum->mask->len != length))
+        return refuse(check, "its size is impossible");
+    if (datum->mask->len && datum->before->fixups->len + datum->after->fixups->len)
+        return refuse(check, "it is part of a reference");
+    return check_value(check, datum->before, FALSE) && check_value(check, datum->after, TRUE) &&
+           check_datum_place(check, datum);
+}
+
+static gboolean
+check_data(Check *check)
+{
+    for (guint i = 0; i < check->object->data->len; i++) {
+        const PatchDatum *datum = check->object->data->pdata[i];
+
+        if (!check_name(check, "a datum's name", datum->name))
+            return FALSE;
+        check->where = datum->name;
+        if (!check_datum(check, datum))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 static gboolean
 check_object(Check *check)
 {
@@ -347,7 +405,7 @@ check_object(Check *check)
     for (gsize i = 0; i < G_N_ELEMENTS(arrays); i++)
         if (arrays[i]->len > MAX_ITEMS)
             return refuse(check, "it is too large");
-    if (object->exceptions->len > MAX_ITEMS || object->unwinds->len > MAX_ITEMS)
+    if (object->exceptions->len > MAX_ITEMS || object->unwinds->len > MAX_ITEMS || object->data->len > MAX_DATA)
         return refuse(check, "it is too large");
     for (guint i = 0; i < object->literals->len; i++) {
         gsize size = g_bytes_get_size(object->literals->pdata[i]);
@@ -355,7 +413,7 @@ check_object(Check *check)
         if (size == 0 || size > MAX_BYTES)
             return refuse(check, "literal %u has an impossible size", i);
     }
-    if (!check_symbols(check) || !check_functions(check) || !check_pieces(check))
+    if (!check_symbols(check) || !check_functions(check) || !check_pieces(check) || !check_data(check))
         return FALSE;
     check->where = object->path;
     return check_replacements(check) && check_exceptions(check) && check_unwinds(check);

@@ -148,6 +148,17 @@ replacement_free(PatchReplacement *replacement)
     g_free(replacement);
 }
 
+static void
+datum_free(PatchDatum *datum)
+{
+    g_free(datum->name);
+    g_array_unref(datum->offsets);
+    g_byte_array_unref(datum->mask);
+    patch_code_free(datum->before);
+    patch_code_free(datum->after);
+    g_free(datum);
+}
+
 PatchObject *
 patch_object_new(void)
 {
@@ -161,6 +172,7 @@ patch_object_new(void)
     object->replacements = g_ptr_array_new_with_free_func((GDestroyNotify) replacement_free);
     object->exceptions = g_array_new(FALSE, FALSE, sizeof(PatchException));
     object->unwinds = g_array_new(FALSE, FALSE, sizeof(PatchUnwind));
+    object->data = g_ptr_array_new_with_free_func((GDestroyNotify) datum_free);
     return object;
 }
 
@@ -179,6 +191,7 @@ patch_object_free(PatchObject *object)
     g_ptr_array_unref(object->replacements);
     g_array_unref(object->exceptions);
     g_array_unref(object->unwinds);
+    g_ptr_array_unref(object->data);
     g_free(object);
 }
 
@@ -236,6 +249,20 @@ patch_object_add_replacement(PatchObject *object, guint32 function, guint32 piec
     };
     g_ptr_array_add(object->replacements, replacement);
     return replacement;
+}
+
+PatchDatum *
+patch_object_add_datum(PatchObject *object, const char *name, PatchForm form, PatchOrigin origin, guint32 symbol)
+{
+    PatchDatum *datum = g_new0(PatchDatum, 1);
+
+    *datum = (PatchDatum) {
+        .name = g_strdup(name), .form = form, .origin = origin, .symbol = symbol,
+        .offsets = g_array_new(FALSE, FALSE, sizeof(guint64)), .mask = g_byte_array_new(),
+        .before = patch_code_new(), .after = patch_code_new(),
+    };
+    g_ptr_array_add(object->data, datum);
+    return datum;
 }
 
 PatchUpdate *

@@ -141,6 +141,36 @@ typedef struct {
     char *cause;                /* name of a function; "" if the reason has none */
 } PatchReplacement;
 
+/* How a value is shown to people. */
+typedef enum {
+    PATCH_FORM_BYTES,
+    PATCH_FORM_NUMBER,
+    PATCH_FORM_SIGNED,          /* a number that may be negative */
+    PATCH_FORM_TEXT,            /* an array of char */
+    PATCH_N_FORMS
+} PatchForm;
+
+typedef enum {
+    PATCH_ORIGIN_ASKED,         /* its maker asked for it (create --set) */
+    PATCH_ORIGIN_PATCH,         /* it follows from the source patch */
+    PATCH_N_ORIGINS
+} PatchOrigin;
+
+#define PATCH_MAX_POINTERS 4    /* from a symbol to a datum */
+
+/* Memory that exists in the running kernel, that has to hold BEFORE, and that is to hold AFTER. */
+typedef struct {
+    char *name;                 /* as in "tcp_prot.max_header"; for messages */
+    PatchForm form;
+    PatchOrigin origin;
+    guint32 symbol;             /* PatchObject.symbols[symbol], */
+    GArray *offsets;            /* of guint64: bytes from it; and for each further one, there is a pointer, and it is
+                                   bytes from where that leads to */
+    GByteArray *mask;           /* the bits that count, of each byte; empty: all */
+    PatchCode *before;          /* without sites */
+    PatchCode *after;           /* of the same length; or empty: it is only looked at */
+} PatchDatum;
+
 typedef struct {
     char *path;                 /* as fs/proc/uptime.o */
     char *module;               /* as nf_tables; "" for vmlinux */
@@ -154,6 +184,7 @@ typedef struct {
     GArray *exceptions;         /* of PatchException */
     guint8 unwind_bytes;        /* size of a struct orc_entry, bytes; 0 if the object has none */
     GArray *unwinds;            /* of PatchUnwind, by ascending piece and offset */
+    GPtrArray *data;            /* of PatchDatum */
 } PatchObject;
 
 typedef struct {
@@ -193,6 +224,9 @@ PatchPiece *patch_object_add_piece(PatchObject *object, const char *name, PatchP
                                    guint64 size);
 PatchReplacement *patch_object_add_replacement(PatchObject *object, guint32 function, guint32 piece,
                                                PatchReason reason, const char *cause);
+
+PatchDatum *patch_object_add_datum(PatchObject *object, const char *name, PatchForm form, PatchOrigin origin,
+                                   guint32 symbol);
 
 /* One word, for programs; and why, for people (to be freed). */
 const char *patch_reason_name(PatchReason reason);

@@ -36,6 +36,27 @@ add_sites(PatchCode *code)
     g_ptr_array_add(code->sites, patch_site_new(PATCH_SITE_RETURN, 27, 5, 0));
 }
 
+static void
+add_data(PatchObject *object)
+{
+    PatchDatum *masked, *pointer;
+
+    patch_object_add_section(object, ".data", 64, 16);
+    patch_object_add_symbol(object, "settings", 1, 16, 24);
+    masked = patch_object_add_datum(object, "settings.flag", PATCH_FORM_NUMBER, PATCH_ORIGIN_ASKED, 2);
+    g_array_append_val(masked->offsets, ((guint64) { 20 }));
+    g_byte_array_append(masked->mask, (const guint8 *) "\060\0\0\0", 4);
+    fill(masked->before, 4);
+    fill(masked->after, 4);
+    pointer = patch_object_add_datum(object, "settings->show", PATCH_FORM_BYTES, PATCH_ORIGIN_PATCH, 2);
+    g_array_append_val(pointer->offsets, ((guint64) { 16 }));
+    g_array_append_val(pointer->offsets, ((guint64) { 1024 }));
+    fill(pointer->before, 8);
+    add_fixup(pointer->before->fixups, 0, R_X86_64_64, 0, PATCH_TARGET_SYMBOL, 1);
+    fill(pointer->after, 8);
+    add_fixup(pointer->after->fixups, 0, R_X86_64_64, 0, PATCH_TARGET_PIECE, 0);
+}
+
 static PatchObject *
 sample_object(void)
 {
@@ -69,6 +90,7 @@ sample_object(void)
     object->unwind_bytes = 6;
     g_array_append_val(object->unwinds, ((PatchUnwind) { 0, 0, 0x500080005 }));
     g_array_append_val(object->unwinds, ((PatchUnwind) { 0, 31, 0x500080008 }));
+    add_data(object);
     return object;
 }
 

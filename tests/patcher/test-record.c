@@ -16,6 +16,8 @@ sample_record(void)
     PatchRecord *record = patch_record_new();
     PatchJump *jump = g_new0(PatchJump, 1);
     PatchPlaced *text = g_new0(PatchPlaced, 1), *data = g_new0(PatchPlaced, 1);
+    PatchValue *value = g_new0(PatchValue, 1);
+    const PatchPointer pointer = { 0xffffffff9d812340, 0xffff888003a41000 };
 
     g_strlcpy(record->id, "abcdef27", sizeof record->id);
     record->description = g_strdup("a fix");
@@ -38,6 +40,13 @@ sample_record(void)
     g_ptr_array_add(record->jumps, jump);
     *text = (PatchPlaced) { g_strdup("uptime_proc_show"), PATCH_PIECE_TEXT, VA + 64, 0x200, g_strnfill(64, 'a') };
     *data = (PatchPlaced) { g_strdup("counter"), PATCH_PIECE_DATA, DATA_VA + 8, 8, g_strdup("") };
+    *value = (PatchValue) {
+        .name = g_strdup("settings->flag"), .form = PATCH_FORM_NUMBER, .va = 0xffff888003a41010,
+        .pointers = g_array_new(FALSE, FALSE, sizeof(PatchPointer)), .mask = g_bytes_new_static("\x30", 1),
+        .before = g_bytes_new_static("\x10", 1), .after = g_bytes_new_static("\x20", 1),
+    };
+    g_array_append_val(value->pointers, pointer);
+    g_ptr_array_add(record->values, value);
     g_ptr_array_add(record->placed, text);
     g_ptr_array_add(record->placed, data);
     return record;
@@ -65,6 +74,7 @@ test_round_trip(void)
     g_autoptr(PatchRecord) again = patch_record_load(VA, block, PATCH_PAGE_BYTES, &error);
     const PatchJump *jump, *jump_again;
     const PatchPlaced *placed;
+    const PatchValue *value;
     guint64 length;
 
     g_assert_no_error(error);
@@ -98,6 +108,16 @@ test_round_trip(void)
     placed = again->placed->pdata[1];
     g_assert_cmpstr(placed->name, ==, "counter");
     g_assert_cmpint(placed->kind, ==, PATCH_PIECE_DATA);
+    g_assert_cmpuint(again->values->len, ==, 1);
+    value = again->values->pdata[0];
+    g_assert_cmpstr(value->name, ==, "settings->flag");
+    g_assert_cmpint(value->form, ==, PATCH_FORM_NUMBER);
+    g_assert_cmphex(value->va, ==, 0xffff888003a41010);
+    g_assert_cmpuint(value->pointers->len, ==, 1);
+    g_assert_cmphex(g_array_index(value->pointers, PatchPointer, 0).target, ==, 0xffff888003a41000);
+    g_assert_cmphex(*(const guint8 *) g_bytes_get_data(value->mask, NULL), ==, 0x30);
+    g_assert_cmphex(*(const guint8 *) g_bytes_get_data(value->before, NULL), ==, 0x10);
+    g_assert_cmphex(*(const guint8 *) g_bytes_get_data(value->after, NULL), ==, 0x20);
 }
 
 /* What apply reckons with when it asks for room before it knows any address. */
@@ -110,6 +130,7 @@ test_length_without_addresses(void)
 
     record->block = record->data = (PatchArea) { 0 };
     jump->va = jump->replacement_va = jump->jump_va = 0;
+    ((PatchValue *) record->values->pdata[0])->va = 0;
     without = patch_record_save(record);
     g_assert_cmpuint(g_bytes_get_size(with), ==, g_bytes_get_size(without));
 }
@@ -185,8 +206,11 @@ test_lies(void)
 {
     g_autoptr(PatchRecord) elsewhere = sample_record(), outside = sample_record(), far = sample_record();
     g_autoptr(PatchRecord) long_jump = sample_record(), bad_data = sample_record(), bad_id = sample_record();
+    g_autoptr(PatchRecord) wraps = sample_record(), uneven = sample_record(), winding = sample_record();
+    g_autoptr(PatchRecord) empty = sample_record();
     PatchJump *jump;
     PatchPlaced *placed;
+    PatchValue *value;
 
     elsewhere->block.va += PATCH_PAGE_BYTES;
     expect_refused(elsewhere);
@@ -205,6 +229,19 @@ test_lies(void)
     expect_refused(bad_data);
     bad_id->id[3] = '1';
     expect_refused(bad_id);
+    value = wraps->values->pdata[0];
+    value->va = G_MAXUINT64;
+    expect_refused(wraps);
+    value = uneven->values->pdata[0];
+    g_bytes_unref(value->before);
+    value->before = g_bytes_new_static("12", 2);
+    expect_refused(uneven);
+    value = winding->values->pdata[0];
+    g_array_set_size(value->pointers, PATCH_MAX_POINTERS + 1);
+    expect_refused(winding);
+    g_ptr_array_set_size(empty->jumps, 0);
+    g_ptr_array_set_size(empty->values, 0);
+    expect_refused(empty);
 }
 
 int

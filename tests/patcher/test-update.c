@@ -28,6 +28,7 @@ test_round_trip(void)
     const PatchObject *object;
     const PatchOldFunction *old;
     const PatchSite *site;
+    const PatchDatum *datum;
 
     g_assert_no_error(error);
     g_assert_cmpstr(loaded->id, ==, update->id);
@@ -44,6 +45,12 @@ test_round_trip(void)
     g_assert_cmpint(site->kind, ==, PATCH_SITE_ALTERNATIVE);
     g_assert_cmpuint(((const PatchChoice *) site->choices->pdata[0])->feature, ==, 0x8021);
     g_assert_cmpint(g_array_index(old->code->fixups, PatchFixup, 0).target, ==, PATCH_TARGET_LITERAL);
+    datum = object->data->pdata[1];
+    g_assert_cmpstr(datum->name, ==, "settings->show");
+    g_assert_cmpint(datum->origin, ==, PATCH_ORIGIN_PATCH);
+    g_assert_cmpuint(g_array_index(datum->offsets, guint64, 1), ==, 1024);
+    g_assert_cmpint(g_array_index(datum->after->fixups, PatchFixup, 0).target, ==, PATCH_TARGET_PIECE);
+    g_assert_cmpuint(((const PatchDatum *) object->data->pdata[0])->mask->len, ==, 4);
     second = patch_update_save(loaded);
     g_assert_true(g_bytes_equal(first, second));
 }
@@ -153,7 +160,7 @@ new_code(PatchObject *object)
 static void
 spoil_symbol_section(PatchUpdate *update, PatchObject *object)
 {
-    ((PatchSymbol *) object->symbols->pdata[1])->section = 1;
+    ((PatchSymbol *) object->symbols->pdata[1])->section = 2;
 }
 
 static void
@@ -252,6 +259,96 @@ spoil_build_id(PatchUpdate *update, PatchObject *object)
     update->build_id = g_strdup("../../x");
 }
 
+static PatchDatum *
+datum(PatchObject *object, guint index)
+{
+    return object->data->pdata[index];
+}
+
+static void
+spoil_datum_symbol(PatchUpdate *update, PatchObject *object)
+{
+    datum(object, 0)->symbol = 3;
+}
+
+static void
+spoil_datum_offset(PatchUpdate *update, PatchObject *object)
+{
+    g_array_index(datum(object, 0)->offsets, guint64, 0) = 21;
+}
+
+static void
+spoil_datum_pointer(PatchUpdate *update, PatchObject *object)
+{
+    g_array_index(datum(object, 1)->offsets, guint64, 0) = 17;
+}
+
+static void
+spoil_datum_pointers(PatchUpdate *update, PatchObject *object)
+{
+    g_array_set_size(datum(object, 1)->offsets, 2 + PATCH_MAX_POINTERS);
+}
+
+static void
+spoil_datum_far(PatchUpdate *update, PatchObject *object)
+{
+    g_array_index(datum(object, 1)->offsets, guint64, 1) = G_MAXUINT64 - 8;
+}
+
+static void
+spoil_datum_nowhere(PatchUpdate *update, PatchObject *object)
+{
+    g_array_set_size(datum(object, 0)->offsets, 0);
+}
+
+static void
+spoil_datum_mask(PatchUpdate *update, PatchObject *object)
+{
+    g_byte_array_set_size(datum(object, 0)->mask, 3);
+}
+
+static void
+spoil_datum_reference(PatchUpdate *update, PatchObject *object)
+{
+    g_byte_array_append(datum(object, 1)->mask, (const guint8 *) "\1\1\1\1\1\1\1\1", 8);
+}
+
+static void
+spoil_datum_length(PatchUpdate *update, PatchObject *object)
+{
+    g_byte_array_set_size(datum(object, 0)->after->bytes, 2);
+}
+
+static void
+spoil_datum_empty(PatchUpdate *update, PatchObject *object)
+{
+    g_byte_array_set_size(datum(object, 0)->before->bytes, 0);
+}
+
+static void
+spoil_datum_site(PatchUpdate *update, PatchObject *object)
+{
+    g_ptr_array_add(datum(object, 1)->after->sites, patch_site_new(PATCH_SITE_SMP_LOCK, 0, 1, 0));
+}
+
+static void
+spoil_datum_target(PatchUpdate *update, PatchObject *object)
+{
+    g_array_index(datum(object, 1)->before->fixups, PatchFixup, 0).target = PATCH_TARGET_PIECE;
+}
+
+static void
+spoil_datum_form(PatchUpdate *update, PatchObject *object)
+{
+    datum(object, 0)->form = PATCH_N_FORMS;
+}
+
+static void
+spoil_datum_name(PatchUpdate *update, PatchObject *object)
+{
+    datum(object, 0)->name[0] = '\n';
+}
+
 static void
 test_inconsistent(void)
 {
@@ -259,6 +356,9 @@ test_inconsistent(void)
         spoil_symbol_section, spoil_symbol_value, spoil_function_symbol, spoil_fixup_offset, spoil_fixup_type,
         spoil_fixup_target, spoil_fixup_index, spoil_site_length, spoil_site_target, spoil_choice, spoil_piece_size,
         spoil_alignment, spoil_replacement, spoil_parts, spoil_name, spoil_build_id,
+        spoil_datum_symbol, spoil_datum_offset, spoil_datum_pointer, spoil_datum_pointers, spoil_datum_far,
+        spoil_datum_nowhere, spoil_datum_mask, spoil_datum_reference, spoil_datum_length, spoil_datum_empty,
+        spoil_datum_site, spoil_datum_target, spoil_datum_form, spoil_datum_name,
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(spoilers); i++) {
