@@ -24,14 +24,22 @@ struct VmmStub {
     gboolean is_open;
 };
 
-/* Root's directory is one that every user's QEMU can reach, whatever TMPDIR says here. The name is known before there is
- * such a directory, so that the guard can be told of it first. */
+/* Root's is one that every user's QEMU can reach, whatever TMPDIR says here. */
+static const char *
+run_directory(void)
+{
+    const char *set = g_getenv("VIRT_LIVEPATCH_RUN");
+
+    return set != NULL && *set != '\0' ? set : geteuid() == 0 ? "/run" : "/tmp";
+}
+
+/* The name is known before there is such a directory, so that the guard can be told of it first. */
 static char *
 choose_directory(void)
 {
     g_autofree char *uuid = g_uuid_string_random();
 
-    return g_strdup_printf("%s/virt-livepatch-%.18s", geteuid() == 0 ? "/run" : "/tmp", uuid);
+    return g_strdup_printf("%s/virt-livepatch-%.18s", run_directory(), uuid);
 }
 
 static gboolean

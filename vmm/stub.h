@@ -14,7 +14,8 @@ typedef struct VmmStub VmmStub;
 
 /*
  * Chooses the place for the socket: in DIRECTORY, where QEMU may make files, or, if that is NULL, in a new directory
- * that opening the stub makes and only OWNER, the user QEMU runs as, and root can enter. Errors: UNREACHABLE.
+ * that opening the stub makes and only OWNER, the user QEMU runs as, and root can enter: in /run, or where the
+ * environment's VIRT_LIVEPATCH_RUN says. Errors: UNREACHABLE.
  */
 VmmStub *vmm_stub_new(VmmMonitor *monitor, const char *directory, uid_t owner, GError **error);
 

@@ -33,7 +33,7 @@ running_again() {
 }
 
 leftovers() {
-    ls -d /run/virt-livepatch-* /var/lib/libvirt/qemu/domain-*/vlp* 2> /dev/null
+    ls -d "$VIRT_LIVEPATCH_RUN"/* /var/lib/libvirt/qemu/domain-*/vlp* 2> /dev/null
 }
 
 command -v socat > /dev/null || skip_all "there is no socat"

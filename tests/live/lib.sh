@@ -14,7 +14,8 @@ export VLP_BUILD VLP_KERNEL
 export LIBVIRT_DEFAULT_URI=qemu:///system
 
 work=$(mktemp -d)           # the test's own files
-export VIRT_LIVEPATCH_STATE=$work/state
+export VIRT_LIVEPATCH_STATE=$work/state VIRT_LIVEPATCH_RUN=$work/run
+mkdir "$work/run"
 guest=''                    # directory of the guest that was started last
 guests=()                   # commands that end guests
 
