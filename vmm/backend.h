@@ -22,6 +22,7 @@ typedef struct {
     gboolean (*pause)(gpointer self, GArray *vcpus /* of VmmVcpu */, GError **error);
     gboolean (*write)(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error);
     gboolean (*resume)(gpointer self, guint64 *stood_ns, GError **error);
+    gboolean (*inject_nmi)(gpointer self, GError **error);  /* in a pause */
 
     char *(*find_channel)(gpointer self, const char *name, GError **error);
     /* NULL if one client at a time is all that there can be. */

@@ -235,6 +235,15 @@ do_claim(VmmControl *control, Client *client)
 }
 
 static gboolean
+do_inject_nmi(VmmControl *control, Client *client)
+{
+    if (control->pauser != client)
+        return refuse(client, VMM_KVM_INJECT_NMI, VMM_KVM_REFUSED, "this client has not paused the guest");
+    vmm_vm_inject_nmi(control->vm);
+    return send_answer(client, VMM_KVM_INJECT_NMI, VMM_KVM_OK, 0, NULL, 0);
+}
+
+static gboolean
 answer_request(VmmControl *control, Client *client, const VmmKvmHeader *header, const guint8 *data, gsize length)
 {
     switch ((VmmKvmRequest)header->request) {
@@ -256,6 +265,8 @@ answer_request(VmmControl *control, Client *client, const VmmKvmHeader *header, 
         return set_will(client);
     case VMM_KVM_CLAIM:
         return do_claim(control, client);
+    case VMM_KVM_INJECT_NMI:
+        return do_inject_nmi(control, client);
     }
     return refuse(client, header->request, VMM_KVM_REFUSED, "there is no such request");
 }

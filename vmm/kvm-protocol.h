@@ -27,6 +27,7 @@ typedef enum {
     VMM_KVM_WILL_ADD,
     VMM_KVM_WILL_SET,
     VMM_KVM_CLAIM,
+    VMM_KVM_INJECT_NMI,
 } VmmKvmRequest;
 
 typedef enum {

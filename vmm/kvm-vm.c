@@ -19,6 +19,12 @@
 #define KICK_SIGNAL SIGUSR1
 #define MSR_KERNEL_GS_BASE 0xc0000102
 
+/* In the local APIC's page: offset and fields of the entry for LINT1 (Intel SDM volume 3, "Local Vector Table"). */
+#define APIC_LVT_LINT1 0x360
+#define APIC_LVT_MASKED 0x10000
+#define APIC_MODE_MASK 0x700
+#define APIC_MODE_NMI 0x400
+
 /* Where Intel's KVM may keep pages of its own, in the gap. */
 #define TSS_ADDRESS 0xfffbd000
 #define IDENTITY_MAP_ADDRESS 0xfffbc000ULL
@@ -32,6 +38,7 @@ typedef struct {
     pthread_t handle;           /* once it runs */
     VmmKvmRegisters registers;  /* as it stood when it was asked last */
     gboolean is_asked;          /* under the machine's lock: to stop and to tell its registers */
+    gboolean is_sent_nmi;       /* likewise: to take one before it runs on */
 } Cpu;
 
 struct VmmVm {
@@ -319,6 +326,20 @@ collect_registers(Cpu *cpu)
     return TRUE;
 }
 
+/* What an NMI on the board's line does: LINT1 of each local APIC is wired to it. See KVM_NMI in api.rst. */
+static void
+take_nmi(Cpu *cpu)
+{
+    struct kvm_lapic_state apic;
+    guint32 lint1;
+
+    if (ioctl(cpu->fd, KVM_GET_LAPIC, &apic) != 0)
+        return;
+    memcpy(&lint1, apic.regs + APIC_LVT_LINT1, sizeof lint1);
+    if ((lint1 & (APIC_LVT_MASKED | APIC_MODE_MASK)) == APIC_MODE_NMI)
+        ioctl(cpu->fd, KVM_NMI);
+}
+
 /* Out of the guest, with nothing of the last exit pending: tells its registers if it was asked to, and waits while the
  * machine is paused. FALSE when the machine has ended. */
 static gboolean
@@ -340,6 +361,9 @@ answer(Cpu *cpu)
         /* Another pause may have begun when this returns: then it is asked once more. */
         g_cond_wait(&vm->go_on, &vm->lock);
     }
+    if (cpu->is_sent_nmi)
+        take_nmi(cpu);
+    cpu->is_sent_nmi = FALSE;
     goes_on = !vm->has_ended;
     cpu->run->immediate_exit = !goes_on;
     g_mutex_unlock(&vm->lock);
@@ -491,6 +515,15 @@ vmm_vm_resume(VmmVm *vm)
     g_mutex_lock(&vm->lock);
     vm->is_paused = FALSE;
     g_cond_broadcast(&vm->go_on);
+    g_mutex_unlock(&vm->lock);
+}
+
+void
+vmm_vm_inject_nmi(VmmVm *vm)
+{
+    g_mutex_lock(&vm->lock);
+    for (guint i = 0; i < vm->n_vcpus; i++)
+        vm->cpus[i].is_sent_nmi = TRUE;
     g_mutex_unlock(&vm->lock);
 }
 

@@ -69,6 +69,8 @@ const char *vmm_vm_end_reason(const VmmVm *vm);
  * stop; all run on), LOST (the machine has ended). */
 gboolean vmm_vm_pause(VmmVm *vm, VmmKvmRegisters *registers, GError **error);
 void vmm_vm_resume(VmmVm *vm);
+/* To be called in a pause: each vCPU takes an NMI, if its local APIC lets LINT1 through, before it runs on. */
+void vmm_vm_inject_nmi(VmmVm *vm);
 gboolean vmm_vm_peek(VmmVm *vm, guint index, VmmKvmRegisters *registers, GError **error);
 
 #endif

@@ -311,6 +311,12 @@ kvm_resume(gpointer self, guint64 *stood_ns, GError **error)
     return resumed;
 }
 
+static gboolean
+kvm_inject_nmi(gpointer self, GError **error)
+{
+    return exchange(self, VMM_KVM_INJECT_NMI, NULL, NULL, 0, NULL, error);
+}
+
 static const VmmBackend kvm_backend = {
     .kind = "KVM",
     .close = kvm_close,
@@ -320,6 +326,7 @@ static const VmmBackend kvm_backend = {
     .pause = kvm_pause,
     .write = kvm_write,
     .resume = kvm_resume,
+    .inject_nmi = kvm_inject_nmi,
     .claim = kvm_claim,
     .abandon = kvm_abandon,
     .set_will = kvm_set_will,

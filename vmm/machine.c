@@ -272,6 +272,15 @@ vmm_pause_write(VmmPause *pause, const VmmChunk *chunks, gsize n_chunks, GError 
 }
 
 gboolean
+vmm_pause_inject_nmi(VmmPause *pause, GError **error)
+{
+    const VmmBackendInstance *instance = &pause->machine->instance;
+
+    return instance->ops->inject_nmi != NULL ? instance->ops->inject_nmi(instance->self, error)
+                                             : set_unsupported(instance, "be sent an NMI", error);
+}
+
+gboolean
 vmm_machine_set_will(VmmMachine *machine, const VmmChunk *proof, const VmmChunk *chunks, gsize n_chunks, GError **error)
 {
     const VmmBackendInstance *instance = &machine->instance;

@@ -109,6 +109,10 @@ const VmmVcpu *vmm_pause_vcpus(const VmmPause *pause, guint *n_vcpus);
  * this order, with as little waiting in between as there can be. A failed write may have been done in part. */
 gboolean vmm_pause_write(VmmPause *pause, const VmmChunk *chunks, gsize n_chunks, GError **error);
 
+/* Sends all vCPUs a non-maskable interrupt, as an operator would to a machine that hangs. A vCPU whose interrupt
+ * controller lets it through takes it before anything else when the guest goes on. Errors: UNSUPPORTED too. */
+gboolean vmm_pause_inject_nmi(VmmPause *pause, GError **error);
+
 /*
  * From now on, in a pause or between two, if this process dies, CHUNKS are written to the guest in this order, the guest
  * being stopped for that, unless PROOF is not what is in its memory any more. Replaces an earlier will; N_CHUNKS 0 stands

@@ -244,6 +244,15 @@ qemu_write(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error
     return vmm_gdb_write(qemu->gdb, chunks, n_chunks, error);
 }
 
+/* The monitor is served while the stub holds the guest, and what a stopped vCPU is sent waits for it. */
+static gboolean
+qemu_inject_nmi(gpointer self, GError **error)
+{
+    g_autoptr(JsonNode) done = vmm_monitor_execute(((Qemu *)self)->monitor, "inject-nmi", NULL, error);
+
+    return done != NULL;
+}
+
 static char *
 qemu_find_channel(gpointer self, const char *name, GError **error)
 {
@@ -282,6 +291,7 @@ static const VmmBackend qemu_backend = {
     .pause = qemu_pause,
     .write = qemu_write,
     .resume = qemu_resume,
+    .inject_nmi = qemu_inject_nmi,
     .find_channel = qemu_find_channel,
     .claim = qemu_claim,
     .abandon = qemu_abandon,

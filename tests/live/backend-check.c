@@ -127,6 +127,8 @@ check_pause(VmmMachine *machine)
     ok(!vmm_pause_write(pause, &beyond, 1, &error) && g_error_matches(error, VMM_ERROR, VMM_ERROR_BAD_ADDRESS),
        "nothing is written where there is no memory", error);
     g_clear_error(&error);
+    ok(vmm_pause_inject_nmi(pause, &error), "an NMI can be sent to it", error);
+    g_clear_error(&error);
     ok(vmm_pause_end(pause, &stood_ns, &error) && stood_ns > 0, "it goes on, and says for how long it stood", error);
     ok(is_running(machine), "it runs", NULL);
 }

@@ -132,6 +132,22 @@ test_paused(Fixture *fixture, gconstpointer data)
     g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, fixture->table.old_counts));
 }
 
+/* This guest has left its local APICs as they are after a reset, where an NMI does not get through. */
+static void
+test_nmi(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    VmmPause *pause;
+
+    if (is_missing(fixture))
+        return;
+    pause = vmm_pause_begin(fixture->machine, &error);
+    g_assert_no_error(error);
+    g_assert_true(vmm_pause_inject_nmi(pause, &error));
+    g_assert_true(vmm_pause_end(pause, NULL, NULL));
+    g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, fixture->table.old_counts));
+}
+
 /* A pause that follows on another one, before the vCPUs have begun to run again. */
 static void
 test_close_together(Fixture *fixture, gconstpointer data)
@@ -382,6 +398,7 @@ test_bad_requests(Fixture *fixture, gconstpointer data)
     fd = connect_raw(fixture);
     g_assert_cmpuint(status_of(fd, 99, NULL, 0), ==, VMM_KVM_REFUSED);
     g_assert_cmpuint(status_of(fd, VMM_KVM_RESUME, NULL, 0), ==, VMM_KVM_REFUSED);
+    g_assert_cmpuint(status_of(fd, VMM_KVM_INJECT_NMI, NULL, 0), ==, VMM_KVM_REFUSED);
     g_assert_cmpuint(status_of(fd, VMM_KVM_WRITE, &cut_off, sizeof cut_off), ==, VMM_KVM_REFUSED);
     g_assert_true(talk(fd, VMM_KVM_PEEK, N_VCPUS, NULL, 0, &answer));
     g_assert_cmpuint(answer.status, ==, VMM_KVM_REFUSED);
@@ -493,6 +510,7 @@ main(int argc, char **argv)
 #define ADD(name, func) g_test_add("/vmm/kvm/" name, Fixture, NULL, set_up, func, tear_down)
     ADD("thousand-times", test_thousand_times);
     ADD("paused", test_paused);
+    ADD("nmi", test_nmi);
     ADD("close-together", test_close_together);
     ADD("long-write", test_long_write);
     ADD("client-dies", test_client_dies);

@@ -26,6 +26,7 @@ typedef struct {
     GThread *stub_thread;
     gint was_connected;             /* atomic */
     gboolean was_continued;
+    guint n_nmis;
     guint n_stubs_opened, n_confirmed;
 } FakeQemu;
 
@@ -128,6 +129,10 @@ run_command(FakeQemu *qemu, const char *command)
 
         return g_strdup_printf("{\"status\":\"%s\",\"running\":%s}", state,
                                strcmp(state, "running") == 0 ? "true" : "false");
+    }
+    if (strcmp(command, "inject-nmi") == 0 && is_stopped_by_stub(qemu)) {
+        qemu->n_nmis++;
+        return g_strdup("{}");
     }
     if (strcmp(command, "cont") == 0 && !qemu->refuses_cont) {
         qemu->was_continued = TRUE;
@@ -283,6 +288,18 @@ test_pause(Fixture *fixture, gconstpointer data)
 }
 
 static void
+test_nmi(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(VmmPause) pause = vmm_pause_begin(fixture->machine, &error);
+
+    g_assert_no_error(error);
+    g_assert_true(vmm_pause_inject_nmi(pause, &error));
+    g_assert_no_error(error);
+    g_assert_cmpuint(fixture->qemu->n_nmis, ==, 1);
+}
+
+static void
 test_private_directory(Fixture *fixture, gconstpointer data)
 {
     g_autoptr(VmmMachine) machine = open_machine(fixture->qemu, NULL, NULL);
@@ -404,6 +421,7 @@ main(int argc, char **argv)
 #define ADD(name, func) g_test_add("/vmm/qemu/" name, Fixture, NULL, set_up, func, tear_down)
     ADD("memory", test_memory);
     ADD("pause", test_pause);
+    ADD("nmi", test_nmi);
     ADD("private-directory", test_private_directory);
     ADD("busy", test_busy);
     ADD("stopped-late", test_stopped_late);
