@@ -25,6 +25,7 @@ typedef struct {
     GPtrArray *parts;           /* of PatchPart: one for each object */
     PatchRecord *record;
     guint64 text_end, data_end; /* bytes from the start of the block, of the data area */
+    gboolean is_private;        /* set by who wants it: the kernel is not to know the code */
     gboolean is_known;          /* whether the kernel is to know the code; then KNOWN says how, and */
     PatchKnown known;
     PatchKnownTables tables;

@@ -198,7 +198,8 @@ check_and_write(const Job *job, VmmPause *pause, GError **error)
     patch_places_add_writes(rest, job->clean);
     if (!set_will(job, returns, error))
         return MOMENT_FAILED;
-    if (write_and_read_back(job, pause, error) && set_will(job, rest, error))
+    if (write_and_read_back(job, pause, error) && set_will(job, rest, error) &&
+        (!job->plan->sends_nmi || vmm_pause_inject_nmi(pause, error)))
         return MOMENT_SAFE;
     return roll_back(job, pause, places, error) ? MOMENT_FAILED : MOMENT_LOST;
 }

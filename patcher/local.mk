@@ -30,6 +30,10 @@ libpatcher_a_SOURCES += \
 	patcher/rbtree-edit.c patcher/rbtree-edit.h \
 	patcher/plan-apply.c patcher/plan-apply.h \
 	patcher/plan-undo.c patcher/plan-undo.h \
+	patcher/nmi-list.c patcher/nmi-list.h \
+	patcher/runner-code.S patcher/runner-code.h \
+	patcher/runner-object.c patcher/runner-object.h \
+	patcher/runner.c patcher/runner.h \
 	patcher/history.c patcher/history.h \
 	patcher/safety.c patcher/safety.h \
 	patcher/places.c patcher/places.h \

@@ -5,6 +5,7 @@
 #include "patcher/jumps.h"
 #include "patcher/known.h"
 #include "patcher/module.h"
+#include "patcher/runner.h"
 
 /* Later updates of the same functions stand on RECORD; the last of them has to go first. */
 static gboolean
@@ -45,6 +46,8 @@ plan_removal(PatchPlan *plan, const IntroKernel *kernel, const PatchArena *arena
             return FALSE;
         if (!patch_record_is_gone(kernel, arena, record) &&
             !patch_module_require(plan, kernel, record->module.name, error))
+            return FALSE;
+        if (patch_record_is_runner(record) && !patch_runner_plan_removed(plan, kernel, record, error))
             return FALSE;
     }
     if (!patch_jumps_plan(plan, kernel, arena, plan->records, none, error) ||
@@ -96,6 +99,21 @@ patch_plan_recover(const IntroKernel *kernel, const PatchArena *arena, GError **
         const PatchRecord *record = records->pdata[i];
 
         if (record->state != PATCH_STATE_INSTALLED)
+            g_ptr_array_add(plan->records, patch_record_ref(record));
+    }
+    return plan_removal(plan, kernel, arena, error) ? g_steal_pointer(&plan) : NULL;
+}
+
+PatchPlan *
+patch_plan_take_out(const IntroKernel *kernel, const PatchArena *arena, GuestVa va, GError **error)
+{
+    g_autoptr(PatchPlan) plan = patch_plan_new("take out what ran for");
+    GPtrArray *records = patch_arena_records(arena);
+
+    for (guint i = 0; i < records->len; i++) {
+        const PatchRecord *record = records->pdata[i];
+
+        if (record->block.va == va)
             g_ptr_array_add(plan->records, patch_record_ref(record));
     }
     return plan_removal(plan, kernel, arena, error) ? g_steal_pointer(&plan) : NULL;

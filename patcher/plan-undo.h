@@ -17,6 +17,9 @@ PatchPlan *patch_plan_undo(const IntroKernel *kernel, const PatchArena *arena, c
  * there is nothing. */
 PatchPlan *patch_plan_recover(const IntroKernel *kernel, const PatchArena *arena, GError **error);
 
+/* Takes out what lies in the block at VA, which is in no use any more or was never used. */
+PatchPlan *patch_plan_take_out(const IntroKernel *kernel, const PatchArena *arena, GuestVa va, GError **error);
+
 /* What differs from what was installed, a sentence each: of char *, to be unreffed; empty if all is well. */
 GPtrArray *patch_verify_record(const IntroKernel *kernel, const PatchArena *arena, const PatchRecord *record);
 

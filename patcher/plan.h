@@ -53,6 +53,7 @@ typedef struct {
     GPtrArray *records;         /* of PatchRecord: what is installed or removed */
     GPtrArray *replaced;        /* of PatchRecord: what is removed on the way, since others take its place */
     const char *verb;           /* "apply" or "undo", for messages */
+    gboolean sends_nmi;         /* when all is written, before the guest goes on */
 } PatchPlan;
 
 /* An empty plan. VERB has to be static. */

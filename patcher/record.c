@@ -377,7 +377,14 @@ is_consistent(const PatchRecord *record, GuestVa va, guint64 block_bytes)
     for (guint i = 0; i < record->values->len; i++)
         if (!is_possible_value(record->values->pdata[i]))
             return FALSE;
-    return record->jumps->len + record->values->len > 0;
+    return TRUE;
+}
+
+/* That is the record of what only runs something (runner.h). */
+static gboolean
+changes_nothing(const PatchRecord *record)
+{
+    return record->jumps->len + record->values->len == 0;
 }
 
 static PatchRecord *
@@ -450,7 +457,8 @@ patch_record_load(GuestVa va, const guint8 *block, gsize length, GError **error)
             record = load_body(body);
         }
     }
-    if (!record || !is_consistent(record, va, block_bytes)) {
+    if (!record || !is_consistent(record, va, block_bytes) ||
+        (state != PATCH_STATE_PREPARING && changes_nothing(record))) {
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED,
                     "the patch record at %#" G_GINT64_MODIFIER "x in the guest is damaged; nothing can be concluded "
                     "from it, and the update it stood for can only be removed by a reboot", va);

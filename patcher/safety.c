@@ -357,6 +357,8 @@ patch_survey_look(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GErr
     survey->round++;
     survey->n_looked_at = 0;
     g_ptr_array_set_size(survey->blockers, 0);
+    if (survey->forbidden->len == 0)
+        return TRUE;
     return vcpus ? look_while_paused(survey, vcpus, n_vcpus, error) : look_while_running(survey, error);
 }
 

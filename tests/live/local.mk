@@ -11,6 +11,9 @@ tests_live_backend_check_LDADD = libvmm.a $(VMM_LIBS)
 check_PROGRAMS += tests/live/image-digest
 tests_live_image_digest_SOURCES = tests/live/image-digest.c
 tests_live_image_digest_LDADD = libpatcher.a libintrospect.a libvmm.a $(CAPSTONE_LIBS) $(VMM_LIBS)
+check_PROGRAMS += tests/live/run-in-guest
+tests_live_run_in_guest_SOURCES = tests/live/run-in-guest.c
+tests_live_run_in_guest_LDADD = libpatcher.a libintrospect.a libvmm.a $(CAPSTONE_LIBS) $(VMM_LIBS)
 EXTRA_DIST += \
 	tests/live/00-guest.t \
 	tests/live/10-introspect.t \
@@ -26,6 +29,7 @@ EXTRA_DIST += \
 	tests/live/28-entries.t \
 	tests/live/29-many.t \
 	tests/live/30-refusals.t \
+	tests/live/33-runner.t \
 	tests/live/40-rounds.t \
 	tests/live/50-libvirt.t \
 	tests/live/52-domains.t \

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The code and data of runner.h as an object to be placed in a guest, laid out by that guest's own types.
+ * Sources: arch/x86/kernel/nmi.c, include/linux/irq_work.h, include/linux/workqueue.h, kernel/kthread.c of Linux.
+ */
+#ifndef PATCHER_RUNNER_OBJECT_H
+#define PATCHER_RUNNER_OBJECT_H
+
+#include "introspect/kernel.h"
+#include "patcher/nmi-list.h"
+#include "patcher/runner-code.h"
+#include "patcher/update.h"
+
+#define PATCH_RUNNER_PIECE_NAME "(runner)"
+#define PATCH_RUNNER_ARGUMENTS_N 6
+
+/* What is to be run. */
+typedef struct {
+    const char *name;           /* of it, for messages */
+    GuestVa function;
+    guint64 arguments[PATCH_RUNNER_ARGUMENTS_N];
+    GBytes *bytes;              /* to lie in the guest for as long as it runs; may be NULL */
+    int bytes_argument;         /* the argument that is their address, from 0; -1: none */
+    double limit_s;             /* how long it may take, from the moment that the guest is told of it */
+} PatchCall;
+
+typedef struct {
+    PatchObject *object;        /* of two pieces: code, and data */
+    gsize parts[PATCH_RUNNER_RETURN];       /* PATCH_RUNNER_PENDING to _ARGUMENTS: bytes from the start of the data */
+    gsize action;                           /* the list_head of the struct nmiaction, likewise */
+} PatchRunnerObject;
+
+enum { PATCH_RUNNER_TEXT_PIECE, PATCH_RUNNER_DATA_PIECE };
+
+/* The thread is called NAME, of which 15 characters count. PATCH_ERROR_DOES_NOT_FIT: the guest's kernel lacks something
+ * that is needed. */
+PatchRunnerObject *patch_runner_object_new(const IntroKernel *kernel, const PatchNmiList *list, const PatchCall *call,
+                                           const char *name, GError **error);
+void patch_runner_object_free(PatchRunnerObject *runner);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchRunnerObject, patch_runner_object_free)
+
+/* When the code has been given its place: completes it by the way to CALL's function. */
+gboolean patch_runner_object_aim(PatchRunnerObject *runner, const PatchCall *call, GuestVa text, GError **error);
+
+#endif
