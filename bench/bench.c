@@ -82,8 +82,35 @@ empty_pause(const PatchGuest *guest, Row *row, GError **error)
     return TRUE;
 }
 
+/* What a change of the guest cost it. */
+typedef struct {
+    Row stood, looked, wrote;   /* the pause, and what of it went to stacks and to memory */
+} Change;
+
+static Change
+new_change(const char *stood, const char *looked, const char *wrote)
+{
+    return (Change) { new_row(stood), new_row(looked), new_row(wrote) };
+}
+
+static void
+add_change(Change *change, const PatchCommitReport *report)
+{
+    add(&change->stood, report->stood_ns / 1e6);
+    add(&change->looked, report->look_ns / 1e6);
+    add(&change->wrote, report->write_ns / 1e6);
+}
+
+static void
+print_change(Change *change)
+{
+    print_row(&change->stood, "ms");
+    print_row(&change->looked, "ms");
+    print_row(&change->wrote, "ms");
+}
+
 static gboolean
-apply(const PatchGuest *guest, const PatchUpdate *update, Row *row, GError **error)
+apply(const PatchGuest *guest, const PatchUpdate *update, Change *change, GError **error)
 {
     g_autoptr(PatchArena) arena = patch_arena_open(guest->kernel, error);
     g_autoptr(PatchPlan) plan = arena ? patch_plan_apply(guest->kernel, arena, update, FALSE, error) : NULL;
@@ -91,12 +118,12 @@ apply(const PatchGuest *guest, const PatchUpdate *update, Row *row, GError **err
 
     if (!plan || !patch_commit(guest, plan, TIMEOUT_S, &report, error))
         return FALSE;
-    add(row, report.stood_ns / 1e6);
+    add_change(change, &report);
     return TRUE;
 }
 
 static gboolean
-undo(const PatchGuest *guest, const PatchUpdate *update, Row *row, GError **error)
+undo(const PatchGuest *guest, const PatchUpdate *update, Change *change, GError **error)
 {
     g_autoptr(PatchArena) arena = patch_arena_open(guest->kernel, error);
     g_autoptr(PatchPlan) plan = arena ? patch_plan_undo(guest->kernel, arena, update->id, error) : NULL;
@@ -104,14 +131,16 @@ undo(const PatchGuest *guest, const PatchUpdate *update, Row *row, GError **erro
 
     if (!plan || !patch_commit(guest, plan, TIMEOUT_S, &report, error))
         return FALSE;
-    add(row, report.stood_ns / 1e6);
+    add_change(change, &report);
     return TRUE;
 }
 
 static gboolean
 bench_pauses(const PatchGuest *guest, const PatchUpdate *update, int rounds, GError **error)
 {
-    Row empty = new_row("empty pause"), applied = new_row("pause of apply"), undone = new_row("pause of undo");
+    Row empty = new_row("empty pause");
+    Change applied = new_change("pause of apply", "  of it, to look at stacks", "  of it, to write and read back");
+    Change undone = new_change("pause of undo", "  of it, to look at stacks", "  of it, to write and read back");
     double base;
 
     for (int i = 0; i < rounds; i++)
@@ -119,11 +148,11 @@ bench_pauses(const PatchGuest *guest, const PatchUpdate *update, int rounds, GEr
             !undo(guest, update, &undone, error))
             return FALSE;
     print_row(&empty, "ms");
-    print_row(&applied, "ms");
-    print_row(&undone, "ms");
+    print_change(&applied);
+    print_change(&undone);
     base = percentile(empty.samples, 50);
     printf("median of apply is %.2f times that of an empty pause, of undo %.2f times\n",
-           percentile(applied.samples, 50) / base, percentile(undone.samples, 50) / base);
+           percentile(applied.stood.samples, 50) / base, percentile(undone.stood.samples, 50) / base);
     return TRUE;
 }
 

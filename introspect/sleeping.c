@@ -13,7 +13,7 @@ intro_stack_while_asleep(const IntroKernel *kernel, const IntroTask *task, Intro
 {
     g_autoptr(GError) unreadable = NULL;
     g_autoptr(IntroStack) unwound = task->on_cpu ? NULL : intro_stack_of_task(kernel, task, &unreadable);
-    g_autoptr(IntroTask) again = task->on_cpu ? NULL : intro_task_read(kernel, task->task, NULL);
+    g_autoptr(IntroTask) again = task->on_cpu ? NULL : intro_task_read_briefly(kernel, task->task, NULL);
 
     *stack = NULL;
     if (!again || !intro_task_same_sleep(task, again))

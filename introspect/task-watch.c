@@ -11,7 +11,8 @@ typedef struct {
 struct IntroTaskWatch {
     const IntroKernel *kernel;
     const IntroTaskLayout *layout;
-    GuestVa forks_va;           /* 0 if the kernel has no such symbol */
+    gboolean has_forks;         /* the kernel counts them */
+    GuestPa forks_pa;
     guint64 forks;
     GArray *watched;            /* of Watched */
     GArray *counters;           /* of GuestPa: of each task's two counters */
@@ -27,6 +28,23 @@ intro_task_watch_free(IntroTaskWatch *watch)
     g_free(watch);
 }
 
+/* Where it lies is found out now, and not when the guest stands still. */
+static gboolean
+find_forks(IntroTaskWatch *watch, GError **error)
+{
+    const IntroSpace *space = intro_kernel_space(watch->kernel);
+    IntroMapping mapping;
+    GuestVa va;
+
+    watch->has_forks = intro_symbols_address(intro_kernel_symbols(watch->kernel), "total_forks", &va, NULL);
+    if (!watch->has_forks)
+        return TRUE;
+    if (!intro_space_translate(space, va, &mapping, error) || !intro_space_read_u64(space, va, &watch->forks, error))
+        return FALSE;
+    watch->forks_pa = mapping.pa;
+    return TRUE;
+}
+
 IntroTaskWatch *
 intro_task_watch_new(const IntroKernel *kernel, GError **error)
 {
@@ -36,10 +54,7 @@ intro_task_watch_new(const IntroKernel *kernel, GError **error)
     watch->watched = g_array_new(FALSE, FALSE, sizeof(Watched));
     watch->counters = g_array_new(FALSE, FALSE, sizeof(GuestPa));
     watch->layout = intro_kernel_task_layout(kernel, error);
-    if (watch->layout == NULL)
-        return NULL;
-    if (intro_symbols_address(intro_kernel_symbols(kernel), "total_forks", &watch->forks_va, NULL)
-        && !intro_space_read_u64(intro_kernel_space(kernel), watch->forks_va, &watch->forks, error))
+    if (watch->layout == NULL || !find_forks(watch, error))
         return NULL;
     return g_steal_pointer(&watch);
 }
@@ -64,12 +79,13 @@ intro_task_watch_add(IntroTaskWatch *watch, const IntroTask *task, GError **erro
     return TRUE;
 }
 
-/* The two counters of a task lie side by side in all kernels so far, and are then read in one piece. */
+/* The two counters of a task lie side by side in all kernels so far, and are then read in one piece. VALUES has room for
+ * the number of forks behind them. */
 static gboolean
 read_counters(const IntroTaskWatch *watch, guint64 *values, GError **error)
 {
     const GuestPa *counters = (const GuestPa *) watch->counters->data;
-    g_autofree VmmExtent *extents = g_new(VmmExtent, watch->counters->len);
+    g_autofree VmmExtent *extents = g_new(VmmExtent, watch->counters->len + 1);
     gsize n_extents = 0;
 
     for (guint i = 0; i < watch->counters->len; i++) {
@@ -78,21 +94,19 @@ read_counters(const IntroTaskWatch *watch, guint64 *values, GError **error)
         else
             extents[n_extents++] = (VmmExtent) { counters[i], values + i, sizeof values[0] };
     }
+    if (watch->has_forks)
+        extents[n_extents++] = (VmmExtent) { watch->forks_pa, values + watch->counters->len, sizeof values[0] };
     return n_extents == 0 || vmm_read_extents(intro_kernel_reader(watch->kernel), extents, n_extents, error);
 }
 
 gboolean
 intro_task_watch_look(const IntroTaskWatch *watch, GArray *ran, gboolean *may_be_more, GError **error)
 {
-    g_autofree guint64 *values = g_new(guint64, MAX(watch->counters->len, 1));
-    guint64 forks = 0;
+    g_autofree guint64 *values = g_new(guint64, watch->counters->len + 1);
 
-    if (watch->forks_va != 0
-        && !intro_space_read_u64(intro_kernel_space(watch->kernel), watch->forks_va, &forks, error))
-        return FALSE;
-    *may_be_more = watch->forks_va == 0 || forks != watch->forks;
     if (!read_counters(watch, values, error))
         return FALSE;
+    *may_be_more = !watch->has_forks || GUINT64_FROM_LE(values[watch->counters->len]) != watch->forks;
     for (guint i = 0; i < watch->watched->len; i++) {
         const Watched *watched = &g_array_index(watch->watched, Watched, i);
 

@@ -234,8 +234,8 @@ intro_tasks_briefly(const IntroKernel *kernel, GError **error)
     return list_tasks(kernel, INTRO_TASK_NAMES_SHORT, error);
 }
 
-IntroTask *
-intro_task_read(const IntroKernel *kernel, GuestVa task, GError **error)
+static IntroTask *
+read_task(const IntroKernel *kernel, GuestVa task, IntroTaskNames names, GError **error)
 {
     const IntroTaskLayout *layout = intro_kernel_task_layout(kernel, error);
     g_autofree guint8 *part = NULL;
@@ -245,5 +245,17 @@ intro_task_read(const IntroKernel *kernel, GuestVa task, GError **error)
     part = g_malloc(layout->length);
     if (!intro_task_read_part(kernel, layout, task, part, error))
         return NULL;
-    return intro_task_parse(kernel, layout, task, part, INTRO_TASK_NAMES_FULL);
+    return intro_task_parse(kernel, layout, task, part, names);
+}
+
+IntroTask *
+intro_task_read(const IntroKernel *kernel, GuestVa task, GError **error)
+{
+    return read_task(kernel, task, INTRO_TASK_NAMES_FULL, error);
+}
+
+IntroTask *
+intro_task_read_briefly(const IntroKernel *kernel, GuestVa task, GError **error)
+{
+    return read_task(kernel, task, INTRO_TASK_NAMES_SHORT, error);
 }

@@ -28,13 +28,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IntroTask, intro_task_free)
  * as it changes; one that does not end is INTRO_ERROR_CORRUPT. */
 GPtrArray *intro_tasks(const IntroKernel *kernel, GError **error);
 
-/* THREAD_SIZE: the size of every task's kernel stack, in bytes. */
-gboolean intro_task_stack_bytes(const IntroKernel *kernel, guint64 *stack_bytes, GError **error);
-
 /* The same, quicker: names are those in the task_struct, without what a worker works on. */
 GPtrArray *intro_tasks_briefly(const IntroKernel *kernel, GError **error);
 
-/* Reads one task again, from its task_struct. */
+/* THREAD_SIZE: the size of every task's kernel stack, in bytes. */
+gboolean intro_task_stack_bytes(const IntroKernel *kernel, guint64 *stack_bytes, GError **error);
+
+/* Reads one task again, from its task_struct; briefly, as above. */
 IntroTask *intro_task_read(const IntroKernel *kernel, GuestVa task, GError **error);
+IntroTask *intro_task_read_briefly(const IntroKernel *kernel, GuestVa task, GError **error);
 
 #endif

@@ -304,21 +304,24 @@ look_while_running(PatchSurvey *survey, GError **error)
     return TRUE;
 }
 
-/* Reads again those tasks that were not asleep, or have run since. FALSE if one is not what it was: it has ended. */
+/* Reads again those tasks that were not asleep, or have run since; they keep their names. FALSE if one is not what it was:
+ * it has ended. */
 static gboolean
 read_again(PatchSurvey *survey, GHashTable *ran)
 {
     for (guint i = 0; i < survey->tasks->len; i++) {
-        const IntroTask *task = survey->tasks->pdata[i];
+        IntroTask *task = survey->tasks->pdata[i];
         g_autoptr(IntroTask) now = NULL;
 
         if (is_unchanged(g_hash_table_lookup(survey->looks, &task->task), task) &&
             !g_hash_table_contains(ran, &task->task))
             continue;
-        now = intro_task_read(survey->kernel, task->task, NULL);
+        now = intro_task_read_briefly(survey->kernel, task->task, NULL);
         if (!now || now->pid != task->pid || now->stack != task->stack)
             return FALSE;
-        intro_task_free(survey->tasks->pdata[i]);
+        g_free(now->name);
+        now->name = g_steal_pointer(&task->name);
+        intro_task_free(task);
         survey->tasks->pdata[i] = g_steal_pointer(&now);
     }
     return TRUE;

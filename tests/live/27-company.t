@@ -141,7 +141,7 @@ done
 is "$(text)" "$before" "the kernel's text is what it was"
 
 # --- The kernel's own livepatch
-if ok "the kernel's example of a livepatch builds" test "$klp" = 0; then
+if tap_result $klp "the kernel's example of a livepatch builds" "$(tail -n 20 "$work/livepatch.log")"; then
     cmdline=$(in_guest cat /proc/cmdline)
     in_guest -i 'cat > /run/livepatch-sample.ko' < "$VLP_KERNEL/livepatch-sample.ko"
     ok "it is loaded" in_guest 'insmod /run/livepatch-sample.ko || { dmesg | tail -n 3; exit 1; }'
