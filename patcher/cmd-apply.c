@@ -13,6 +13,7 @@
 
 typedef struct {
     gboolean replace;           /* --replace */
+    gboolean no_log;            /* --no-log */
     PatchUpdate *update;
     PatchGuest *guest;
     PatchArena *arena;
@@ -76,7 +77,7 @@ run_apply(const PatchCli *cli, int argc, char **argv, int *status, GError **erro
     double timeout_s = PATCH_DEFAULT_TIMEOUT_S;
     g_auto(Job) job = { 0 };
     const GOptionEntry options[] = {
-        PATCH_TIMEOUT_OPTION(&timeout_s), REPLACE_OPTION(&job.replace), G_OPTION_ENTRY_NULL
+        PATCH_TIMEOUT_OPTION(&timeout_s), REPLACE_OPTION(&job.replace), PATCH_NO_LOG_OPTION(&job.no_log), G_OPTION_ENTRY_NULL
     };
     g_autoptr(PatchPlan) plan = NULL;
     PatchCommitReport report = { 0 };
@@ -91,6 +92,8 @@ run_apply(const PatchCli *cli, int argc, char **argv, int *status, GError **erro
         g_prefix_error(error, "%s: ", argv[1]);
         return FALSE;
     }
+    if (!job.no_log)
+        patch_report_in_guest(cli, job.guest, plan, &report);
     patch_report_commit(cli, plan, vmm_machine_name(job.guest->machine), &report);
     return TRUE;
 }

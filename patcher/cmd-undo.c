@@ -14,6 +14,7 @@ typedef struct {
     PatchGuest *guest;
     PatchArena *arena;
     const char *id;             /* of the update to undo; NULL: all */
+    gboolean no_log;            /* --no-log */
 } Job;
 
 static void
@@ -59,6 +60,8 @@ execute(const PatchCli *cli, Job *job, PatchPlanner planner, double timeout_s, G
         g_prefix_error(error, "%s: ", name);
         return FALSE;
     }
+    if (!job->no_log)
+        patch_report_in_guest(cli, job->guest, plan, &report);
     patch_report_commit(cli, plan, name, &report);
     return TRUE;
 }
@@ -67,13 +70,14 @@ static gboolean
 run_undo(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
 {
     double timeout_s = PATCH_DEFAULT_TIMEOUT_S;
+    g_auto(Job) job = { 0 };
     gboolean all = FALSE;
     const GOptionEntry options[] = {
         PATCH_TIMEOUT_OPTION(&timeout_s),
         { "all", 'a', 0, G_OPTION_ARG_NONE, &all, "all updates, in one go", NULL },
+        PATCH_NO_LOG_OPTION(&job.no_log),
         G_OPTION_ENTRY_NULL
     };
-    g_auto(Job) job = { 0 };
     int n_arguments = patch_cli_parse(&patch_cmd_undo, options, argc, argv, 1, 2, error);
 
     if (n_arguments < 0)
@@ -99,7 +103,7 @@ run_undo(const PatchCli *cli, int argc, char **argv, int *status, GError **error
 static gboolean
 run_recover(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
 {
-    g_auto(Job) job = { 0 };
+    g_auto(Job) job = { .no_log = TRUE };
 
     if (patch_cli_parse(&patch_cmd_recover, NULL, argc, argv, 1, 1, error) < 0)
         return FALSE;

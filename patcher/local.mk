@@ -34,6 +34,7 @@ libpatcher_a_SOURCES += \
 	patcher/runner-code.S patcher/runner-code.h \
 	patcher/runner-object.c patcher/runner-object.h \
 	patcher/runner.c patcher/runner.h \
+	patcher/guest-log.c patcher/guest-log.h \
 	patcher/history.c patcher/history.h \
 	patcher/safety.c patcher/safety.h \
 	patcher/places.c patcher/places.h \

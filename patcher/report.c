@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "patcher/error.h"
+#include "patcher/guest-log.h"
+
 static void
 add_functions(JsonBuilder *json, const GPtrArray *records)
 {
@@ -135,17 +138,38 @@ result_word(const PatchPlan *plan)
     return strcmp(plan->verb, "apply") == 0 ? "applied" : strcmp(plan->verb, "undo") == 0 ? "undone" : "recovered";
 }
 
+/* "update A applied in place of B" */
+static char *
+describe_result(const PatchPlan *plan)
+{
+    g_autofree char *ids = patch_plan_ids(plan->records), *replaced = patch_plan_ids(plan->replaced);
+
+    return g_strdup_printf("update %s %s%s%s", ids, result_word(plan), *replaced ? " in place of " : "", replaced);
+}
+
+void
+patch_report_in_guest(const PatchCli *cli, const PatchGuest *guest, const PatchPlan *plan, PatchCommitReport *report)
+{
+    g_autofree char *text = describe_result(plan);
+    g_autoptr(GError) error = NULL;
+
+    if (plan->records->len == 0
+        || patch_guest_log(guest, ((const PatchRecord *) plan->records->pdata[0])->id, text, &report->others, &error))
+        return;
+    if (cli->verbose || !g_error_matches(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT))
+        g_printerr("%s: the guest's own log does not tell of it: %s\n", vmm_machine_name(guest->machine), error->message);
+}
+
 static void
 print_result(const PatchPlan *plan, const char *guest, const PatchCommitReport *report)
 {
     guint n = n_functions(plan);
-    g_autofree char *ids = patch_plan_ids(plan->records), *replaced = patch_plan_ids(plan->replaced);
+    g_autofree char *what = describe_result(plan);
     g_autofree char *earlier =
         report->tries.n > 0 ? g_strdup_printf(", and for %.2f ms in %u earlier tries", report->tries.total_ns / 1e6,
                                               report->tries.n) : g_strdup("");
 
-    g_printerr("%s: update %s %s%s%s: %u function%s; the guest stood still for %.2f ms%s\n", guest, ids,
-               result_word(plan), *replaced ? " in place of " : "", replaced, n, n == 1 ? "" : "s",
+    g_printerr("%s: %s: %u function%s; the guest stood still for %.2f ms%s\n", guest, what, n, n == 1 ? "" : "s",
                report->stood_ns / 1e6, earlier);
     print_waiting(plan, guest);
 }

@@ -14,10 +14,17 @@
 #define PATCH_TIMEOUT_OPTION(variable) \
     { "timeout", 't', 0, G_OPTION_ARG_DOUBLE, (variable), "how long to try for a safe moment (10)", "SECONDS" }
 
+#define PATCH_NO_LOG_OPTION(variable) \
+    { "no-log", 0, 0, G_OPTION_ARG_NONE, (variable), "put no line about it into the guest's kernel log", NULL }
+
 /* What would be done. */
 void patch_report_plan(const PatchCli *cli, const PatchPlan *plan, const char *guest);
 
 /* What was done. */
 void patch_report_commit(const PatchCli *cli, const PatchPlan *plan, const char *guest, const PatchCommitReport *report);
+
+/* Tells the guest's own log, before what was done is reported: REPORT is added to. If that does not work, it is said so, and
+ * no more. */
+void patch_report_in_guest(const PatchCli *cli, const PatchGuest *guest, const PatchPlan *plan, PatchCommitReport *report);
 
 #endif

@@ -31,6 +31,7 @@ like "$(in_guest tail -n 1 /run/calls)" 'caller: ' "callers go on"
 vlp_exits 0 "view" -o json view "$qmp"
 id=$(sed -n 's/.*"id":"\([a-z2-7]*\)".*/\1/p' <<< "$out")
 is "$id" "$(< "$work/uptime.id")" "shows the id that create printed"
+like "$(in_guest dmesg)" "virt-livepatch: update $id applied" "the guest's own log tells of it"
 vlp_exits 0 "verify" verify "$qmp"
 like "$out" "$id  intact" "finds all of it intact"
 vlp_exits 4 "applying it twice" apply "$qmp" "$work/uptime.vlp"
@@ -43,12 +44,14 @@ ok "the function can still be traced" in_guest 'cd /sys/kernel/tracing && echo u
 ok "and probed" in_guest 'cd /sys/kernel/tracing && echo "p:vlp uptime_proc_show" > kprobe_events &&
     echo 1 > events/kprobes/vlp/enable && cat /proc/uptime | grep -q CPUs && echo 0 > events/kprobes/vlp/enable &&
     grep -q "vlp: (uptime_proc_show" trace && echo > kprobe_events'
-vlp_exits 0 "a second update, of another function" apply "$qmp" "$work/select.vlp"
+vlp_exits 0 "a second update, of another function" apply --no-log "$qmp" "$work/select.vlp"
 vlp_exits 0 "verify both" verify "$qmp"
 is "$(grep -c intact <<< "$out")" 2 "are intact"
 vlp_exits 0 "undo of the first" undo "$qmp" "$id"
 unlike "$(uptime)" CPUs "the guest runs the old code"
-vlp_exits 0 "undo of the second" undo "$qmp" "$(< "$work/select.id")"
+like "$(in_guest dmesg)" "virt-livepatch: update $id undone" "its log tells of that"
+vlp_exits 0 "undo of the second" undo --no-log "$qmp" "$(< "$work/select.id")"
+unlike "$(in_guest dmesg)" "virt-livepatch: update $(< "$work/select.id")" "but of nothing that it was not to tell of"
 is "$(text)" "$before" "the kernel's text is what it was"
 vlp_exits 1 "undo of what is not there" undo "$qmp" "$id"
 

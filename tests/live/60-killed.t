@@ -88,8 +88,8 @@ at_moments() {
             *) echo "$what, killed at $name $n: $is"; return 1 ;;
         esac
         case $what.$is in
-            apply.new) vlp undo "$qmp" "$id" || { echo "undo after $n: $err"; return 1; } ;;
-            undo.old) vlp apply "$qmp" "$work/three.vlp" || { echo "apply after $n: $err"; return 1; } ;;
+            apply.new) vlp undo --no-log "$qmp" "$id" || { echo "undo after $n: $err"; return 1; } ;;
+            undo.old) vlp apply --no-log "$qmp" "$work/three.vlp" || { echo "apply after $n: $err"; return 1; } ;;
         esac
     done < <(moments)
     [ "$n_old" -gt 0 ] && [ "$n_new" -gt 0 ] && [ "$n_killed" -gt 10 ]
@@ -102,23 +102,23 @@ id=$(< "$work/three.id")
 guest_start
 old=$(digest)
 like "$old" "empty" "nothing is installed at first"
-calls -q apply "$qmp" "$work/three.vlp"
+calls -q apply --no-log "$qmp" "$work/three.vlp"
 tap_result $? "apply makes $n_calls system calls, and prepares in one stop and commits in another" "$err"
 new=$(digest)
 isnt "${new% *}" "${old% *}" "and changes the kernel's text"
 is "$(in_guest 'cat /proc/uptime /proc/loadavg /proc/version | grep -c ^new')" 3 "all three functions are replaced"
-vlp_exits 0 "undo" undo "$qmp" "$id"
+vlp_exits 0 "undo" undo --no-log "$qmp" "$id"
 is "$(digest)" "$old" "restores it"
 
-at_moments apply -q apply "$qmp" "$work/three.vlp" > "$work/said"
+at_moments apply -q apply --no-log "$qmp" "$work/three.vlp" > "$work/said"
 tap_result $? "apply, killed at $n_killed calls: $n_old times wholly old, $n_new wholly new" "$(< "$work/said")"
-vlp_exits 0 "apply" apply "$qmp" "$work/three.vlp"
-calls -q undo "$qmp" "$id"
+vlp_exits 0 "apply" apply --no-log "$qmp" "$work/three.vlp"
+calls -q undo --no-log "$qmp" "$id"
 tap_result $? "undo makes $n_calls, and commits in one stop and cleans in another" "$err"
-vlp_exits 0 "apply again" apply "$qmp" "$work/three.vlp"
-at_moments undo -q undo "$qmp" "$id" > "$work/said"
+vlp_exits 0 "apply again" apply --no-log "$qmp" "$work/three.vlp"
+at_moments undo -q undo --no-log "$qmp" "$id" > "$work/said"
 tap_result $? "undo, killed at $n_killed calls: $n_old times wholly old, $n_new wholly new" "$(< "$work/said")"
-vlp undo "$qmp" "$id"
+vlp undo --no-log "$qmp" "$id"
 is "$(digest)" "$old" "the kernel's text is what it was, and the holes are empty"
 is "$(find "$VIRT_LIVEPATCH_RUN" -mindepth 1)" "" "no socket is left behind"
 is "$(in_guest 'cat /proc/uptime /proc/loadavg /proc/version | grep -c ^new')" 0 "the guest runs the old code"
