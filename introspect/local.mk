@@ -29,6 +29,7 @@ libintrospect_a_SOURCES += \
 libintrospect_a_SOURCES += \
 	introspect/condition.c introspect/condition.h \
 	introspect/live-text.c \
+	introspect/run-queues.c introspect/run-queues.h \
 	introspect/sleeping.c introspect/sleeping.h \
 	introspect/task-watch.c introspect/task-watch.h \
 	introspect/vcpus.c introspect/vcpus.h \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "patcher/safety.h"
 
+#include "introspect/run-queues.h"
 #include "introspect/sleeping.h"
 #include "introspect/task-watch.h"
 #include "introspect/vcpus.h"
@@ -18,6 +19,7 @@ struct PatchSurvey {
     const IntroKernel *kernel;
     const GPtrArray *forbidden;
     GPtrArray *tasks;           /* of IntroTask, as the last look found them */
+    IntroRunQueues *queues;     /* NULL before the first look at the running guest */
     IntroTaskWatch *watch;      /* of those that were asleep in the last look at the running guest */
     GHashTable *looks;          /* address of task -> Look */
     GPtrArray *blockers;        /* of PatchBlocker, all of this round */
@@ -100,6 +102,7 @@ patch_survey_free(PatchSurvey *survey)
         return;
     g_clear_pointer(&survey->tasks, g_ptr_array_unref);
     intro_task_watch_free(survey->watch);
+    intro_run_queues_free(survey->queues);
     g_hash_table_unref(survey->looks);
     g_ptr_array_unref(survey->blockers);
     g_array_unref(survey->hidden);
@@ -285,13 +288,21 @@ list_tasks(PatchSurvey *survey, GPtrArray *(*list)(const IntroKernel *, GError *
     return survey->tasks != NULL;
 }
 
+static gboolean
+find_queues(PatchSurvey *survey, GError **error)
+{
+    if (!survey->queues)
+        survey->queues = intro_run_queues_new(survey->kernel, error);
+    return survey->queues != NULL;
+}
+
 /* The watch begins before the list is made: what comes in between counts as new. */
 static gboolean
 look_while_running(PatchSurvey *survey, GError **error)
 {
     g_clear_pointer(&survey->watch, intro_task_watch_free);
     survey->watch = intro_task_watch_new(survey->kernel, error);
-    if (!survey->watch || !list_tasks(survey, intro_tasks, error) || !look_at_tasks(survey, NULL, FALSE, error))
+    if (!survey->watch || !find_queues(survey, error) || !list_tasks(survey, intro_tasks, error) || !look_at_tasks(survey, NULL, FALSE, error))
         return FALSE;
     for (guint i = 0; i < survey->tasks->len; i++) {
         const IntroTask *task = survey->tasks->pdata[i];
@@ -344,12 +355,34 @@ update_tasks(PatchSurvey *survey, GError **error)
     return list_tasks(survey, intro_tasks_briefly, error);
 }
 
+/* A task that is about to end, and in no list of tasks any more, may wait for a CPU to go through the rest. */
+static gboolean
+add_unlisted(PatchSurvey *survey, GError **error)
+{
+    g_autoptr(GArray) runnable = g_array_new(FALSE, FALSE, sizeof(GuestVa));
+
+    if (!find_queues(survey, error) || !intro_run_queues_read(survey->queues, runnable, error))
+        return FALSE;
+    for (guint i = 0; i < runnable->len; i++) {
+        GuestVa va = g_array_index(runnable, GuestVa, i);
+        IntroTask *task;
+
+        if (find_task(survey->tasks, va))
+            continue;
+        task = intro_task_read_briefly(survey->kernel, va, error);
+        if (!task)
+            return FALSE;
+        g_ptr_array_add(survey->tasks, task);
+    }
+    return TRUE;
+}
+
 static gboolean
 look_while_paused(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GError **error)
 {
     g_autoptr(GHashTable) covered = g_hash_table_new(NULL, NULL);
 
-    return update_tasks(survey, error) &&
+    return update_tasks(survey, error) && add_unlisted(survey, error) &&
            visit_vcpus(survey, survey->tasks, vcpus, n_vcpus, covered, error) &&
            look_at_tasks(survey, covered, TRUE, error);
 }

@@ -53,6 +53,12 @@ TESTS += tests/introspect/test-locate
 tests_introspect_test_locate_SOURCES = tests/introspect/test-locate.c tests/fake-guest.c tests/fake-guest.h
 tests_introspect_test_locate_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 
+check_PROGRAMS += tests/introspect/test-run-queues
+TESTS += tests/introspect/test-run-queues
+tests_introspect_test_run_queues_SOURCES = tests/introspect/test-run-queues.c tests/introspect/btf-writer.c \
+	tests/introspect/btf-writer.h tests/fake-guest.c tests/fake-guest.h
+tests_introspect_test_run_queues_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+
 check_PROGRAMS += tests/introspect/test-vcpus
 TESTS += tests/introspect/test-vcpus
 tests_introspect_test_vcpus_SOURCES = tests/introspect/test-vcpus.c

@@ -32,6 +32,12 @@ vlp_exits 0 "stack of one task" stack "$qmp" "$pid"
 is "$(tail -n +2 <<< "$out")" "$(in_guest "cat /proc/$pid/stack")" "is what the guest says of it"
 vlp_exits 1 "stack of a task that does not exist" stack "$qmp" 99999
 
+spinners=$(in_guest 'for i in 1 2 3 4 5; do sh -c "while :; do :; done" & echo $!; done' | sort -n)
+runnable=$("$VLP_BUILD/tests/live/runnable" "$qmp" 1 | tr ' ' '\n' | sort -n)
+is "$(comm -12 <(sort <<< "$spinners") <(sort <<< "$runnable") | sort -n)" "$spinners" \
+    "tasks that want to run are found where the scheduler has them"
+in_guest "kill $(xargs <<< "$spinners")"
+
 for command in tasks stack symbols; do
     vlp -o json "$command" "$qmp"
     ok "$command has JSON" perl -MJSON::PP -0777 -ne 'decode_json($_)' "$work/out"
