@@ -6,7 +6,7 @@
 /* Beyond any real guest. */
 #define MAX_TABLE_BYTES 65536
 #define MAX_KPROBES     65536
-#define MAX_LIST        65536
+#define MAX_LIVEPATCHED 65536   /* patches, objects and functions together */
 #define MAX_NAME_BYTES  128
 
 /* ---- Kprobes ---- */
@@ -103,16 +103,17 @@ find_patch_layout(const IntroBtf *btf, PatchLayout *layout, GError **error)
         && intro_btf_offset(btf, "module", "name", &layout->name, error);
 }
 
-/* The elements of the list with that HEAD, whose links lie LINK bytes into them: array of GuestVa. */
+/* The elements of the list with that HEAD, whose links lie LINK bytes into them: array of GuestVa. BUDGET is how many there
+ * may be, and how many there may be after that: lists within lists may share their elements. */
 static GArray *
-read_list(const IntroSpace *space, GuestVa head, gsize link, GError **error)
+read_list(const IntroSpace *space, GuestVa head, gsize link, guint *budget, GError **error)
 {
     g_autoptr(GArray) elements = g_array_new(FALSE, FALSE, sizeof(GuestVa));
     GuestVa next, element;
 
     if (!intro_space_read_u64(space, head, &next, error))
         return NULL;
-    while (next != head && elements->len < MAX_LIST) {
+    for (; next != head && *budget > 0; --*budget) {
         element = next - link;
         g_array_append_val(elements, element);
         if (!intro_space_read_u64(space, next, &next, error))
@@ -136,10 +137,10 @@ name_of_patch(const IntroSpace *space, const PatchLayout *layout, GuestVa patch)
 }
 
 static gboolean
-add_functions(const IntroSpace *space, const PatchLayout *layout, GuestVa patch, GuestVa object, GArray *found,
-              GError **error)
+add_functions(const IntroSpace *space, const PatchLayout *layout, GuestVa patch, GuestVa object, guint *budget,
+              GArray *found, GError **error)
 {
-    g_autoptr(GArray) functions = read_list(space, object + layout->functions, layout->function_node, error);
+    g_autoptr(GArray) functions = read_list(space, object + layout->functions, layout->function_node, budget, error);
 
     for (guint i = 0; functions != NULL && i < functions->len; i++) {
         IntroLivepatched livepatched = { 0 };
@@ -154,7 +155,7 @@ add_functions(const IntroSpace *space, const PatchLayout *layout, GuestVa patch,
 }
 
 static gboolean
-add_patch(const IntroSpace *space, const PatchLayout *layout, GuestVa patch, GArray *found, GError **error)
+add_patch(const IntroSpace *space, const PatchLayout *layout, GuestVa patch, guint *budget, GArray *found, GError **error)
 {
     g_autoptr(GArray) objects = NULL;
     guint8 enabled;
@@ -163,9 +164,9 @@ add_patch(const IntroSpace *space, const PatchLayout *layout, GuestVa patch, GAr
         return FALSE;
     if (!enabled)
         return TRUE;
-    objects = read_list(space, patch + layout->objects, layout->object_node, error);
+    objects = read_list(space, patch + layout->objects, layout->object_node, budget, error);
     for (guint i = 0; objects != NULL && i < objects->len; i++)
-        if (!add_functions(space, layout, patch, g_array_index(objects, GuestVa, i), found, error))
+        if (!add_functions(space, layout, patch, g_array_index(objects, GuestVa, i), budget, found, error))
             return FALSE;
     return objects != NULL;
 }
@@ -176,6 +177,7 @@ intro_livepatched(const IntroKernel *kernel, GError **error)
     g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(IntroLivepatched));
     const IntroSpace *space = intro_kernel_space(kernel);
     g_autoptr(GArray) patches = NULL;
+    guint budget = MAX_LIVEPATCHED;
     PatchLayout layout;
     GuestVa head;
 
@@ -184,9 +186,9 @@ intro_livepatched(const IntroKernel *kernel, GError **error)
         return g_steal_pointer(&found);
     if (!find_patch_layout(intro_kernel_btf(kernel), &layout, error))
         return NULL;
-    patches = read_list(space, head, layout.list, error);
+    patches = read_list(space, head, layout.list, &budget, error);
     for (guint i = 0; patches != NULL && i < patches->len; i++)
-        if (!add_patch(space, &layout, g_array_index(patches, GuestVa, i), found, error))
+        if (!add_patch(space, &layout, g_array_index(patches, GuestVa, i), &budget, found, error))
             return NULL;
     return patches != NULL ? g_steal_pointer(&found) : NULL;
 }
