@@ -8,7 +8,8 @@
 
 /* With `paging` QEMU writes a segment for each run of the guest's page tables. */
 #define MAX_SEGMENTS (1U << 20)
-#define MAX_NOTES_BYTES (32U << 20)
+#define MAX_NOTES_BYTES (8U << 20)      /* of all vCPUs, which have some 1 KiB each */
+#define MAX_SECTIONS 64                 /* QEMU writes one, or two */
 #define MAX_VCPUS 4096
 
 #define QEMU_NOTE_OWNER "QEMU"
@@ -61,19 +62,24 @@ set_no_elf(int fd, GError **error)
     return FALSE;
 }
 
+/* To be seen before libelf opens the file, since it makes room for all the sections that the header speaks of; or, where
+ * that says 0 of them, for as many as the first section does. */
 static gboolean
-check_kind(int fd, Elf *elf, GError **error)
+check_kind(int fd, GError **error)
 {
-    GElf_Ehdr header;
+    Elf64_Ehdr header;
 
-    if (elf == NULL || elf_kind(elf) != ELF_K_ELF || gelf_getehdr(elf, &header) == NULL)
+    if (pread(fd, &header, sizeof header, 0) != sizeof header || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
         return set_no_elf(fd, error);
-    if (header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_ident[EI_DATA] == ELFDATA2LSB && header.e_type == ET_CORE
-        && header.e_machine == EM_X86_64)
-        return TRUE;
-    g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,
-                        "this is no memory image of an x86-64 machine in 64-bit mode");
-    return FALSE;
+    if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_type != ET_CORE
+        || header.e_machine != EM_X86_64) {
+        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,
+                            "this is no memory image of an x86-64 machine in 64-bit mode");
+        return FALSE;
+    }
+    if (header.e_shnum > MAX_SECTIONS || (header.e_shnum == 0 && header.e_shoff != 0))
+        return set_damaged(error, "it has more sections than any");
+    return TRUE;
 }
 
 static gboolean
@@ -143,15 +149,18 @@ is_qemu_note(const GElf_Nhdr *header, const char *name)
            && header->n_type == 0;
 }
 
+/* BUDGET is how many bytes of notes there may be, and how many may follow. */
 static gboolean
-read_notes(Elf *elf, const GElf_Phdr *segment, GArray *vcpus, GError **error)
+read_notes(Elf *elf, const GElf_Phdr *segment, gsize *budget, GArray *vcpus, GError **error)
 {
     gsize position = 0, name_at, desc_at, next;
     GElf_Nhdr header;
     Elf_Data *data = NULL;
 
-    if (segment->p_filesz <= MAX_NOTES_BYTES)
+    if (segment->p_filesz <= *budget) {
         data = elf_getdata_rawchunk(elf, segment->p_offset, segment->p_filesz, ELF_T_NHDR);
+        *budget -= segment->p_filesz;
+    }
     if (data == NULL)
         return set_damaged(error, "its notes cannot be read");
     while ((next = gelf_getnote(data, position, &header, &name_at, &desc_at)) > 0) {
@@ -167,7 +176,7 @@ read_notes(Elf *elf, const GElf_Phdr *segment, GArray *vcpus, GError **error)
 static gboolean
 read_segments(Elf *elf, guint64 file_bytes, VmmCoreFile *file, GError **error)
 {
-    gsize n;
+    gsize n, budget = MAX_NOTES_BYTES;
 
     if (elf_getphdrnum(elf, &n) != 0 || n > MAX_SEGMENTS)
         return set_damaged(error, "its table of segments cannot be read");
@@ -176,7 +185,7 @@ read_segments(Elf *elf, guint64 file_bytes, VmmCoreFile *file, GError **error)
 
         if (gelf_getphdr(elf, i, &header) == NULL)
             return set_damaged(error, "its table of segments is not there");
-        if (header.p_type == PT_NOTE && !read_notes(elf, &header, file->vcpus, error))
+        if (header.p_type == PT_NOTE && !read_notes(elf, &header, &budget, file->vcpus, error))
             return FALSE;
         if (header.p_type == PT_LOAD && !add_segment(file->segments, &header, file_bytes, error))
             return FALSE;
@@ -229,9 +238,11 @@ vmm_core_file_new(int fd, GError **error)
         g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "a memory image has to be an ordinary file");
         return NULL;
     }
+    if (!check_kind(fd, error))
+        return NULL;
     elf_version(EV_CURRENT);
     elf = elf_begin(fd, ELF_C_READ, NULL);
-    if (!check_kind(fd, elf, error) || !read_segments(elf, facts.st_size, file, error))
+    if (!read_segments(elf, facts.st_size, file, error))
         return NULL;
     if (file->vcpus->len == 0 || file->segments->len == 0) {
         g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,

@@ -210,6 +210,37 @@ test_damaged(void)
     assert_refused(image_finish(&image, 0), VMM_ERROR_PROTOCOL);
 }
 
+/* Holes make a file large for nothing, and what it says of itself must not make us so. */
+static void
+test_swollen(void)
+{
+    Image image = image_new();
+    VMM_AUTO_FD int notes = -1, sections = -1;
+    Elf64_Ehdr header;
+
+    image_add_note(&image, 0, NOTE_BYTES);
+    image_add(&image, PT_LOAD, 0, "x", 1);
+    for (guint i = 0; i < 4; i++) {
+        image_add(&image, PT_NOTE, 0, "", 0);
+        image.segments[image.n_segments - 1].p_filesz = 30 << 20;
+    }
+    notes = image_finish(&image, 0);
+    g_assert_cmpint(ftruncate(notes, 64 << 20), ==, 0);
+    assert_refused(vmm_fd_steal(&notes), VMM_ERROR_PROTOCOL);
+
+    image = image_new();
+    image_add_note(&image, 0, NOTE_BYTES);
+    image_add(&image, PT_LOAD, 0, "x", 1);
+    sections = image_finish(&image, 0);
+    g_assert_cmpint(ftruncate(sections, 64 << 20), ==, 0);
+    g_assert_cmpint(pread(sections, &header, sizeof header, 0), ==, sizeof header);
+    header.e_shoff = 1 << 20;
+    header.e_shentsize = sizeof(Elf64_Shdr);
+    header.e_shnum = 60000;
+    g_assert_cmpint(pwrite(sections, &header, sizeof header, 0), ==, sizeof header);
+    assert_refused(vmm_fd_steal(&sections), VMM_ERROR_PROTOCOL);
+}
+
 static void
 test_became_shorter(void)
 {
@@ -266,6 +297,7 @@ main(int argc, char **argv)
     g_test_add_func("/vmm/core/registers", test_registers);
     g_test_add_func("/vmm/core/only-to-be-looked-at", test_only_to_be_looked_at);
     g_test_add_func("/vmm/core/damaged", test_damaged);
+    g_test_add_func("/vmm/core/swollen", test_swollen);
     g_test_add_func("/vmm/core/became-shorter", test_became_shorter);
     g_test_add_func("/vmm/core/other-files", test_other_files);
     g_test_add_func("/vmm/core/no-file", test_no_file);
