@@ -247,7 +247,7 @@ patch_plan_step(const PatchPlan *plan, PatchStep step)
 GBytes *
 patch_plan_filler(guint8 byte, gsize length)
 {
-    guint8 *bytes = g_malloc(length);
+    guint8 *bytes = g_malloc(MAX(length, 1));
 
     memset(bytes, byte, length);
     return g_bytes_new_take(bytes, length);

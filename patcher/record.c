@@ -355,6 +355,7 @@ is_consistent(const PatchRecord *record, GuestVa va, guint64 block_bytes)
     const PatchArea code = { record->code_va, record->block.length };
 
     if (record->block.va != va || record->block.length != block_bytes || code.va + code.length < code.va ||
+        record->data.length > MAX_BLOCK_BYTES || record->data.va + record->data.length < record->data.va ||
         (record->known_va && !within(&record->data, record->known_va, 1)))
         return FALSE;
     for (guint i = 0; i < record->jumps->len; i++) {

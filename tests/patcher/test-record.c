@@ -208,6 +208,7 @@ test_lies(void)
     g_autoptr(PatchRecord) long_jump = sample_record(), bad_data = sample_record(), bad_id = sample_record();
     g_autoptr(PatchRecord) wraps = sample_record(), uneven = sample_record(), winding = sample_record();
     g_autoptr(PatchRecord) empty = sample_record();
+    g_autoptr(PatchRecord) much_data = sample_record(), round_data = sample_record();
     PatchJump *jump;
     PatchPlaced *placed;
     PatchValue *value;
@@ -242,6 +243,11 @@ test_lies(void)
     g_ptr_array_set_size(empty->jumps, 0);
     g_ptr_array_set_size(empty->values, 0);
     expect_refused(empty);
+    much_data->data.length = 1ULL << 40;
+    expect_refused(much_data);
+    round_data->data = (PatchArea) { G_MAXUINT64 - 4095, 8192 };
+    ((PatchPlaced *) round_data->placed->pdata[1])->va = G_MAXUINT64 - 4000;
+    expect_refused(round_data);
 }
 
 int
