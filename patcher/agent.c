@@ -8,8 +8,9 @@
 #define PORT "org.virt-livepatch.agent.0"
 #define PROTOCOL 1
 #define ANSWER_US (20 * G_USEC_PER_SEC)
+#define ALL_ANSWERS_US (60 * G_USEC_PER_SEC)
 #define MAX_ANSWER_BYTES (8u << 20)
-#define MAX_STALE 16                /* answers that somebody before us did not wait for */
+#define MAX_STALE 16                /* answers that somebody before us did not wait for, in all */
 #define MAX_VALUE_CHARS 4096
 /* A difference counts if it is there each time. */
 #define ROUNDS 3
@@ -17,7 +18,8 @@
 struct PatchAgent {
     int fd;
     GString *received;
-    guint last_request;
+    guint last_request, n_stale;
+    gint64 patience_us;             /* for all answers that are still to come */
     gint64 pid;                     /* of the agent, in the guest */
 };
 
@@ -55,6 +57,7 @@ patch_agent_connect(VmmMachine *machine, const char *path, GError **error)
     agent = g_new0(PatchAgent, 1);
     agent->fd = fd;
     agent->received = g_string_new(NULL);
+    agent->patience_us = ALL_ANSWERS_US;
     return agent;
 }
 
@@ -126,8 +129,8 @@ add_element(GHashTable *facts, const char *word, JsonObject *element)
     }
 }
 
-GHashTable *
-patch_agent_facts(JsonObject *answer, const char *word)
+static GHashTable *
+read_answer(JsonObject *answer, const char *word)
 {
     g_autoptr(GHashTable) facts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     g_autoptr(GPtrArray) elements = NULL;
@@ -156,8 +159,10 @@ patch_agent_facts(JsonObject *answer, const char *word)
 static char *
 receive_line(PatchAgent *agent, gint64 deadline, GError **error)
 {
+    gsize searched = 0;
+
     for (;;) {
-        const char *end = memchr(agent->received->str, '\n', agent->received->len);
+        const char *end = memchr(agent->received->str + searched, '\n', agent->received->len - searched);
         char *line;
 
         if (end) {
@@ -165,7 +170,8 @@ receive_line(PatchAgent *agent, gint64 deadline, GError **error)
             g_string_erase(agent->received, 0, end + 1 - agent->received->str);
             return line;
         }
-        if (agent->received->len > MAX_ANSWER_BYTES) {
+        searched = agent->received->len;
+        if (searched > MAX_ANSWER_BYTES) {
             g_set_error_literal(error, VMM_ERROR, VMM_ERROR_PROTOCOL, "the guest's agent answers without end");
             return NULL;
         }
@@ -176,41 +182,61 @@ receive_line(PatchAgent *agent, gint64 deadline, GError **error)
     }
 }
 
+/* What the agent says to the request that was just sent; NULL without an error if it is the answer to another. */
 static JsonObject *
-ask(PatchAgent *agent, const char *word, GError **error)
+receive_answer(PatchAgent *agent, gint64 deadline, GError **error)
 {
-    gint64 deadline = g_get_monotonic_time() + ANSWER_US, protocol, number;
+    g_autofree char *line = receive_line(agent, deadline, error);
+    g_autoptr(JsonObject) answer = line ? vmm_json_parse(line, NULL) : NULL;
+    g_autofree char *refused = NULL;
+    gint64 protocol, number;
+
+    if (!answer || !vmm_json_int(answer, "request", &number) || number != agent->last_request)
+        return NULL;
+    refused = vmm_json_string(answer, "error") ? printable(vmm_json_string(answer, "error")) : NULL;
+    vmm_json_int(answer, "agent", &agent->pid);
+    if (!refused && vmm_json_int(answer, "protocol", &protocol) && protocol == PROTOCOL)
+        return g_steal_pointer(&answer);
+    g_set_error(error, VMM_ERROR, VMM_ERROR_PROTOCOL, "the guest's agent: %s",
+                refused ? refused : "it speaks another protocol");
+    return NULL;
+}
+
+static JsonObject *
+ask_until(PatchAgent *agent, const char *word, gint64 deadline, GError **error)
+{
     g_autofree char *request = g_strdup_printf("%u %s\n", ++agent->last_request, word);
+    GError *cause = NULL;
 
     if (!vmm_socket_send(agent->fd, request, strlen(request), deadline, error))
         return NULL;
-    for (guint i = 0; i < MAX_STALE; i++) {
-        g_autofree char *line = receive_line(agent, deadline, error);
-        g_autoptr(JsonObject) answer = NULL;
-        g_autofree char *refused = NULL;
+    for (; agent->n_stale < MAX_STALE; agent->n_stale++) {
+        JsonObject *answer = receive_answer(agent, deadline, &cause);
 
-        if (!line)
-            return NULL;
-        answer = vmm_json_parse(line, NULL);
-        if (!answer || !vmm_json_int(answer, "request", &number) || number != agent->last_request)
-            continue;
-        refused = vmm_json_string(answer, "error") ? printable(vmm_json_string(answer, "error")) : NULL;
-        vmm_json_int(answer, "agent", &agent->pid);
-        if (!refused && vmm_json_int(answer, "protocol", &protocol) && protocol == PROTOCOL)
-            return g_steal_pointer(&answer);
-        g_set_error(error, VMM_ERROR, VMM_ERROR_PROTOCOL, "the guest's agent: %s",
-                    refused ? refused : "it speaks another protocol");
-        return NULL;
+        if (cause)
+            g_propagate_error(error, cause);
+        if (answer || cause)
+            return answer;
     }
     g_set_error_literal(error, VMM_ERROR, VMM_ERROR_PROTOCOL, "the guest's agent answers what was not asked");
     return NULL;
 }
 
-static GHashTable *
-ask_for_facts(PatchAgent *agent, const char *word, GError **error)
+static JsonObject *
+ask(PatchAgent *agent, const char *word, GError **error)
+{
+    gint64 began = g_get_monotonic_time();
+    JsonObject *answer = ask_until(agent, word, began + MIN(ANSWER_US, agent->patience_us), error);
+
+    agent->patience_us = MAX(agent->patience_us - (g_get_monotonic_time() - began), 0);
+    return answer;
+}
+
+GHashTable *
+patch_agent_ask(PatchAgent *agent, const char *word, GError **error)
 {
     g_autoptr(JsonObject) answer = ask(agent, word, error);
-    GHashTable *facts = answer ? patch_agent_facts(answer, word) : NULL;
+    GHashTable *facts = answer ? read_answer(answer, word) : NULL;
 
     if (answer && !facts)
         g_set_error(error, VMM_ERROR, VMM_ERROR_PROTOCOL, "the guest's agent gave no answer to \"%s\"", word);
@@ -271,9 +297,9 @@ static gboolean
 compare_word(PatchAgent *agent, const IntroKernel *kernel, const char *word, guint *n_compared, GHashTable *differences,
              GError **error)
 {
-    g_autoptr(GHashTable) before = ask_for_facts(agent, word, error);
+    g_autoptr(GHashTable) before = patch_agent_ask(agent, word, error);
     g_autoptr(GHashTable) host = before ? patch_host_facts(kernel, word, error) : NULL;
-    g_autoptr(GHashTable) after = host ? ask_for_facts(agent, word, error) : NULL;
+    g_autoptr(GHashTable) after = host ? patch_agent_ask(agent, word, error) : NULL;
 
     if (!after)
         return FALSE;

@@ -6,8 +6,6 @@
 #ifndef PATCHER_AGENT_H
 #define PATCHER_AGENT_H
 
-#include <json-glib/json-glib.h>
-
 #include "patcher/guest.h"
 
 typedef struct PatchAgent PatchAgent;
@@ -34,7 +32,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchComparison, patch_comparison_free)
 /* What changes while it is compared is left out. Errors: VMM_ERROR, INTRO_ERROR. */
 PatchComparison *patch_agent_compare(PatchAgent *agent, const IntroKernel *kernel, GError **error);
 
-/* What an answer to WORD says: of char * to char *, printable both. NULL if it is no such answer. */
-GHashTable *patch_agent_facts(JsonObject *answer, const char *word);
+/* What the guest says to WORD (docs/agent-protocol.md): of char * to char *, printable both. Errors: VMM_ERROR. */
+GHashTable *patch_agent_ask(PatchAgent *agent, const char *word, GError **error);
 
 #endif

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "vmm/json.h"
 
+#include <string.h>
+
 #include "vmm/machine.h"
 
 #define MAX_DEPTH 64
+#define MAX_VALUES (1 << 17)
 
-/* The parser of the library recurses; a bound on the nesting bounds its stack. */
-static gboolean
-nests_too_deeply(const char *text)
+/* The parser of the library recurses, so a bound on the nesting bounds its stack; and each value takes up to 300 bytes,
+ * however few stand in the text for it. */
+static const char *
+find_excess(const char *text)
 {
+    guint depth = 0, n_values = 0;
     gboolean in_string = FALSE;
-    guint depth = 0;
 
     for (; *text != '\0'; text++) {
         if (in_string && *text == '\\' && text[1] != '\0')
@@ -21,10 +25,14 @@ nests_too_deeply(const char *text)
             depth++;
         else if (!in_string && (*text == '}' || *text == ']') && depth > 0)
             depth--;
+        if (!in_string && strchr(",:{[", *text) != NULL)
+            n_values++;
         if (depth > MAX_DEPTH)
-            return TRUE;
+            return "it nests too deeply";
+        if (n_values > MAX_VALUES)
+            return "it has too many values";
     }
-    return FALSE;
+    return NULL;
 }
 
 JsonObject *
@@ -32,13 +40,14 @@ vmm_json_parse(const char *text, GError **error)
 {
     g_autoptr(JsonParser) parser = json_parser_new_immutable();
     g_autoptr(GError) cause = NULL;
+    const char *excess = find_excess(text);
     JsonNode *root = NULL;
 
-    if (!nests_too_deeply(text) && json_parser_load_from_data(parser, text, -1, &cause))
+    if (excess == NULL && json_parser_load_from_data(parser, text, -1, &cause))
         root = json_parser_get_root(parser);
     if (root == NULL || !JSON_NODE_HOLDS_OBJECT(root)) {
         g_set_error(error, VMM_ERROR, VMM_ERROR_PROTOCOL, "not a JSON object (%s): %.60s",
-                    cause != NULL ? cause->message : "another kind of value", text);
+                    excess != NULL ? excess : cause != NULL ? cause->message : "another kind of value", text);
         return NULL;
     }
     return json_object_ref(json_node_get_object(root));

@@ -8,7 +8,7 @@
 
 #include <json-glib/json-glib.h>
 
-/* One JSON object, or NULL if TEXT is anything else or nests too deeply. Errors: PROTOCOL. */
+/* One JSON object, or NULL if TEXT is anything else, nests too deeply, or has too many values. Errors: PROTOCOL. */
 JsonObject *vmm_json_parse(const char *text, GError **error);
 
 /* All borrowed from OBJECT, which may be NULL. */
