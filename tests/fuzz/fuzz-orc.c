@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Unwinding: the input is 32 ORC entries, which are for the text in turn, then where to start, then two stacks.
+ * Unwinding: the input is 32 ORC entries, which are for the text in turn, then where to start, then two stacks. make-seeds.c
+ * makes one of them.
  */
 #include <string.h>
 
@@ -76,6 +77,28 @@ find_original(gpointer self, GuestVa return_va, GuestVa slot, GuestVa *original)
 }
 
 static const IntroUnwindOps ops = { read_stacks, find_entry, is_text, find_original };
+
+size_t LLVMFuzzerMutate(guint8 *data, size_t size, size_t max_size);
+size_t LLVMFuzzerCustomMutator(guint8 *data, size_t size, size_t max_size, unsigned int seed);
+
+/* Chance would hardly ever put an address that means something into a word of a stack. */
+size_t
+LLVMFuzzerCustomMutator(guint8 *data, size_t size, size_t max_size, unsigned int seed)
+{
+    g_autoptr(GRand) random = g_rand_new_with_seed(seed);
+    const gsize first = G_STRUCT_OFFSET(Input, start) / sizeof(guint64), behind = sizeof(Input) / sizeof(guint64);
+    guint64 address = TEXT + g_rand_int_range(random, 0, TEXT_BYTES);
+    gsize at = (gsize) g_rand_int_range(random, first, behind) * sizeof address;
+
+    if (max_size < sizeof(Input) || g_rand_boolean(random))
+        return LLVMFuzzerMutate(data, size, max_size);
+    if (g_rand_boolean(random))
+        address = STACK(g_rand_int_range(random, 0, 3)) + sizeof address * g_rand_int_range(random, 0, STACK_BYTES / 8 + 1);
+    if (size < sizeof(Input))
+        memset(data + size, 0, sizeof(Input) - size);
+    memcpy(data + at, &address, sizeof address);
+    return MAX(size, sizeof(Input));
+}
 
 void
 fuzz(const guint8 *data, gsize size)

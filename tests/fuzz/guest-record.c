@@ -305,6 +305,23 @@ guest_record_edit(GuestRecord *record, const guint8 *data, gsize size)
 }
 
 void
+guest_record_write(GuestRecord *record, guint64 pa, const guint8 *bytes, gsize length)
+{
+    for (gsize i = 0; i < length; i++) {
+        guint64 at = pa + i, page_pa = at - at % PAGE_BYTES;
+        Page *page = g_hash_table_lookup(record->pages, &page_pa);
+        Edit edit;
+
+        if (page == NULL)
+            continue;
+        edit.word = page->bytes + at % PAGE_BYTES / WORD_BYTES * WORD_BYTES;
+        memcpy(edit.before, edit.word, WORD_BYTES);
+        g_array_append_val(record->edits, edit);
+        page->bytes[at % PAGE_BYTES] = bytes[i];
+    }
+}
+
+void
 guest_record_restore(GuestRecord *record)
 {
     for (guint i = record->edits->len; i > 0; i--) {

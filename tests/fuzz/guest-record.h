@@ -31,6 +31,8 @@ void guest_record_watched(GuestRecord *record);
  * edits back.
  */
 void guest_record_edit(GuestRecord *record, const guint8 *data, gsize size);
+/* The same with LENGTH bytes at PA, as far as memory there was recorded. */
+void guest_record_write(GuestRecord *record, guint64 pa, const guint8 *bytes, gsize length);
 void guest_record_restore(GuestRecord *record);
 
 #endif

@@ -8,23 +8,33 @@ FUZZ_SECONDS = 5
 FUZZERS_RUN =
 
 FUZZ_SUPPORT = tests/fake-guest.c tests/introspect/btf-writer.c tests/introspect/kallsyms-writer.c \
-	tests/fuzz/fuzz.c tests/fuzz/guest-record.c tests/fuzz/recorded.c
+	tests/fuzz/fuzz.c tests/fuzz/guest-record.c tests/fuzz/looks.c tests/fuzz/peer.c tests/fuzz/recorded.c
 FUZZ_FILES = $(filter %.c,$(libvmm_a_SOURCES) $(libintrospect_a_SOURCES) $(libpatcher_a_SOURCES)) $(FUZZ_SUPPORT)
 FUZZ_OBJECTS = $(FUZZ_FILES:%.c=fuzz-objects/%.o)
-FUZZERS = tests/fuzz/fuzz-agent tests/fuzz/fuzz-attach tests/fuzz/fuzz-btf tests/fuzz/fuzz-core \
-	tests/fuzz/fuzz-gdb tests/fuzz/fuzz-identity \
-	tests/fuzz/fuzz-kallsyms tests/fuzz/fuzz-modules tests/fuzz/fuzz-object tests/fuzz/fuzz-orc tests/fuzz/fuzz-qemu-text \
-	tests/fuzz/fuzz-record tests/fuzz/fuzz-space tests/fuzz/fuzz-stacks tests/fuzz/fuzz-tasks tests/fuzz/fuzz-update
+FUZZERS = tests/fuzz/fuzz-agent tests/fuzz/fuzz-attach tests/fuzz/fuzz-btf tests/fuzz/fuzz-condition \
+	tests/fuzz/fuzz-core tests/fuzz/fuzz-gdb tests/fuzz/fuzz-identity tests/fuzz/fuzz-kallsyms tests/fuzz/fuzz-kvm \
+	tests/fuzz/fuzz-kvm-control tests/fuzz/fuzz-modules tests/fuzz/fuzz-object tests/fuzz/fuzz-orc tests/fuzz/fuzz-plan \
+	tests/fuzz/fuzz-qemu-text tests/fuzz/fuzz-qmp tests/fuzz/fuzz-record tests/fuzz/fuzz-source tests/fuzz/fuzz-space \
+	tests/fuzz/fuzz-stacks tests/fuzz/fuzz-tasks tests/fuzz/fuzz-update
+# Of a program, and not of the libraries.
+FUZZ_CONTROL_OBJECTS = fuzz-objects/vmm/kvm-control.o fuzz-objects/tests/fuzz/fake-vm.o
 
-EXTRA_PROGRAMS += tests/fuzz/record-guest
-tests_fuzz_record_guest_SOURCES = tests/fuzz/record-guest.c tests/fuzz/guest-record.c tests/fuzz/guest-record.h
-tests_fuzz_record_guest_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+# What makes their seeds; tests/fuzz/prepare runs both.
+EXTRA_PROGRAMS += tests/fuzz/record-guest tests/fuzz/make-seeds
+FUZZ_PATCHER_LIBS = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
+tests_fuzz_record_guest_SOURCES = tests/fuzz/record-guest.c tests/fuzz/guest-record.c tests/fuzz/guest-record.h \
+	tests/fuzz/looks.c tests/fuzz/looks.h
+tests_fuzz_record_guest_LDADD = $(FUZZ_PATCHER_LIBS)
+tests_fuzz_make_seeds_SOURCES = tests/fuzz/make-seeds.c tests/patcher/diff-cases.c tests/patcher/diff-cases.h \
+	tests/patcher/sample-update.c tests/patcher/sample-update.h
+tests_fuzz_make_seeds_LDADD = $(FUZZ_PATCHER_LIBS)
 
-EXTRA_DIST += $(FUZZERS:%=%.c) tests/fuzz/fuzz.c tests/fuzz/fuzz.h tests/fuzz/prepare tests/fuzz/recorded.c \
+EXTRA_DIST += $(FUZZERS:%=%.c) tests/fuzz/fake-vm.c tests/fuzz/fake-vm.h tests/fuzz/fuzz-agent.dict tests/fuzz/fuzz-qmp.dict \
+	tests/fuzz/fuzz.c tests/fuzz/fuzz.h tests/fuzz/peer.c tests/fuzz/peer.h tests/fuzz/prepare tests/fuzz/recorded.c \
 	tests/fuzz/recorded.h tests/fuzz/smoke.t
 
 .PHONY: fuzzers
-fuzzers: $(FUZZERS) tests/fuzz/record-guest
+fuzzers: $(FUZZERS) tests/fuzz/record-guest tests/fuzz/make-seeds virt-livepatch
 
 .PHONY: fuzz
 fuzz: fuzzers
@@ -33,17 +43,18 @@ fuzz: fuzzers
 fuzz-objects/%.o: %.c
 	$(AM_V_CC)$(MKDIR_P) $(@D) && $(FUZZ_CC) $(FUZZ_CFLAGS) $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(AM_CFLAGS) \
 		-Wno-error -MMD -MP -c -o $@ $<
--include $(FUZZ_OBJECTS:.o=.d) $(FUZZERS:%=fuzz-objects/%.d)
+-include $(FUZZ_OBJECTS:.o=.d) $(FUZZ_CONTROL_OBJECTS:.o=.d) $(FUZZERS:%=fuzz-objects/%.d)
 # Where comparisons are most of the work, and have nothing to tell.
 fuzz-objects/introspect/kallsyms.o fuzz-objects/introspect/symbols.o fuzz-objects/introspect/btf.o \
 fuzz-objects/tests/fuzz/guest-record.o: FUZZ_CFLAGS += -fno-sanitize-coverage=trace-cmp
 fuzz-objects/patcher/kernel-headers.o: $(front_header_strings)
 
+tests/fuzz/fuzz-kvm-control: $(FUZZ_CONTROL_OBJECTS)
 $(FUZZERS): %: fuzz-objects/%.o $(FUZZ_OBJECTS)
 	$(AM_V_CCLD)$(MKDIR_P) $(@D) && $(FUZZ_CC) $(FUZZ_CFLAGS) -o $@ $^ $(SQLITE_LIBS) $(VMM_LIBS) $(LIBELF_LIBS) $(CAPSTONE_LIBS)
 
 clean-local: clean-fuzzers
 .PHONY: clean-fuzzers
 clean-fuzzers:
-	rm -rf fuzz-objects fuzz-seeds tests/fuzz/record-guest
+	rm -rf fuzz-objects fuzz-seeds tests/fuzz/record-guest tests/fuzz/make-seeds
 	rm -f $(FUZZERS)

@@ -23,6 +23,19 @@ prepare(RecordedLook look)
 }
 
 void
+recorded_write(GuestVa va, const guint8 *bytes, gsize length)
+{
+    IntroMapping mapping;
+
+    for (gsize done = 0; done < length; done += mapping.length) {
+        if (!intro_space_translate(intro_kernel_space(kernel), va + done, &mapping, NULL))
+            return;
+        mapping.length = MIN(mapping.length, length - done);
+        guest_record_write(record, mapping.pa.value, bytes + done, mapping.length);
+    }
+}
+
+void
 recorded_fuzz(RecordedLook look, const guint8 *data, gsize size)
 {
     if (record == NULL)

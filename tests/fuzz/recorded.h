@@ -12,6 +12,9 @@
  * was none. */
 typedef void (*RecordedLook)(const VmmReader *reader, const IntroKernel *kernel);
 
+/* To be called by the look: more damage, taken back as the rest is. VA is looked up as the guest is then. */
+void recorded_write(GuestVa va, const guint8 *bytes, gsize length);
+
 void recorded_fuzz(RecordedLook look, const guint8 *data, gsize size);
 
 #endif

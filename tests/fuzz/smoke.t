@@ -11,9 +11,11 @@ top=$(dirname "$(dirname "$(dirname "$(readlink -f "$0")")")")
 : "${VLP_FUZZ_SECONDS:=5}"
 : "${VLP_FUZZERS:=$(basename -s .c "$top"/tests/fuzz/fuzz-*.c)}"
 export VLP_FUZZ_GUEST=$VLP_BUILD/fuzz-seeds/guest
+export VLP_FUZZ_UPDATE=$VLP_BUILD/fuzz-seeds/update.vlp
 # What the sanitizer keeps of memory that was freed is not the fuzzed code's.
 export ASAN_OPTIONS=quarantine_size_mb=8
 work=$(mktemp -d)
+export TMPDIR=$work
 trap 'rm -rf "$work"' EXIT
 
 # fuzz NAME: says how much of the code was reached; on failure, the end of its log, which has the input in base64 if that
@@ -22,6 +24,7 @@ fuzz() {
     local options=(-max_total_time="$VLP_FUZZ_SECONDS" -timeout=60 -rss_limit_mb=256 -print_final_stats=1
                    -artifact_prefix="$VLP_BUILD/$1-") corpora=("$work/$1")
     mkdir "$work/$1"
+    [ ! -e "$top/tests/fuzz/$1.dict" ] || options+=(-dict="$top/tests/fuzz/$1.dict")
     [ ! -d "$VLP_BUILD/fuzz-seeds/$1" ] || corpora+=("$VLP_BUILD/fuzz-seeds/$1")
     "$VLP_BUILD/tests/fuzz/$1" "${options[@]}" "${corpora[@]}" > "$work/log" 2>&1
     grep -q '^Done [1-9]' "$work/log" && ! grep -q '^==.*ERROR' "$work/log" || { tail -n 40 "$work/log"; return 1; }

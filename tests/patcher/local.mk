@@ -42,5 +42,6 @@ tests_patcher_test_known_tables_SOURCES = tests/patcher/test-known-tables.c
 tests_patcher_test_known_tables_LDADD = libpatcher.a libintrospect.a libvmm.a $(CAPSTONE_LIBS) $(VMM_LIBS)
 check_PROGRAMS += tests/patcher/test-diff-cases
 TESTS += tests/patcher/test-diff-cases
-tests_patcher_test_diff_cases_SOURCES = tests/patcher/test-diff-cases.c
+tests_patcher_test_diff_cases_SOURCES = tests/patcher/test-diff-cases.c tests/patcher/diff-cases.c \
+	tests/patcher/diff-cases.h
 tests_patcher_test_diff_cases_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)

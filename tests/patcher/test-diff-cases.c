@@ -1,137 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One pair of small C sources for each phenomenon that the differencer knows, compiled as the kernel is, and what is to be
- * said of it: "changed f", "new f", "caller f", "class name".
+ * Each pair of sources, compiled as the kernel is, and what is said of it.
  */
 #include "config.h"
 
 #include <glib/gstdio.h>
 
 #include "patcher/changes.h"
-#include "patcher/run.h"
-
-typedef struct {
-    const char *name;
-    const char *old_source, *new_source;
-    const char *expected;
-} Case;
-
-#define COMMON \
-    "int print(const char *, ...); void use(void *); extern int other;\n" \
-    "#define noinline __attribute__((noinline))\n" \
-    "#define in(name) __attribute__((section(name)))\n"
-#define BUG(line) \
-    "asm volatile(\"1: ud2\\n.pushsection __bug_table,\\\"aw\\\"\\n.long 1b - .\\n.long 0\\n" \
-    ".word " line "\\n.word 0\\n.popsection\");"
-#define LOCKED(instruction) \
-    "asm volatile(\".pushsection .smp_locks,\\\"a\\\"\\n.long 1f - .\\n.popsection\\n1: lock; " instruction " $1, other(%rip)\");"
-#define SWITCH(value) \
-    "int f(int x) { switch (x) { case 0: return print(\"a\"); case 1: return print(\"b\"); case 2: return print(\"c\");" \
-    "case 3: return print(\"d\"); case 4: return print(\"e\"); case 5: return print(\"" value "\"); } return 9; }"
-#define EXPORT(name) \
-    "asm(\".pushsection ___ksymtab+" name ",\\\"a\\\"\\n__ksymtab_" name ": .long " name " - .\\n.popsection\");"
-
-static const Case cases[] = {
-    { "moved-lines", COMMON "int f(int x) { return print(\"a %d\", x); }",
-      COMMON "\n\n\nint f(int x) { return print(\"a %d\", x); }", "" },
-    { "string", COMMON "int f(void) { return print(\"a\"); } int g(void) { return print(\"b\"); }",
-      COMMON "int f(void) { return print(\"A\"); } int g(void) { return print(\"b\"); }", "changed f" },
-    { "string-pool-order", COMMON "int f(void) { return print(\"one\"); } int g(void) { return print(\"two\"); }",
-      COMMON "int g(void) { return print(\"two\"); } int f(void) { return print(\"one\"); }", "" },
-    { "sizeof-is-no-line", COMMON "int f(void *p) { return print(p, 40); }", COMMON "\nint f(void *p) { return print(p, 41); }",
-      "changed f" },
-    { "constprop", COMMON "static noinline int h(int x, int y) { return other * x + y; }"
-      "int f(int x) { return h(x, 3) + h(x, 3); }",
-      COMMON "static noinline int h(int x, int y) { return other * x - y; }"
-      "int f(int x) { return h(x, 3) + h(x, 3); }", "changed h.*" },
-    { "static-locals", COMMON "int f(void) { return other; } int g(void) { static int n; return ++n; }"
-      "int h(void) { static int n; return n -= 2; }",
-      COMMON "int f(void) { static int n; use(&n); return other; } int g(void) { static int n; return ++n; }"
-      "int h(void) { static int n; return n -= 2; }", "changed f, new n.*" },
-    { "numbered-constants", COMMON "void f(void) { static const char __msg[] = \"one\"; use((void *) __msg); }"
-      "void g(void) { static const char __msg[] = \"two\"; use((void *) __msg); }",
-      COMMON "void g(void) { static const char __msg[] = \"two\"; use((void *) __msg); }"
-      "void f(void) { static const char __msg[] = \"one\"; use((void *) __msg); }", "" },
-    { "users-gone", COMMON "static inline int once(void) { static int done; return done++; }"
-      "int a(void) { return once(); } int b(void) { return once() * 2; } int c(void) { return once() * 3; }"
-      "int d(void) { static int done; return done -= 7; }",
-      COMMON "static inline int once(void) { static int done; return done++; }"
-      "int a(void) { return once(); } int b(void) { return once() * 2; } int e(void) { return once() * 5; }"
-      "int d2(void) { static int done; return done -= 9; }", "new d2, new e, gone c, gone d" },
-    { "alias", COMMON "int f(int x) { return x + other; } int init_module(int) __attribute__((alias(\"f\")));",
-      COMMON "int f(int x) { return x - other; } int init_module(int) __attribute__((alias(\"f\")));", "changed f" },
-    { "weak", COMMON "__attribute__((weak)) int f(int x) { return x + other; } int g(int x) { return f(x); }",
-      COMMON "__attribute__((weak)) int f(int x) { return x - other; } int g(int x) { return f(x); }", "changed f" },
-    { "jump-table-same", COMMON SWITCH("f"), COMMON "\n" SWITCH("f"), "" },
-    { "jump-table", COMMON SWITCH("f"), COMMON SWITCH("g"), "changed f" },
-    { "bug-line", COMMON "void f(void) { " BUG("7") " }", COMMON "void f(void) { " BUG("9") " }", "" },
-    { "smp-lock", COMMON "void f(void) { " LOCKED("addl") " }", COMMON "void f(void) { " LOCKED("subl") " }", "changed f" },
-    { "read-only-table-of-code", COMMON "static const int t[] = { 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5 };"
-      "int f(unsigned i) { return t[i]; }",
-      COMMON "static const int t[] = { 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 8 };" "int f(unsigned i) { return t[i]; }",
-      "changed f, changed t" },
-    { "initial-value", "int limit = 3; int f(void) { return limit; }", "int limit = 4; int f(void) { return limit; }",
-      "changed limit, data limit" },
-    { "size-of-data", "int t[4] = { 1 }; int f(int i) { return t[i]; }", "int t[5] = { 1 }; int f(int i) { return t[i]; }",
-      "changed t, size t" },
-    { "callback-table", "int a(void); int b(void); int (*const ops[])(void) = { a };",
-      "int a(void); int b(void); int (*const ops[])(void) = { b };", "changed ops, data ops" },
-    { "boot-code", COMMON "in(\".init.text\") int f(int x) { return x + 1; }",
-      COMMON "in(\".init.text\") int f(int x) { return x + 2; }", "changed f, init f" },
-    { "boot-table", COMMON "int f(void) { return 1; }",
-      COMMON "int f(void) { return 1; } in(\"__param\") __attribute__((used)) static const int entry = 3;",
-      "new entry, table __param" },
-    { "other-home", COMMON "int f(int x) { return x + other; }",
-      COMMON "in(\".cpuidle.text\") int f(int x) { return x + other; }", "function f" },
-    { "entry-code", COMMON "in(\".noinstr.text\") int f(int x) { return x + other; }",
-      COMMON "in(\".noinstr.text\") int f(int x) { return x - other; }", "changed f, function f" },
-    { "always-sleeps", COMMON "int __schedule(int x) { return x + other; }", COMMON "int __schedule(int x) { return x - other; }",
-      "changed __schedule, function __schedule" },
-    { "layout", COMMON "struct s { int a; long b; }; int f(struct s *s) { return s->a; }",
-      COMMON "struct s { int a; long n; long b; }; int f(struct s *s) { return s->a; }", "layout struct s" },
-    { "layout-within", COMMON "struct i { int a; }; struct s { struct i i; int b; }; int f(struct s *s) { return s->b; }",
-      COMMON "struct i { int a, n; }; struct s { struct i i; int b; }; int f(struct s *s) { return s->b; }",
-      "changed f, layout struct i, layout struct s" },
-    { "padding-member", COMMON "struct s { int a; long b; }; int f(struct s *s) { return s->a; }",
-      COMMON "struct s { int a; int n; long b; }; int f(struct s *s) { return s->a; }", "members struct s" },
-    { "bit-field", COMMON "struct s { unsigned a:3, b:4; }; int f(struct s *s) { return s->a; }",
-      COMMON "struct s { unsigned a:3, n:1, b:4; }; int f(struct s *s) { return s->a; }", "layout struct s" },
-    { "same-number", COMMON "struct s { unsigned long a; }; int f(struct s *s) { return s->a; }",
-      COMMON "typedef unsigned long long u64; struct s { u64 a; }; int f(struct s *s) { return s->a; }", "" },
-    { "anonymous-member", COMMON "struct s { int a; union { int b; long c; }; }; long f(struct s *s) { return s->a; }",
-      COMMON "struct s { int a; int d; long e; union { int b; long c; }; }; long f(struct s *s) { return s->a; }",
-      "layout struct s" },
-    { "enumeration", COMMON "enum e { A, B, MAX }; int f(enum e e) { return e; }",
-      COMMON "enum e { N, A, B, MAX }; int f(enum e e) { return e; }", "members enum e" },
-    { "exported-signature", COMMON "int f(int x) { return x; }" EXPORT("f"), COMMON "int f(int x, int y) { return x; }" EXPORT("f"),
-      "export f" },
-    { "static-signature", COMMON "int f(int x) { return x; }", COMMON "int f(int x, int y) { return x; }", "" },
-    { "new-per-cpu", COMMON "int f(int x) { return x; }",
-      COMMON "in(\".data..percpu\") int counter; int f(int x) { return counter + x; }", "changed f, new counter, code f" },
-};
+#include "tests/patcher/diff-cases.h"
 
 static char *folder;
-
-static PatchElf *
-compile(const char *compiler, const char *name, const char *source)
-{
-    g_autofree char *c_file = g_strdup_printf("%s/%s.c", folder, name);
-    g_autofree char *object = g_strdup_printf("%s/%s.o", folder, name);
-    const char *argv[] = {
-        compiler, "-g", "-O2", "-ffunction-sections", "-fdata-sections", "-mcmodel=kernel", "-fno-pie", "-mno-red-zone",
-        "-ffreestanding", "-fno-asynchronous-unwind-tables", "-fcf-protection=none", "-w", "-c", "-o", object, c_file, NULL,
-    };
-    g_autoptr(GError) error = NULL;
-    PatchElf *elf;
-
-    g_assert_true(g_file_set_contents(c_file, source, -1, &error));
-    g_assert_true(patch_run(NULL, argv, NULL, &error));
-    elf = patch_elf_read(object, &error);
-    g_assert_no_error(error);
-    g_unlink(c_file);
-    g_unlink(object);
-    return elf;
-}
 
 /* Numbers that the compiler gives out, and what variants it makes, are its own business. */
 static char *
@@ -171,9 +49,9 @@ describe(const PatchChanges *changes)
 static void
 test_case(gconstpointer data)
 {
-    const Case *one = data;
-    g_autoptr(PatchElf) old_elf = compile("gcc", "old", one->old_source);
-    g_autoptr(PatchElf) new_elf = compile("gcc", "new", one->new_source);
+    const DiffCase *one = data;
+    g_autoptr(PatchElf) old_elf = diff_case_compile(folder, "gcc", "old", one->old_source);
+    g_autoptr(PatchElf) new_elf = diff_case_compile(folder, "gcc", "new", one->new_source);
     g_autoptr(GError) error = NULL;
     g_autoptr(PatchChanges) changes = patch_changes_find(old_elf, new_elf, &error);
     g_autofree char *found = NULL;
@@ -193,18 +71,18 @@ test_clang(void)
         g_test_skip("no clang");
         return;
     }
-    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autoptr(PatchElf) elf = compile("clang", "old", cases[i].old_source);
-        g_autoptr(PatchElf) again = compile("clang", "new", cases[i].old_source);
-        g_autoptr(PatchElf) other = compile("clang", "new", cases[i].new_source);
+    for (gsize i = 0; i < diff_cases_n; i++) {
+        g_autoptr(PatchElf) elf = diff_case_compile(folder, "clang", "old", diff_cases[i].old_source);
+        g_autoptr(PatchElf) again = diff_case_compile(folder, "clang", "new", diff_cases[i].old_source);
+        g_autoptr(PatchElf) other = diff_case_compile(folder, "clang", "new", diff_cases[i].new_source);
         g_autoptr(PatchChanges) same = patch_changes_find(elf, again, NULL);
         g_autoptr(PatchChanges) changes = patch_changes_find(elf, other, NULL);
 
         g_assert_nonnull(same);
         g_assert_cmpuint(same->changes->len + same->findings->len, ==, 0);
         g_assert_nonnull(changes);
-        if ((changes->changes->len + changes->findings->len == 0) != !*cases[i].expected)
-            g_error("%s: clang differs", cases[i].name);
+        if ((changes->changes->len + changes->findings->len == 0) != !*diff_cases[i].expected)
+            g_error("%s: clang differs", diff_cases[i].name);
     }
 }
 
@@ -215,10 +93,10 @@ main(int argc, char **argv)
 
     g_test_init(&argc, &argv, NULL);
     folder = g_dir_make_tmp("diff-XXXXXX", NULL);
-    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autofree char *path = g_strconcat("/diff-cases/", cases[i].name, NULL);
+    for (gsize i = 0; i < diff_cases_n; i++) {
+        g_autofree char *path = g_strconcat("/diff-cases/", diff_cases[i].name, NULL);
 
-        g_test_add_data_func(path, &cases[i], test_case);
+        g_test_add_data_func(path, &diff_cases[i], test_case);
     }
     g_test_add_func("/diff-cases/clang", test_clang);
     status = g_test_run();

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/fuzz/looks.h"
+
+#include "introspect/condition.h"
+#include "introspect/module-table.h"
+#include "introspect/module-uses.h"
+#include "introspect/probes.h"
+#include "introspect/tracers.h"
+#include "introspect/window.h"
+#include "patcher/plan-apply.h"
+#include "patcher/plan-undo.h"
+
+static void
+look_at_probes(const IntroKernel *kernel)
+{
+    g_autoptr(GArray) probes = intro_kprobes(kernel, NULL);
+    g_autoptr(GArray) livepatched = intro_livepatched(kernel, NULL);
+    g_autoptr(GBytes) table = NULL;
+    IntroTracers tracers;
+    GuestVa va;
+
+    table = intro_kprobes_table(kernel, &va, NULL);
+    for (guint i = 0; livepatched && i < livepatched->len; i++)
+        g_free(g_array_index(livepatched, IntroLivepatched, i).patch);
+    intro_tracers_init(&tracers, kernel);
+}
+
+static void
+look_at_modules(const IntroKernel *kernel)
+{
+    const GPtrArray *modules = intro_kernel_modules(kernel);
+    IntroModuleTable table;
+    gboolean uses;
+
+    intro_module_table_read(kernel, &table, NULL);
+    for (guint i = 0; i < modules->len; i++)
+        intro_module_uses(kernel, modules->pdata[i], modules->pdata[0], &uses, NULL);
+}
+
+static void
+look_at_windows(const IntroKernel *kernel)
+{
+    g_autoptr(GArray) holes = intro_kernel_holes(kernel, NULL);
+    IntroWindow window;
+
+    for (guint i = 0; holes && i < holes->len; i++) {
+        const IntroHole *hole = &g_array_index(holes, IntroHole, i);
+
+        if (hole->executable)
+            intro_window_find(kernel, holes, hole->va, &window, NULL);
+    }
+}
+
+void
+look_at_condition(const IntroKernel *kernel)
+{
+    g_autoptr(IntroCondition) condition = intro_condition_new(kernel, NULL);
+    g_auto(GStrv) features = intro_kernel_cpu_feature_names(kernel);
+
+    look_at_probes(kernel);
+    look_at_modules(kernel);
+    look_at_windows(kernel);
+}
+
+static void
+plan_apply(const IntroKernel *kernel, const PatchUpdate *update, gboolean replace)
+{
+    g_autoptr(PatchArena) arena = patch_arena_open(kernel, NULL);
+    g_autoptr(PatchPlan) plan = arena ? patch_plan_apply(kernel, arena, update, replace, NULL) : NULL;
+}
+
+void
+look_at_updates(const IntroKernel *kernel, const PatchUpdate *update)
+{
+    g_autoptr(PatchArena) arena = patch_arena_open(kernel, NULL);
+    g_autoptr(PatchPlan) undo = arena ? patch_plan_undo(kernel, arena, NULL, NULL) : NULL;
+    g_autoptr(PatchPlan) recovery = arena ? patch_plan_recover(kernel, arena, NULL) : NULL;
+    GPtrArray *records = arena ? patch_arena_records(arena) : NULL;
+
+    for (guint i = 0; records && i < records->len; i++)
+        g_ptr_array_unref(patch_verify_record(kernel, arena, records->pdata[i]));
+    plan_apply(kernel, update, FALSE);
+    plan_apply(kernel, update, TRUE);
+}
