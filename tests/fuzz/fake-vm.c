@@ -76,3 +76,9 @@ vmm_vm_peek(VmmVm *vm, guint index, VmmKvmRegisters *registers, GError **error)
     *registers = (VmmKvmRegisters) { 0 };
     return TRUE;
 }
+
+void
+vmm_vm_inject_nmi(VmmVm *vm)
+{
+    g_assert_true(vm->paused);
+}

@@ -9,8 +9,8 @@ FUZZERS_RUN =
 
 FUZZ_SUPPORT = tests/fake-guest.c tests/introspect/btf-writer.c tests/introspect/kallsyms-writer.c \
 	tests/fuzz/fuzz.c tests/fuzz/guest-record.c tests/fuzz/looks.c tests/fuzz/peer.c tests/fuzz/recorded.c
-FUZZ_FILES = $(filter %.c,$(libvmm_a_SOURCES) $(libintrospect_a_SOURCES) $(libpatcher_a_SOURCES)) $(FUZZ_SUPPORT)
-FUZZ_OBJECTS = $(FUZZ_FILES:%.c=fuzz-objects/%.o)
+FUZZ_FILES = $(filter %.c %.S,$(libvmm_a_SOURCES) $(libintrospect_a_SOURCES) $(libpatcher_a_SOURCES)) $(FUZZ_SUPPORT)
+FUZZ_OBJECTS = $(patsubst %,fuzz-objects/%.o,$(basename $(FUZZ_FILES)))
 FUZZERS = tests/fuzz/fuzz-agent tests/fuzz/fuzz-attach tests/fuzz/fuzz-btf tests/fuzz/fuzz-condition \
 	tests/fuzz/fuzz-core tests/fuzz/fuzz-gdb tests/fuzz/fuzz-identity tests/fuzz/fuzz-kallsyms tests/fuzz/fuzz-kvm \
 	tests/fuzz/fuzz-kvm-control tests/fuzz/fuzz-modules tests/fuzz/fuzz-object tests/fuzz/fuzz-orc tests/fuzz/fuzz-plan \
@@ -40,9 +40,12 @@ fuzzers: $(FUZZERS) tests/fuzz/record-guest tests/fuzz/make-seeds virt-livepatch
 fuzz: fuzzers
 	VLP_BUILD='$(abs_builddir)' VLP_FUZZ_SECONDS='$(FUZZ_SECONDS)' VLP_FUZZERS='$(FUZZERS_RUN)' $(srcdir)/tests/fuzz/smoke.t
 
+FUZZ_COMPILE = $(AM_V_CC)$(MKDIR_P) $(@D) && $(FUZZ_CC) $(FUZZ_CFLAGS) $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) \
+	$(AM_CFLAGS) -Wno-error -MMD -MP -c -o $@ $<
 fuzz-objects/%.o: %.c
-	$(AM_V_CC)$(MKDIR_P) $(@D) && $(FUZZ_CC) $(FUZZ_CFLAGS) $(DEFS) $(DEFAULT_INCLUDES) $(AM_CPPFLAGS) $(AM_CFLAGS) \
-		-Wno-error -MMD -MP -c -o $@ $<
+	$(FUZZ_COMPILE)
+fuzz-objects/%.o: %.S
+	$(FUZZ_COMPILE)
 -include $(FUZZ_OBJECTS:.o=.d) $(FUZZ_CONTROL_OBJECTS:.o=.d) $(FUZZERS:%=fuzz-objects/%.d)
 # Where comparisons are most of the work, and have nothing to tell.
 fuzz-objects/introspect/kallsyms.o fuzz-objects/introspect/symbols.o fuzz-objects/introspect/btf.o \

@@ -135,7 +135,8 @@ make_requests(const char *directory)
         { 0, VMM_KVM_HELLO, VMM_KVM_VERSION, FALSE }, { 1, VMM_KVM_STATE, 0, FALSE }, { 0, VMM_KVM_PEEK, 1, FALSE },
         { 0, VMM_KVM_CLAIM, 0, FALSE }, { 1, VMM_KVM_CLAIM, 0, FALSE }, { 0, VMM_KVM_WILL_ADD, 0, TRUE },
         { 0, VMM_KVM_WILL_ADD, 0, TRUE }, { 0, VMM_KVM_WILL_SET, 0, FALSE }, { 0, VMM_KVM_PAUSE, 0, FALSE },
-        { 1, VMM_KVM_PAUSE, 0, FALSE }, { 0, VMM_KVM_WRITE, 0, TRUE }, { 0, VMM_KVM_RESUME, 0, FALSE },
+        { 1, VMM_KVM_PAUSE, 0, FALSE }, { 0, VMM_KVM_WRITE, 0, TRUE }, { 0, VMM_KVM_INJECT_NMI, 0, FALSE },
+        { 0, VMM_KVM_RESUME, 0, FALSE },
         { 1, VMM_KVM_PAUSE, 0, FALSE }, { 2, 0, 0, FALSE }, { 3, 0, 0, FALSE },
     };
     const struct {
