@@ -191,6 +191,26 @@ add_jumps(const PatchAssembly *assembly, PatchRecord *record, GError **error)
     return TRUE;
 }
 
+static void
+add_hooks(const PatchAssembly *assembly, PatchRecord *record)
+{
+    g_ptr_array_set_size(record->hooks, 0);
+    for (guint i = 0; i < assembly->parts->len; i++) {
+        const PatchPart *part = assembly->parts->pdata[i];
+
+        for (guint h = 0; h < part->object->hooks->len; h++) {
+            const PatchHook *hook = &g_array_index(part->object->hooks, PatchHook, h);
+            PatchHookPlace *place = g_new0(PatchHookPlace, 1);
+
+            *place = (PatchHookPlace) {
+                .name = g_strdup(((const PatchPiece *) part->object->pieces->pdata[hook->piece])->name),
+                .kind = hook->kind, .va = part->vas[hook->piece], .limit_s = hook->limit_s,
+            };
+            g_ptr_array_add(record->hooks, place);
+        }
+    }
+}
+
 /* Links all pieces into the two areas' bytes and notes them in the record; with no bytes given, only notes them. */
 static gboolean
 link_pieces(const PatchAssembly *assembly, guint8 *text, guint8 *data, PatchRecord *record, GError **error)
@@ -231,6 +251,7 @@ take_room(const PatchAssembly *assembly, PatchArena *arena, PatchRecord *record,
     place(assembly, record);
     if (!add_jumps(assembly, record, error) || !link_pieces(assembly, NULL, NULL, record, error))
         return FALSE;
+    add_hooks(assembly, record);
     draft = patch_record_save(record);
     if (!patch_arena_take(arena, TRUE, assembly->text_end + g_bytes_get_size(draft), &record->block, error))
         return FALSE;
@@ -316,6 +337,7 @@ patch_assembly_plan(const PatchAssembly *assembly, PatchPlan *plan, GError **err
 
     memset(block, PATCH_EMPTY_TEXT, record->block.length);
     place(assembly, record);
+    add_hooks(assembly, record);
     return add_jumps(assembly, record, error) && link_pieces(assembly, block, data, record, error) &&
            fill_known(assembly, block, data, error) && plan_block(assembly, plan, block, error) && plan_data(assembly, plan, data, error);
 }

@@ -32,7 +32,8 @@ typedef struct {
     guint64 code_bytes, module; /* how much of the block is code and constants; the struct module, from the data's start */
 } PatchAssembly;
 
-/* Takes RECORD over, of which everything is filled in that does not depend on addresses. */
+/* Takes RECORD over, of which everything is filled in that does not depend on addresses; or all, if it lies in the guest
+ * already, and is not to be placed any more. */
 PatchAssembly *patch_assembly_new(const IntroKernel *kernel, const PatchArena *arena, PatchRecord *record);
 void patch_assembly_free(PatchAssembly *assembly);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchAssembly, patch_assembly_free)

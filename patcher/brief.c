@@ -8,6 +8,14 @@
 /* What QEMU takes in about the time that a stop takes anyway. */
 #define BYTES_AT_A_TIME 16384
 
+void
+patch_pauses_add(PatchPauses *pauses, const PatchPauses *more)
+{
+    pauses->n += more->n;
+    pauses->total_ns += more->total_ns;
+    pauses->longest_ns = MAX(pauses->longest_ns, more->longest_ns);
+}
+
 gboolean
 patch_proof_take(PatchProof *proof, const IntroKernel *kernel, GError **error)
 {

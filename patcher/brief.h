@@ -13,6 +13,8 @@ typedef struct {
     guint64 total_ns, longest_ns;
 } PatchPauses;
 
+void patch_pauses_add(PatchPauses *pauses, const PatchPauses *more);
+
 /* Guest memory that shows that this is still the kernel which was looked at, for the guest can be reset at any time. */
 typedef struct {
     VmmChunk chunk;

@@ -23,7 +23,8 @@ struct PatchBuild {
     char *folder;               /* the kernel's build, prepared */
     char *commands;             /* what the kernel's build would call for each object */
     char *work;                 /* of this PatchBuild only: */
-    char *overlay, *headers;
+    char *overlay;
+    char *headers, *new_code_headers;
 
     GMutex lock;                /* of what follows, and of the overlay's folders */
     GHashTable *made;           /* "VARIANT-FILE" -> what came of building it; private to compile.c */

@@ -49,7 +49,8 @@ make_plan(gpointer data, GError **error)
 
     g_clear_pointer(&job->arena, patch_arena_free);
     job->arena = patch_arena_open(job->guest->kernel, error);
-    return job->arena ? patch_plan_apply(job->guest->kernel, job->arena, job->update, job->replace, error) : NULL;
+    return job->arena ? patch_plan_apply(job->guest->kernel, job->arena, job->update, job->replace,
+                                          PATCH_APPLY_AT_ONCE, error) : NULL;
 }
 
 static gboolean
@@ -79,15 +80,18 @@ run_apply(const PatchCli *cli, int argc, char **argv, int *status, GError **erro
     const GOptionEntry options[] = {
         PATCH_TIMEOUT_OPTION(&timeout_s), REPLACE_OPTION(&job.replace), PATCH_NO_LOG_OPTION(&job.no_log), G_OPTION_ENTRY_NULL
     };
+    g_auto(PatchReport) report = { .hooks = patch_hook_results_new() };
+    PatchStages stages = { .report = &report.commit, .hooks = report.hooks };
     g_autoptr(PatchPlan) plan = NULL;
-    PatchCommitReport report = { 0 };
 
     if (patch_cli_parse(&patch_cmd_apply, options, argc, argv, 2, 2, error) < 0)
         return FALSE;
     *cli->event = patch_event_new("apply", argv[1]);
     if (!prepare(cli, argv[1], argv[2], patch_guest_open_running, &job, error))
         return FALSE;
-    plan = patch_commit_planned(job.guest, make_plan, &job, timeout_s, &report, error);
+    stages.guest = job.guest;
+    stages.timeout_s = timeout_s;
+    plan = patch_stages_apply(&stages, job.update, job.replace, error);
     if (!plan) {
         g_prefix_error(error, "%s: ", argv[1]);
         return FALSE;

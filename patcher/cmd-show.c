@@ -25,6 +25,12 @@ count_sites(const PatchObject *object)
     return n;
 }
 
+static const char *
+piece_name(const PatchObject *object, guint32 piece)
+{
+    return ((const PatchPiece *) object->pieces->pdata[piece])->name;
+}
+
 static void
 print_object(const PatchObject *object)
 {
@@ -43,6 +49,12 @@ print_object(const PatchObject *object)
 
         g_print("  places   %-36s %6" G_GUINT64_FORMAT " bytes %s\n", piece->name, piece->size,
                 piece_kinds[piece->kind]);
+    }
+    for (guint i = 0; i < object->hooks->len; i++) {
+        const PatchHook *hook = &g_array_index(object->hooks, PatchHook, i);
+
+        g_print("  %-10s calls %s, for up to %u s\n", patch_hook_kind_name(hook->kind), piece_name(object, hook->piece),
+                hook->limit_s);
     }
     g_print("  matches  %u functions of the running kernel; %u places in new code depend on the guest\n",
             object->functions->len, count_sites(object));
@@ -123,6 +135,23 @@ add_pieces(JsonBuilder *builder, const PatchObject *object)
 }
 
 static void
+add_hooks(JsonBuilder *builder, const PatchObject *object)
+{
+    json_builder_set_member_name(builder, "hooks");
+    json_builder_begin_array(builder);
+    for (guint i = 0; i < object->hooks->len; i++) {
+        const PatchHook *hook = &g_array_index(object->hooks, PatchHook, i);
+
+        json_builder_begin_object(builder);
+        add_string(builder, "name", piece_name(object, hook->piece));
+        add_string(builder, "kind", patch_hook_kind_name(hook->kind));
+        add_number(builder, "limit_s", hook->limit_s);
+        json_builder_end_object(builder);
+    }
+    json_builder_end_array(builder);
+}
+
+static void
 add_objects(JsonBuilder *builder, const PatchUpdate *update)
 {
     json_builder_set_member_name(builder, "objects");
@@ -135,6 +164,7 @@ add_objects(JsonBuilder *builder, const PatchUpdate *update)
         add_string(builder, "module", object->module);
         add_replacements(builder, object);
         add_pieces(builder, object);
+        add_hooks(builder, object);
         add_number(builder, "matched_functions", object->functions->len);
         add_number(builder, "sites", count_sites(object));
         json_builder_end_object(builder);

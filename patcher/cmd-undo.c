@@ -34,36 +34,44 @@ look(Job *job, GError **error)
 }
 
 static PatchPlan *
-plan_undo(gpointer data, GError **error)
-{
-    Job *job = data;
-
-    return look(job, error) ? patch_plan_undo(job->guest->kernel, job->arena, job->id, error) : NULL;
-}
-
-static PatchPlan *
 plan_recovery(gpointer data, GError **error)
 {
     Job *job = data;
 
-    return look(job, error) ? patch_plan_recover(job->guest->kernel, job->arena, error) : NULL;
+    return look(job, error) ? patch_plan_recover(job->guest->kernel, job->arena, NULL, error) : NULL;
 }
 
 static gboolean
-execute(const PatchCli *cli, Job *job, PatchPlanner planner, double timeout_s, GError **error)
+report_it(const PatchCli *cli, const Job *job, const PatchPlan *plan, PatchReport *report, GError **error)
 {
-    PatchCommitReport report = { 0 };
-    g_autoptr(PatchPlan) plan = patch_commit_planned(job->guest, planner, job, timeout_s, &report, error);
-    const char *name = vmm_machine_name(job->guest->machine);
-
     if (!plan) {
-        g_prefix_error(error, "%s: ", name);
+        g_prefix_error(error, "%s: ", vmm_machine_name(job->guest->machine));
         return FALSE;
     }
     if (!job->no_log)
-        patch_report_in_guest(cli, job->guest, plan, &report);
-    patch_report_commit(cli, plan, name, &report);
+        patch_report_in_guest(cli, job->guest, plan, report);
+    patch_report_commit(cli, plan, vmm_machine_name(job->guest->machine), report);
     return TRUE;
+}
+
+static gboolean
+undo(const PatchCli *cli, const Job *job, double timeout_s, GError **error)
+{
+    g_auto(PatchReport) report = { .hooks = patch_hook_results_new() };
+    const PatchStages stages = { job->guest, timeout_s, &report.commit, report.hooks };
+    g_autoptr(PatchPlan) plan = patch_stages_undo(&stages, job->id, error);
+
+    return report_it(cli, job, plan, &report, error);
+}
+
+static gboolean
+recover(const PatchCli *cli, Job *job, GError **error)
+{
+    g_auto(PatchReport) report = { .hooks = patch_hook_results_new() };
+    g_autoptr(PatchPlan) plan = patch_commit_planned(job->guest, plan_recovery, job, PATCH_DEFAULT_TIMEOUT_S,
+                                                     &report.commit, error);
+
+    return report_it(cli, job, plan, &report, error);
 }
 
 static gboolean
@@ -97,7 +105,7 @@ run_undo(const PatchCli *cli, int argc, char **argv, int *status, GError **error
             g_printerr("%s: no update is installed\n", argv[1]);
         return TRUE;
     }
-    return execute(cli, &job, plan_undo, timeout_s, error);
+    return undo(cli, &job, timeout_s, error);
 }
 
 static gboolean
@@ -116,7 +124,7 @@ run_recover(const PatchCli *cli, int argc, char **argv, int *status, GError **er
             g_printerr("%s: nothing was interrupted\n", argv[1]);
         return TRUE;
     }
-    return execute(cli, &job, plan_recovery, PATCH_DEFAULT_TIMEOUT_S, error);
+    return recover(cli, &job, error);
 }
 
 const PatchCommand patch_cmd_undo = { "undo", "GUEST [ID]", "reverse an installed update, or all of them", run_undo };

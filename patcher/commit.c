@@ -344,6 +344,21 @@ patch_commit_planned(const PatchGuest *guest, PatchPlanner planner, gpointer dat
     }
 }
 
+PatchPlan *
+patch_commit_aside(const PatchGuest *guest, PatchPlanner planner, gpointer data, double timeout_s, PatchPauses *pauses,
+                   GError **error)
+{
+    PatchCommitReport report = { 0 };
+    g_autoptr(PatchPlan) plan = patch_commit_planned(guest, planner, data, timeout_s, &report, error);
+    PatchPauses last = { 1, report.stood_ns, report.stood_ns };
+
+    patch_pauses_add(pauses, &report.tries);
+    patch_pauses_add(pauses, &report.others);
+    if (plan)
+        patch_pauses_add(pauses, &last);
+    return g_steal_pointer(&plan);
+}
+
 /* What stands still can be seen as a pause would see it. */
 static gboolean
 peek_vcpus(const PatchGuest *guest, GArray *vcpus, GError **error)

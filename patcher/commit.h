@@ -48,6 +48,10 @@ typedef PatchPlan *(*PatchPlanner)(gpointer data, GError **error);
 PatchPlan *patch_commit_planned(const PatchGuest *guest, PatchPlanner planner, gpointer data, double timeout_s,
                                 PatchCommitReport *report, GError **error);
 
+/* The same for what is done beside the change that is reported: all of the guest's stops are added to PAUSES. */
+PatchPlan *patch_commit_aside(const PatchGuest *guest, PatchPlanner planner, gpointer data, double timeout_s,
+                              PatchPauses *pauses, GError **error);
+
 /* One look without a pause and without writing: whether now would be a safe moment. PATCH_ERROR_NOT_NOW as above. */
 gboolean patch_commit_rehearse(const PatchGuest *guest, const PatchPlan *plan, GError **error);
 

@@ -269,7 +269,7 @@ build_variant(PatchBuild *build, const char *file, PatchBuildVariant variant, GE
     g_autofree char *output = output_path(build, file, variant, "");
     PatchCmdChange change = {
         .output = output, .options = variant == PATCH_BUILD_RUNNING ? NULL : variant == PATCH_BUILD_NEW_CODE ? new_code : compared,
-        .include = variant == PATCH_BUILD_NEW_CODE ? build->headers : NULL,
+        .include = variant == PATCH_BUILD_NEW_CODE ? build->new_code_headers : is_patched ? build->headers : NULL,
         .source = is_patched ? build->source : NULL, .overlay = build->overlay,
     };
 
@@ -288,8 +288,8 @@ patch_build_preprocess(PatchBuild *build, const char *file, PatchBuildVariant va
     g_autoptr(PatchSavedCmd) saved = read_saved_cmd(build, file, error);
     g_autofree char *output = output_path(build, file, variant, ".i");
     PatchCmdChange change = {
-        .output = output, .options = options, .source = variant == PATCH_BUILD_NEW ? build->source : NULL,
-        .overlay = build->overlay,
+        .output = output, .options = options, .include = build->headers,
+        .source = variant == PATCH_BUILD_NEW ? build->source : NULL, .overlay = build->overlay,
     };
     g_autofree char *path = NULL, *text = NULL;
     g_autoptr(GError) cause = NULL;

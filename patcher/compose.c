@@ -4,6 +4,7 @@
 #include "patcher/carry.h"
 #include "patcher/csource.h"
 #include "patcher/error.h"
+#include "patcher/hook-table.h"
 #include "patcher/new-code.h"
 #include "patcher/reasons.h"
 #include "patcher/types.h"
@@ -250,6 +251,22 @@ has_shared(const Job *job)
     return FALSE;
 }
 
+static gboolean
+add_hooks(Job *job, GError **error)
+{
+    g_autoptr(GArray) entries = patch_hook_table_read(job->code_diff->pairing->new_elf, error);
+
+    for (guint i = 0; entries && i < entries->len; i++) {
+        const PatchHookEntry *entry = &g_array_index(entries, PatchHookEntry, i);
+        PatchHook hook = { .kind = entry->kind, .limit_s = entry->limit_s };
+
+        if (!patch_new_code_add(job->code, entry->item, &hook.piece, error))
+            return FALSE;
+        g_array_append_val(job->object->hooks, hook);
+    }
+    return entries != NULL;
+}
+
 PatchObject *
 patch_compose_object(PatchBuild *build, const PatchFile *file, PatchCompose *compose, GError **error)
 {
@@ -261,12 +278,12 @@ patch_compose_object(PatchBuild *build, const PatchFile *file, PatchCompose *com
     job.object->module = patch_build_module(build, file->path, error);
     if (!job.object->module || !find_changes(&job, error))
         return NULL;
-    if (g_hash_table_size(job.carry.replaced) == 0 && !has_shared(&job))
+    if (g_hash_table_size(job.carry.replaced) == 0 && !has_shared(&job) && !patch_hook_table_is_there(job.new_elf))
         return NULL;
     job.running = build_and_read(&job, PATCH_BUILD_RUNNING, error);
     job.old = job.running ? patch_old_code_new(job.object, job.running, error) : NULL;
     if (!job.old || !build_code(&job, error))
         return NULL;
     job.code = patch_new_code_new(job.object, job.code_diff, job.old, job.carry.replaced);
-    return add_replacements(&job, error) && add_shared(&job, error) ? g_steal_pointer(&job.object) : NULL;
+    return add_replacements(&job, error) && add_shared(&job, error) && add_hooks(&job, error) ? g_steal_pointer(&job.object) : NULL;
 }

@@ -185,6 +185,7 @@ is_ordinary(const PatchElfSection *section)
 {
     static const char *const prefixes[] = {
         ".text", ".rodata", ".data", ".bss", ".init.", ".exit.", ".static_call.text", "__dyndbg", ".altinstr_aux",
+        ".virt_livepatch.",
     };
 
     if (!(section->flags & SHF_ALLOC) || patch_elf_is_code(section) || patch_elf_is_mergeable(section) ||

@@ -6,9 +6,16 @@
 
 #include "patcher/error.h"
 
-static const struct {
+typedef struct {
     const char *name, *text;
-} headers[] = {
+} Header;
+
+static const Header own = {
+    "virt-livepatch.h",
+#include "patcher/kernel-headers/virt-livepatch.inc"
+};
+
+static const Header front[] = {
     { "bug.h",
 #include "patcher/kernel-headers/bug.inc"
     },
@@ -17,23 +24,40 @@ static const struct {
     },
 };
 
+static gboolean
+write_header(const char *folder, const Header *header, GError **error)
+{
+    g_autofree char *path = g_build_filename(folder, header->name, NULL);
+    g_autoptr(GError) cause = NULL;
+
+    if (g_file_set_contents(path, header->text, -1, &cause))
+        return TRUE;
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s", cause->message);
+    return FALSE;
+}
+
+static gboolean
+make_folder(const char *folder, GError **error)
+{
+    if (g_mkdir_with_parents(folder, 0700) == 0)
+        return TRUE;
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "cannot make %s: %s", folder, g_strerror(errno));
+    return FALSE;
+}
+
 gboolean
-patch_kernel_headers_write(const char *folder, GError **error)
+patch_kernel_headers_write(const char *folder, gboolean for_new_code, GError **error)
 {
     g_autofree char *asm_folder = g_build_filename(folder, "asm", NULL);
 
-    if (g_mkdir_with_parents(asm_folder, 0700) != 0) {
-        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "cannot make %s: %s", asm_folder, g_strerror(errno));
+    if (!make_folder(folder, error) || !write_header(folder, &own, error))
         return FALSE;
-    }
-    for (gsize i = 0; i < G_N_ELEMENTS(headers); i++) {
-        g_autofree char *path = g_build_filename(asm_folder, headers[i].name, NULL);
-        g_autoptr(GError) cause = NULL;
-
-        if (g_file_set_contents(path, headers[i].text, -1, &cause))
-            continue;
-        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s", cause->message);
+    if (!for_new_code)
+        return TRUE;
+    if (!make_folder(asm_folder, error))
         return FALSE;
-    }
+    for (gsize i = 0; i < G_N_ELEMENTS(front); i++)
+        if (!write_header(asm_folder, &front[i], error))
+            return FALSE;
     return TRUE;
 }

@@ -35,6 +35,8 @@ libpatcher_a_SOURCES += \
 	patcher/runner-object.c patcher/runner-object.h \
 	patcher/runner.c patcher/runner.h \
 	patcher/guest-log.c patcher/guest-log.h \
+	patcher/hooks.c patcher/hooks.h \
+	patcher/stages.c patcher/stages.h \
 	patcher/history.c patcher/history.h \
 	patcher/safety.c patcher/safety.h \
 	patcher/places.c patcher/places.h \
@@ -88,6 +90,7 @@ libpatcher_a_SOURCES += \
 	patcher/types.c patcher/types.h \
 	patcher/changes.c patcher/changes.h \
 	patcher/old-code.c patcher/old-code.h \
+	patcher/hook-table.c patcher/hook-table.h \
 	patcher/new-code.c patcher/new-code.h \
 	patcher/csource.c patcher/csource.h \
 	patcher/reasons.c patcher/reasons.h \
@@ -99,17 +102,20 @@ libpatcher_a_SOURCES += \
 virt_livepatch_SOURCES += patcher/cmd-create.c patcher/cmd-diff.c patcher/cmd-show.c
 
 # The text of the headers that stand in front of the kernel's, as a C string.
-front_headers = patcher/kernel-headers/asm/bug.h patcher/kernel-headers/asm/jump_label.h
-front_header_strings = patcher/kernel-headers/bug.inc patcher/kernel-headers/jump_label.inc
+front_headers = patcher/kernel-headers/asm/bug.h patcher/kernel-headers/asm/jump_label.h \
+	patcher/kernel-headers/virt-livepatch.h
+front_header_strings = patcher/kernel-headers/bug.inc patcher/kernel-headers/jump_label.inc \
+	patcher/kernel-headers/virt-livepatch.inc
 libpatcher_a_SOURCES += patcher/kernel-headers.c patcher/kernel-headers.h
 EXTRA_DIST += $(front_headers)
 CLEANFILES += $(front_header_strings)
 patcher/kernel-headers/bug.inc: patcher/kernel-headers/asm/bug.h
 patcher/kernel-headers/jump_label.inc: patcher/kernel-headers/asm/jump_label.h
+patcher/kernel-headers/virt-livepatch.inc: patcher/kernel-headers/virt-livepatch.h
 $(front_header_strings):
 	$(AM_V_GEN)$(MKDIR_P) patcher/kernel-headers && \
 	sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' \
-	  $(srcdir)/patcher/kernel-headers/asm/$$(basename $@ .inc).h > $@.tmp && mv $@.tmp $@
+	  "$$(find $(srcdir)/patcher/kernel-headers -name $$(basename $@ .inc).h)" > $@.tmp && mv $@.tmp $@
 patcher/kernel-headers.$(OBJEXT): $(front_header_strings)
 
 # The same with the makefile that reads the kernel's.

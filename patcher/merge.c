@@ -127,6 +127,8 @@ shift_object(PatchObject *object, const Shift *shift)
         shift_fixups(datum->before->fixups, shift);
         shift_fixups(datum->after->fixups, shift);
     }
+    for (guint i = 0; i < object->hooks->len; i++)
+        g_array_index(object->hooks, PatchHook, i).piece += shift->pieces;
 }
 
 /* OTHER is left empty, and freed. */
@@ -150,6 +152,7 @@ join(PatchObject *object, PatchObject *other)
     g_array_append_vals(object->exceptions, other->exceptions->data, other->exceptions->len);
     g_array_append_vals(object->unwinds, other->unwinds->data, other->unwinds->len);
     g_ptr_array_extend_and_steal(object->data, g_steal_pointer(&other->data));
+    g_array_append_vals(object->hooks, other->hooks->data, other->hooks->len);
     object->unwind_bytes = MAX(object->unwind_bytes, other->unwind_bytes);
     other->sections = g_ptr_array_new();
     other->symbols = g_ptr_array_new();

@@ -10,11 +10,13 @@
 #include "patcher/jumps.h"
 #include "patcher/known.h"
 #include "patcher/module.h"
+#include "patcher/runner.h"
 
 typedef struct {
     const IntroKernel *kernel;
     PatchArena *arena;
     const PatchUpdate *update;
+    PatchApplyStage stage;
     PatchPlan *plan;
     GPtrArray *wanted;          /* of char *, of the update: modules ("" for vmlinux) that are to be changed now */
     GPtrArray *waiting;         /* the same: modules that are not loaded */
@@ -44,6 +46,22 @@ check_build_id(const IntroKernel *kernel, const PatchUpdate *update, GError **er
 
 /* ---- What there is to do ---- */
 
+/* The record that the stage before has left for MODULE. */
+static const PatchRecord *
+placed_part(const Application *application, const char *module)
+{
+    GPtrArray *records = patch_arena_records(application->arena);
+
+    for (guint i = 0; i < records->len; i++) {
+        const PatchRecord *record = records->pdata[i];
+
+        if (g_str_equal(record->id, application->update->id) && g_str_equal(record->module.name, module) &&
+            record->state == PATCH_STATE_PREPARING && !patch_record_is_runner(record))
+            return record;
+    }
+    return NULL;
+}
+
 static const PatchRecord *
 installed_part(const Application *application, const char *module)
 {
@@ -72,7 +90,8 @@ sort_out_module(Application *application, const char *module, GError **error)
         return TRUE;
     switch (patch_module_state(application->kernel, module, NULL)) {
     case PATCH_MODULE_LOADED:
-        if (!installed_part(application, module))
+        if (application->stage == PATCH_APPLY_SWITCH ? placed_part(application, module) != NULL
+                                                     : !installed_part(application, module))
             g_ptr_array_add(application->wanted, (gpointer) module);
         return TRUE;
     case PATCH_MODULE_NOT_LOADED:
@@ -109,6 +128,11 @@ sort_out_modules(Application *application, GError **error)
             return FALSE;
     if (application->wanted->len > 0)
         return TRUE;
+    if (application->stage == PATCH_APPLY_SWITCH) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "what was put into the guest of update %s is gone",
+                    application->update->id);
+        return FALSE;
+    }
     names = copy_strings(application->waiting);
     list = g_strjoinv(", ", names);
     if (*list)
@@ -122,9 +146,10 @@ sort_out_modules(Application *application, GError **error)
     return FALSE;
 }
 
-/* What goes on the way: with REPLACE every other update, and else what this one has left of modules that went away. */
-static void
-sort_out_replaced(Application *application, gboolean replace)
+/* What goes on the way: with REPLACE every other update, and else what this one has left of modules that went away. Hooks
+ * of another one would have to be run between its end and the beginning of this one, which are one moment. */
+static gboolean
+sort_out_replaced(Application *application, gboolean replace, GError **error)
 {
     GPtrArray *records = patch_arena_records(application->arena);
 
@@ -132,9 +157,16 @@ sort_out_replaced(Application *application, gboolean replace)
         const PatchRecord *record = records->pdata[i];
         gboolean is_own = g_str_equal(record->id, application->update->id);
 
-        if (is_own ? patch_record_is_gone(application->kernel, application->arena, record) : replace)
-            g_ptr_array_add(application->plan->replaced, patch_record_ref(record));
+        if (!(is_own ? patch_record_is_gone(application->kernel, application->arena, record) : replace))
+            continue;
+        g_ptr_array_add(application->plan->replaced, patch_record_ref(record));
+        if (is_own || record->hooks->len == 0)
+            continue;
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
+                    "update %s, whose place is to be taken, has hooks to be run when it is undone: undo it first", record->id);
+        return FALSE;
     }
+    return TRUE;
 }
 
 /* ---- What is put in ---- */
@@ -163,11 +195,14 @@ static gboolean
 assemble(Application *application, const char *module, GError **error)
 {
     const GPtrArray *objects = application->update->objects;
+    gboolean is_placed = application->stage == PATCH_APPLY_SWITCH;
     const IntroModule *found;
     PatchAssembly *assembly;
 
     patch_module_state(application->kernel, module, &found);
-    assembly = patch_assembly_new(application->kernel, application->arena, new_record(application, module, found));
+    assembly = patch_assembly_new(application->kernel, application->arena,
+                                  is_placed ? patch_record_ref(placed_part(application, module))
+                                            : new_record(application, module, found));
     g_ptr_array_add(application->assemblies, assembly);
     for (guint i = 0; i < objects->len; i++) {
         const PatchObject *object = objects->pdata[i];
@@ -176,7 +211,7 @@ assemble(Application *application, const char *module, GError **error)
             return FALSE;
     }
     g_ptr_array_add(application->plan->records, patch_record_ref(assembly->record));
-    return patch_assembly_place(assembly, application->arena, error) &&
+    return (is_placed || patch_assembly_place(assembly, application->arena, error)) &&
            patch_module_require(application->plan, application->kernel, module, error);
 }
 
@@ -251,7 +286,7 @@ plan_blocks(const Application *application, GError **error)
     for (guint i = 0; i < application->assemblies->len; i++) {
         const PatchAssembly *assembly = application->assemblies->pdata[i];
 
-        if (!patch_assembly_plan(assembly, application->plan, error) ||
+        if ((application->stage != PATCH_APPLY_SWITCH && !patch_assembly_plan(assembly, application->plan, error)) ||
             !check_order(application, assembly->record, error))
             return FALSE;
         patch_assembly_forbid(assembly, application->plan);
@@ -293,16 +328,11 @@ plan_replaced(const Application *application, GError **error)
 }
 
 static gboolean
-plan_all(Application *application, GError **error)
+plan_switch(Application *application, GError **error)
 {
     const PatchPlan *plan = application->plan;
 
-    for (guint i = 0; i < application->wanted->len; i++)
-        if (!assemble(application, application->wanted->pdata[i], error))
-            return FALSE;
-    return plan_blocks(application, error) &&
-           patch_known_plan_added(application->plan, application->kernel, application->arena, plan->records, error) &&
-           patch_jumps_plan(application->plan, application->kernel, application->arena, plan->replaced, plan->records,
+    return patch_jumps_plan(application->plan, application->kernel, application->arena, plan->replaced, plan->records,
                             error) &&
            plan_states(application, error) &&
            patch_known_plan_removed(application->plan, application->kernel, application->arena, plan->replaced,
@@ -310,19 +340,34 @@ plan_all(Application *application, GError **error)
            plan_replaced(application, error);
 }
 
+static gboolean
+plan_all(Application *application, GError **error)
+{
+    const PatchPlan *plan = application->plan;
+
+    for (guint i = 0; i < application->wanted->len; i++)
+        if (!assemble(application, application->wanted->pdata[i], error))
+            return FALSE;
+    if (!plan_blocks(application, error) ||
+        (application->stage != PATCH_APPLY_SWITCH &&
+         !patch_known_plan_added(application->plan, application->kernel, application->arena, plan->records, error)))
+        return FALSE;
+    return application->stage == PATCH_APPLY_PLACE || plan_switch(application, error);
+}
+
 PatchPlan *
 patch_plan_apply(const IntroKernel *kernel, PatchArena *arena, const PatchUpdate *update, gboolean replace,
-                 GError **error)
+                 PatchApplyStage stage, GError **error)
 {
     g_auto(Application) application = {
-        .kernel = kernel, .arena = arena, .update = update, .plan = patch_plan_new("apply"),
+        .kernel = kernel, .arena = arena, .update = update, .stage = stage, .plan = patch_plan_new("apply"),
         .wanted = g_ptr_array_new(), .waiting = g_ptr_array_new(),
         .assemblies = g_ptr_array_new_with_free_func((GDestroyNotify) patch_assembly_free),
     };
 
-    if (!check_build_id(kernel, update, error) || !patch_arena_check_settled(arena, error) ||
+    if (!check_build_id(kernel, update, error) ||
+        (stage != PATCH_APPLY_SWITCH && !patch_arena_check_settled(arena, error)) ||
         !sort_out_modules(&application, error))
         return NULL;
-    sort_out_replaced(&application, replace);
-    return plan_all(&application, error) ? g_steal_pointer(&application.plan) : NULL;
+    return sort_out_replaced(&application, replace, error) && plan_all(&application, error) ? g_steal_pointer(&application.plan) : NULL;
 }

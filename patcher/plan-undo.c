@@ -33,7 +33,8 @@ check_order(const IntroKernel *kernel, const PatchArena *arena, const PatchPlan 
 
 /* Every record leaves its mark before any jump is touched, so that all of an update goes or nothing. */
 static gboolean
-plan_removal(PatchPlan *plan, const IntroKernel *kernel, const PatchArena *arena, GError **error)
+plan_removal(PatchPlan *plan, const IntroKernel *kernel, const PatchArena *arena, PatchUndoStage stage,
+             GError **error)
 {
     g_autoptr(GPtrArray) none = g_ptr_array_new();
 
@@ -50,8 +51,11 @@ plan_removal(PatchPlan *plan, const IntroKernel *kernel, const PatchArena *arena
         if (patch_record_is_runner(record) && !patch_runner_plan_removed(plan, kernel, record, error))
             return FALSE;
     }
-    if (!patch_jumps_plan(plan, kernel, arena, plan->records, none, error) ||
-        !patch_known_plan_removed(plan, kernel, arena, plan->records, none, error))
+    if (!patch_jumps_plan(plan, kernel, arena, plan->records, none, error))
+        return FALSE;
+    if (stage == PATCH_UNDO_SWITCH)
+        return TRUE;
+    if (!patch_known_plan_removed(plan, kernel, arena, plan->records, none, error))
         return FALSE;
     for (guint i = 0; i < plan->records->len; i++)
         if (!patch_plan_empty(plan, kernel, plan->records->pdata[i], error))
@@ -77,7 +81,8 @@ collect(PatchPlan *plan, const PatchArena *arena, const char *id, GError **error
 }
 
 PatchPlan *
-patch_plan_undo(const IntroKernel *kernel, const PatchArena *arena, const char *id, GError **error)
+patch_plan_undo(const IntroKernel *kernel, const PatchArena *arena, const char *id, PatchUndoStage stage,
+                GError **error)
 {
     g_autoptr(PatchPlan) plan = patch_plan_new("undo");
 
@@ -86,11 +91,11 @@ patch_plan_undo(const IntroKernel *kernel, const PatchArena *arena, const char *
     for (guint i = 0; i < plan->records->len; i++)
         if (!check_order(kernel, arena, plan, plan->records->pdata[i], error))
             return NULL;
-    return plan_removal(plan, kernel, arena, error) ? g_steal_pointer(&plan) : NULL;
+    return plan_removal(plan, kernel, arena, stage, error) ? g_steal_pointer(&plan) : NULL;
 }
 
 PatchPlan *
-patch_plan_recover(const IntroKernel *kernel, const PatchArena *arena, GError **error)
+patch_plan_recover(const IntroKernel *kernel, const PatchArena *arena, const char *id, GError **error)
 {
     g_autoptr(PatchPlan) plan = patch_plan_new("recover");
     GPtrArray *records = patch_arena_records(arena);
@@ -98,10 +103,10 @@ patch_plan_recover(const IntroKernel *kernel, const PatchArena *arena, GError **
     for (guint i = 0; i < records->len; i++) {
         const PatchRecord *record = records->pdata[i];
 
-        if (record->state != PATCH_STATE_INSTALLED)
+        if (record->state != PATCH_STATE_INSTALLED && (!id || g_str_equal(record->id, id)))
             g_ptr_array_add(plan->records, patch_record_ref(record));
     }
-    return plan_removal(plan, kernel, arena, error) ? g_steal_pointer(&plan) : NULL;
+    return plan_removal(plan, kernel, arena, PATCH_UNDO_AT_ONCE, error) ? g_steal_pointer(&plan) : NULL;
 }
 
 PatchPlan *
@@ -116,7 +121,7 @@ patch_plan_take_out(const IntroKernel *kernel, const PatchArena *arena, GuestVa 
         if (record->block.va == va)
             g_ptr_array_add(plan->records, patch_record_ref(record));
     }
-    return plan_removal(plan, kernel, arena, error) ? g_steal_pointer(&plan) : NULL;
+    return plan_removal(plan, kernel, arena, PATCH_UNDO_AT_ONCE, error) ? g_steal_pointer(&plan) : NULL;
 }
 
 /* ---- Verifying ---- */

@@ -8,7 +8,7 @@
 /* Header, little-endian: magic (8), version (4), state (4), block bytes (8), record offset (8), record bytes (4), zero
  * (4), the first 24 bytes of the SHA-256 of the record. */
 #define MAGIC "VLPblock"
-#define VERSION 4
+#define VERSION 5
 #define DIGEST_OFFSET 40
 #define DIGEST_BYTES 24
 #define MAX_BLOCK_BYTES (64 * 1024 * 1024)
@@ -16,7 +16,8 @@
 #define JUMP_TYPE "(stttttayay)"
 #define PLACED_TYPE "(sytts)"
 #define VALUE_TYPE "(syta(tt)ayayay)"
-#define PARTS_TYPE "(stt)asat(tt)(tt)tta" JUMP_TYPE "a" PLACED_TYPE "a" VALUE_TYPE
+#define HOOK_TYPE "(sytu)"
+#define PARTS_TYPE "(stt)asat(tt)(tt)tta" JUMP_TYPE "a" PLACED_TYPE "a" VALUE_TYPE "a" HOOK_TYPE
 #define RECORD_TYPE "(ssssasxt" PARTS_TYPE ")"
 
 void
@@ -47,6 +48,13 @@ patch_value_free(PatchValue *value)
     g_free(value);
 }
 
+void
+patch_hook_place_free(PatchHookPlace *hook)
+{
+    g_free(hook->name);
+    g_free(hook);
+}
+
 PatchRecord *
 patch_record_new(void)
 {
@@ -55,6 +63,7 @@ patch_record_new(void)
     record->jumps = g_ptr_array_new_with_free_func((GDestroyNotify) patch_jump_free);
     record->placed = g_ptr_array_new_with_free_func((GDestroyNotify) patch_placed_free);
     record->values = g_ptr_array_new_with_free_func((GDestroyNotify) patch_value_free);
+    record->hooks = g_ptr_array_new_with_free_func((GDestroyNotify) patch_hook_place_free);
     record->replaces = g_array_new(FALSE, FALSE, sizeof(GuestVa));
     return record;
 }
@@ -72,6 +81,7 @@ record_clear(PatchRecord *record)
     g_ptr_array_unref(record->jumps);
     g_ptr_array_unref(record->placed);
     g_ptr_array_unref(record->values);
+    g_ptr_array_unref(record->hooks);
 }
 
 PatchRecord *
@@ -162,6 +172,20 @@ values_variant(const PatchRecord *record)
     return g_variant_builder_end(&values);
 }
 
+static GVariant *
+hooks_variant(const PatchRecord *record)
+{
+    GVariantBuilder hooks;
+
+    g_variant_builder_init(&hooks, G_VARIANT_TYPE("a" HOOK_TYPE));
+    for (guint i = 0; i < record->hooks->len; i++) {
+        const PatchHookPlace *hook = record->hooks->pdata[i];
+
+        g_variant_builder_add(&hooks, HOOK_TYPE, hook->name, (guchar) hook->kind, hook->va, hook->limit_s);
+    }
+    return g_variant_builder_end(&hooks);
+}
+
 GBytes *
 patch_record_save(const PatchRecord *record)
 {
@@ -171,14 +195,15 @@ patch_record_save(const PatchRecord *record)
     g_autoptr(GVariant) value = NULL;
 
     value = little_endian(g_variant_new("(ssss^asxt(stt)^as@at(tt)(tt)tt@a" JUMP_TYPE "@a" PLACED_TYPE
-                                        "@a" VALUE_TYPE ")", record->id, record->description, record->kernel, record->tool,
+                                        "@a" VALUE_TYPE "@a" HOOK_TYPE ")", record->id, record->description, record->kernel,
+                                        record->tool,
                                         record->cves ? (const char *const *) record->cves : none, record->applied_at,
                                         record->sequence, record->module.name, record->module.module,
                                         record->module.base,
                                         record->waiting ? (const char *const *) record->waiting : none, replaces,
                                         record->block.va, record->block.length, record->data.va, record->data.length,
                                         record->code_va, record->known_va, jumps_variant(record),
-                                        placed_variant(record), values_variant(record)));
+                                        placed_variant(record), values_variant(record), hooks_variant(record)));
     return g_variant_get_data_as_bytes(value);
 }
 
@@ -324,6 +349,22 @@ load_values(PatchRecord *record, GVariantIter *iter)
 }
 
 static void
+load_hooks(PatchRecord *record, GVariantIter *iter)
+{
+    const char *name;
+    guchar kind;
+    GuestVa va;
+    guint32 limit_s;
+
+    while (g_variant_iter_loop(iter, "(&sytu)", &name, &kind, &va, &limit_s)) {
+        PatchHookPlace *hook = g_new0(PatchHookPlace, 1);
+
+        *hook = (PatchHookPlace) { g_strdup(name), kind, va, limit_s };
+        g_ptr_array_add(record->hooks, hook);
+    }
+}
+
+static void
 load_replaces(PatchRecord *record, GVariant *replaces)
 {
     gsize n;
@@ -378,6 +419,13 @@ is_consistent(const PatchRecord *record, GuestVa va, guint64 block_bytes)
     for (guint i = 0; i < record->values->len; i++)
         if (!is_possible_value(record->values->pdata[i]))
             return FALSE;
+    for (guint i = 0; i < record->hooks->len; i++) {
+        const PatchHookPlace *hook = record->hooks->pdata[i];
+
+        if ((guint) hook->kind >= PATCH_N_HOOK_KINDS || !within(&code, hook->va, 1) ||
+            hook->limit_s > PATCH_MAX_HOOK_SECONDS)
+            return FALSE;
+    }
     return TRUE;
 }
 
@@ -385,7 +433,7 @@ is_consistent(const PatchRecord *record, GuestVa va, guint64 block_bytes)
 static gboolean
 changes_nothing(const PatchRecord *record)
 {
-    return record->jumps->len + record->values->len == 0;
+    return record->jumps->len + record->values->len + record->hooks->len == 0;
 }
 
 static PatchRecord *
@@ -394,17 +442,18 @@ load_body(GBytes *body)
     g_autoptr(GVariant) raw = g_variant_ref_sink(g_variant_new_from_bytes(G_VARIANT_TYPE(RECORD_TYPE), body, FALSE));
     g_autoptr(GVariant) value = G_BYTE_ORDER == G_LITTLE_ENDIAN ? g_variant_ref(raw) : g_variant_byteswap(raw);
     g_autoptr(PatchRecord) record = patch_record_new();
-    g_autoptr(GVariantIter) jumps = NULL, placed = NULL, values = NULL;
+    g_autoptr(GVariantIter) jumps = NULL, placed = NULL, values = NULL, hooks = NULL;
     g_autoptr(GVariant) replaces = NULL;
     const char *id;
 
     if (!g_variant_is_normal_form(value))
         return NULL;
-    g_variant_get(value, "(&ssss^asxt(stt)^as@at(tt)(tt)tta" JUMP_TYPE "a" PLACED_TYPE "a" VALUE_TYPE ")", &id,
+    g_variant_get(value, "(&ssss^asxt(stt)^as@at(tt)(tt)tta" JUMP_TYPE "a" PLACED_TYPE "a" VALUE_TYPE "a" HOOK_TYPE ")",
+                  &id,
                   &record->description, &record->kernel, &record->tool, &record->cves, &record->applied_at, &record->sequence,
                   &record->module.name, &record->module.module, &record->module.base, &record->waiting, &replaces,
                   &record->block.va, &record->block.length, &record->data.va, &record->data.length, &record->code_va,
-                  &record->known_va, &jumps, &placed, &values);
+                  &record->known_va, &jumps, &placed, &values, &hooks);
     if (strlen(id) != PATCH_ID_LENGTH || strspn(id, "abcdefghijklmnopqrstuvwxyz234567") != PATCH_ID_LENGTH)
         return NULL;
     g_strlcpy(record->id, id, sizeof record->id);
@@ -412,6 +461,7 @@ load_body(GBytes *body)
     load_jumps(record, jumps);
     load_placed(record, placed);
     load_values(record, values);
+    load_hooks(record, hooks);
     return g_steal_pointer(&record);
 }
 

@@ -93,6 +93,14 @@ typedef struct {
                                    place; all three of one length */
 } PatchValue;
 
+/* A function to be called around the update. */
+typedef struct {
+    char *name;
+    PatchHookKind kind;
+    GuestVa va;
+    guint32 limit_s;            /* how long it may take */
+} PatchHookPlace;
+
 typedef struct {
     char id[PATCH_ID_LENGTH + 1];
     PatchState state;           /* lies in the header, not in the record proper */
@@ -108,6 +116,7 @@ typedef struct {
     GuestVa known_va;           /* of the struct module, in data, by which the kernel knows the code; 0 if there is none */
     GPtrArray *jumps;           /* of PatchJump */
     GPtrArray *placed;          /* of PatchPlaced */
+    GPtrArray *hooks;           /* of PatchHookPlace */
     GPtrArray *values;          /* of PatchValue */
 } PatchRecord;
 
@@ -118,6 +127,7 @@ void patch_record_unref(PatchRecord *record);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchRecord, patch_record_unref)
 void patch_jump_free(PatchJump *jump);
 void patch_placed_free(PatchPlaced *placed);
+void patch_hook_place_free(PatchHookPlace *hook);
 void patch_value_free(PatchValue *value);
 
 /* The record proper; deterministic, and of a length that does not depend on addresses. */

@@ -148,13 +148,13 @@ describe_result(const PatchPlan *plan)
 }
 
 void
-patch_report_in_guest(const PatchCli *cli, const PatchGuest *guest, const PatchPlan *plan, PatchCommitReport *report)
+patch_report_in_guest(const PatchCli *cli, const PatchGuest *guest, const PatchPlan *plan, PatchReport *report)
 {
     g_autofree char *text = describe_result(plan);
     g_autoptr(GError) error = NULL;
 
     if (plan->records->len == 0
-        || patch_guest_log(guest, ((const PatchRecord *) plan->records->pdata[0])->id, text, &report->others, &error))
+        || patch_guest_log(guest, ((const PatchRecord *) plan->records->pdata[0])->id, text, &report->commit.others, &error))
         return;
     if (cli->verbose || !g_error_matches(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT))
         g_printerr("%s: the guest's own log does not tell of it: %s\n", vmm_machine_name(guest->machine), error->message);
@@ -204,9 +204,44 @@ add_pauses(JsonBuilder *json, const char *name, const PatchPauses *pauses)
     json_builder_end_object(json);
 }
 
-void
-patch_report_commit(const PatchCli *cli, const PatchPlan *plan, const char *guest, const PatchCommitReport *report)
+/* One that came to no good after the change was made; what refuses it is an error. */
+static void
+print_hooks(const char *guest, const GPtrArray *hooks)
 {
+    for (guint i = 0; i < hooks->len; i++) {
+        const PatchHookResult *hook = hooks->pdata[i];
+
+        if (hook->failure)
+            g_printerr("%s: %s\n", guest, hook->failure);
+        else if (hook->result != 0)
+            g_printerr("%s: the %s hook %s returned %d (%s)\n", guest, patch_hook_kind_name(hook->kind), hook->name,
+                       hook->result, g_strerror(ABS(hook->result)));
+    }
+}
+
+static void
+add_hooks(JsonBuilder *json, const GPtrArray *hooks)
+{
+    patch_json_array(json, "hooks");
+    for (guint i = 0; i < hooks->len; i++) {
+        const PatchHookResult *hook = hooks->pdata[i];
+
+        json_builder_begin_object(json);
+        patch_json_string(json, "name", hook->name);
+        patch_json_string(json, "kind", patch_hook_kind_name(hook->kind));
+        if (hook->failure)
+            patch_json_string(json, "failure", hook->failure);
+        else
+            patch_json_int(json, "result", hook->result);
+        json_builder_end_object(json);
+    }
+    json_builder_end_array(json);
+}
+
+void
+patch_report_commit(const PatchCli *cli, const PatchPlan *plan, const char *guest, const PatchReport *all)
+{
+    const PatchCommitReport *report = &all->commit;
     g_autoptr(JsonBuilder) json = json_builder_new();
     g_autofree char *ids = patch_plan_ids(plan->records);
 
@@ -216,6 +251,7 @@ patch_report_commit(const PatchCli *cli, const PatchPlan *plan, const char *gues
         print_functions(plan);
         print_times(plan, report);
     }
+    print_hooks(guest, all->hooks);
     if (!cli->json) {
         print_ids(plan);
         if (!cli->quiet)
@@ -232,6 +268,7 @@ patch_report_commit(const PatchCli *cli, const PatchPlan *plan, const char *gues
     add_pauses(json, "other_pauses", &report->others);
     patch_json_int(json, "bytes", bytes_written(plan));
     add_functions(json, plan->records);
+    add_hooks(json, all->hooks);
     json_builder_end_object(json);
     patch_cli_print_json(json);
 }

@@ -9,6 +9,7 @@
 #include "patcher/command.h"
 #include "patcher/commit.h"
 #include "patcher/plan.h"
+#include "patcher/stages.h"
 
 #define PATCH_DEFAULT_TIMEOUT_S 10.0
 #define PATCH_TIMEOUT_OPTION(variable) \
@@ -20,11 +21,23 @@
 /* What would be done. */
 void patch_report_plan(const PatchCli *cli, const PatchPlan *plan, const char *guest);
 
+typedef struct {
+    PatchCommitReport commit;
+    GPtrArray *hooks;           /* of PatchHookResult */
+} PatchReport;
+
+static inline void
+patch_report_clear(PatchReport *report)
+{
+    g_clear_pointer(&report->hooks, g_ptr_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PatchReport, patch_report_clear)
+
 /* What was done. */
-void patch_report_commit(const PatchCli *cli, const PatchPlan *plan, const char *guest, const PatchCommitReport *report);
+void patch_report_commit(const PatchCli *cli, const PatchPlan *plan, const char *guest, const PatchReport *report);
 
 /* Tells the guest's own log, before what was done is reported: REPORT is added to. If that does not work, it is said so, and
  * no more. */
-void patch_report_in_guest(const PatchCli *cli, const PatchGuest *guest, const PatchPlan *plan, PatchCommitReport *report);
+void patch_report_in_guest(const PatchCli *cli, const PatchGuest *guest, const PatchPlan *plan, PatchReport *report);
 
 #endif

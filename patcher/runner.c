@@ -58,26 +58,10 @@ read_words(const IntroKernel *kernel, const PatchRecord *record, Words *words, G
     return TRUE;
 }
 
-static void
-add_pauses(PatchPauses *pauses, const PatchPauses *more)
-{
-    pauses->n += more->n;
-    pauses->total_ns += more->total_ns;
-    pauses->longest_ns = MAX(pauses->longest_ns, more->longest_ns);
-}
-
 static PatchPlan *
 commit(Run *run, PatchPlanner planner, GError **error)
 {
-    PatchCommitReport report = { 0 };
-    g_autoptr(PatchPlan) plan = patch_commit_planned(run->guest, planner, run, TIMEOUT_S, &report, error);
-    PatchPauses last = { plan != NULL, report.stood_ns, report.stood_ns };
-
-    add_pauses(run->pauses, &report.tries);
-    add_pauses(run->pauses, &report.others);
-    if (plan)
-        add_pauses(run->pauses, &last);
-    return g_steal_pointer(&plan);
+    return patch_commit_aside(run->guest, planner, run, TIMEOUT_S, run->pauses, error);
 }
 
 /* ---- Putting it in ---- */
@@ -155,7 +139,7 @@ plan_start(gpointer data, GError **error)
 gboolean
 patch_record_is_runner(const PatchRecord *record)
 {
-    return record->jumps->len + record->values->len == 0 && record->known_va == 0 && record->data.length >= sizeof(Words) &&
+    return record->jumps->len + record->values->len + record->hooks->len == 0 && record->known_va == 0 && record->data.length >= sizeof(Words) &&
            record->placed->len == 2 &&
            g_str_equal(((const PatchPlaced *) record->placed->pdata[0])->name, PATCH_RUNNER_PIECE_NAME);
 }

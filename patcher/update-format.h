@@ -10,7 +10,7 @@
 
 #define PATCH_FILE_MAGIC "\211VLP\r\n\032\n"   /* the line ends show a transfer that took the file for text */
 #define PATCH_FILE_MAGIC_BYTES 8
-#define PATCH_FILE_VERSION 4
+#define PATCH_FILE_VERSION 5
 #define PATCH_FILE_DIGEST_BYTES 32             /* SHA-256 of the body */
 #define PATCH_FILE_HEADER_BYTES 56             /* magic, version (4), zero (4), body length (8), digest */
 #define PATCH_FILE_MAX_BYTES (64 * 1024 * 1024)
@@ -30,10 +30,11 @@
 #define PATCH_FORMAT_UNWINDS "(ya(uut))"                   /* bytes of an entry; piece, offset, entry */
 /* name, form, origin, symbol, offsets, mask, before, after */
 #define PATCH_FORMAT_DATA "a(syyuatay" PATCH_FORMAT_CODE PATCH_FORMAT_CODE ")"
+#define PATCH_FORMAT_HOOKS "a(yuu)"                        /* kind, seconds, piece */
 #define PATCH_FORMAT_OBJECTS                                                                                   \
     "a(ss" PATCH_FORMAT_SECTIONS PATCH_FORMAT_SYMBOLS PATCH_FORMAT_LITERALS PATCH_FORMAT_FUNCTIONS             \
     PATCH_FORMAT_PIECES PATCH_FORMAT_REPLACEMENTS PATCH_FORMAT_EXCEPTIONS PATCH_FORMAT_UNWINDS                 \
-    PATCH_FORMAT_DATA ")"                                                                       /* path, module */
+    PATCH_FORMAT_DATA PATCH_FORMAT_HOOKS ")"                                                    /* path, module */
 /* description, kernel, build_id, compiler, patch, cves, forced */
 #define PATCH_FORMAT_UPDATE "(ssssayasas" PATCH_FORMAT_OBJECTS ")"
 

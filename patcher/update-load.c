@@ -219,12 +219,26 @@ load_data(GVariant *variant, PatchObject *object)
     }
 }
 
+static void
+load_hooks(GVariant *variant, PatchObject *object)
+{
+    PatchHook hook;
+    GVariantIter iter;
+    guchar kind;
+
+    g_variant_iter_init(&iter, variant);
+    while (g_variant_iter_next(&iter, "(yuu)", &kind, &hook.limit_s, &hook.piece)) {
+        hook.kind = kind;
+        g_array_append_val(object->hooks, hook);
+    }
+}
+
 static PatchObject *
 load_object(GVariant *variant)
 {
     static void (*const loaders[])(GVariant *, PatchObject *) = {
         load_sections, load_symbols, load_literals, load_functions, load_pieces, load_replacements,
-        load_exceptions, load_unwinds, load_data,
+        load_exceptions, load_unwinds, load_data, load_hooks,
     };
     PatchObject *object = patch_object_new();
 

@@ -147,6 +147,20 @@ replacements_variant(GPtrArray *replacements)
 }
 
 static GVariant *
+hooks_variant(GArray *hooks)
+{
+    GVariantBuilder builder;
+
+    g_variant_builder_init(&builder, G_VARIANT_TYPE(PATCH_FORMAT_HOOKS));
+    for (guint i = 0; i < hooks->len; i++) {
+        const PatchHook *hook = &g_array_index(hooks, PatchHook, i);
+
+        g_variant_builder_add(&builder, "(yuu)", (guchar) hook->kind, hook->limit_s, hook->piece);
+    }
+    return g_variant_builder_end(&builder);
+}
+
+static GVariant *
 exceptions_variant(GArray *exceptions)
 {
     GVariantBuilder builder;
@@ -215,6 +229,7 @@ objects_variant(GPtrArray *objects)
         g_variant_builder_add_value(&builder, exceptions_variant(object->exceptions));
         g_variant_builder_add_value(&builder, unwinds_variant(object));
         g_variant_builder_add_value(&builder, data_variant(object->data));
+        g_variant_builder_add_value(&builder, hooks_variant(object->hooks));
         g_variant_builder_close(&builder);
     }
     return g_variant_builder_end(&builder);

@@ -391,6 +391,23 @@ check_data(Check *check)
 }
 
 static gboolean
+check_hooks(Check *check)
+{
+    const PatchObject *object = check->object;
+
+    if (object->hooks->len > PATCH_MAX_HOOKS)
+        return refuse(check, "it is too large");
+    for (guint i = 0; i < object->hooks->len; i++) {
+        const PatchHook *hook = &g_array_index(object->hooks, PatchHook, i);
+
+        if ((guint) hook->kind >= PATCH_N_HOOK_KINDS || !is_code_place(object, hook->piece, 0) || hook->limit_s == 0 ||
+            hook->limit_s > PATCH_MAX_HOOK_SECONDS)
+            return refuse(check, "hook %u is impossible", i);
+    }
+    return TRUE;
+}
+
+static gboolean
 check_object(Check *check)
 {
     const PatchObject *object = check->object;
@@ -416,7 +433,7 @@ check_object(Check *check)
     if (!check_symbols(check) || !check_functions(check) || !check_pieces(check) || !check_data(check))
         return FALSE;
     check->where = object->path;
-    return check_replacements(check) && check_exceptions(check) && check_unwinds(check);
+    return check_replacements(check) && check_exceptions(check) && check_unwinds(check) && check_hooks(check);
 }
 
 static gboolean

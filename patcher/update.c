@@ -15,6 +15,14 @@ static const char *const site_kind_names[] = {
 G_STATIC_ASSERT(G_N_ELEMENTS(site_kind_names) == PATCH_N_SITE_KINDS);
 
 const char *
+patch_hook_kind_name(PatchHookKind kind)
+{
+    static const char *const names[PATCH_N_HOOK_KINDS] = { "pre-apply", "post-apply", "pre-undo", "post-undo" };
+
+    return names[kind];
+}
+
+const char *
 patch_reason_name(PatchReason reason)
 {
     static const char *const names[] = {
@@ -173,6 +181,7 @@ patch_object_new(void)
     object->exceptions = g_array_new(FALSE, FALSE, sizeof(PatchException));
     object->unwinds = g_array_new(FALSE, FALSE, sizeof(PatchUnwind));
     object->data = g_ptr_array_new_with_free_func((GDestroyNotify) datum_free);
+    object->hooks = g_array_new(FALSE, FALSE, sizeof(PatchHook));
     return object;
 }
 
@@ -192,6 +201,7 @@ patch_object_free(PatchObject *object)
     g_array_unref(object->exceptions);
     g_array_unref(object->unwinds);
     g_ptr_array_unref(object->data);
+    g_array_unref(object->hooks);
     g_free(object);
 }
 

@@ -171,6 +171,24 @@ typedef struct {
     PatchCode *after;           /* of the same length; or empty: it is only looked at */
 } PatchDatum;
 
+/* Functions that are called in the guest around an update. */
+typedef enum {
+    PATCH_HOOK_PRE_APPLY,       /* numbered as in kernel-headers/virt-livepatch.h */
+    PATCH_HOOK_POST_APPLY,
+    PATCH_HOOK_PRE_UNDO,
+    PATCH_HOOK_POST_UNDO,
+    PATCH_N_HOOK_KINDS
+} PatchHookKind;
+
+#define PATCH_MAX_HOOKS 64              /* of an object */
+#define PATCH_MAX_HOOK_SECONDS 3600
+
+typedef struct {
+    PatchHookKind kind;
+    guint32 limit_s;            /* how long it may take */
+    guint32 piece;              /* PatchObject.pieces[piece], a text piece: int (*)(void) */
+} PatchHook;
+
 typedef struct {
     char *path;                 /* as fs/proc/uptime.o */
     char *module;               /* as nf_tables; "" for vmlinux */
@@ -185,6 +203,7 @@ typedef struct {
     guint8 unwind_bytes;        /* size of a struct orc_entry, bytes; 0 if the object has none */
     GArray *unwinds;            /* of PatchUnwind, by ascending piece and offset */
     GPtrArray *data;            /* of PatchDatum */
+    GArray *hooks;              /* of PatchHook; those of one kind are called in this order */
 } PatchObject;
 
 typedef struct {
@@ -227,6 +246,9 @@ PatchReplacement *patch_object_add_replacement(PatchObject *object, guint32 func
 
 PatchDatum *patch_object_add_datum(PatchObject *object, const char *name, PatchForm form, PatchOrigin origin,
                                    guint32 symbol);
+
+/* As in "pre-apply". */
+const char *patch_hook_kind_name(PatchHookKind kind);
 
 /* One word, for programs; and why, for people (to be freed). */
 const char *patch_reason_name(PatchReason reason);

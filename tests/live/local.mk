@@ -32,7 +32,7 @@ EXTRA_DIST += \
 	tests/live/28-entries.t \
 	tests/live/29-many.t \
 	tests/live/30-refusals.t \
-	tests/live/33-runner.t \
+	tests/live/33-runner.t tests/live/34-hooks.t \
 	tests/live/40-rounds.t \
 	tests/live/50-libvirt.t \
 	tests/live/52-domains.t \
@@ -46,5 +46,5 @@ EXTRA_DIST += \
 	tests/live/lib.sh \
 	tests/live/views.pl tests/live/views.sh \
 	tests/live/patches/readdir.patch \
-	tests/live/patches/select.patch \
+	tests/live/patches/select.patch tests/live/patches/hooks.patch \
 	tests/live/patches/three.patch

@@ -91,6 +91,7 @@ sample_object(void)
     g_array_append_val(object->unwinds, ((PatchUnwind) { 0, 0, 0x500080005 }));
     g_array_append_val(object->unwinds, ((PatchUnwind) { 0, 31, 0x500080008 }));
     add_data(object);
+    g_array_append_val(object->hooks, ((PatchHook) { PATCH_HOOK_PRE_UNDO, 7, 0 }));
     return object;
 }
 

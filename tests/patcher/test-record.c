@@ -17,6 +17,7 @@ sample_record(void)
     PatchJump *jump = g_new0(PatchJump, 1);
     PatchPlaced *text = g_new0(PatchPlaced, 1), *data = g_new0(PatchPlaced, 1);
     PatchValue *value = g_new0(PatchValue, 1);
+    PatchHookPlace *hook = g_new0(PatchHookPlace, 1);
     const PatchPointer pointer = { 0xffffffff9d812340, 0xffff888003a41000 };
 
     g_strlcpy(record->id, "abcdef27", sizeof record->id);
@@ -49,6 +50,8 @@ sample_record(void)
     g_ptr_array_add(record->values, value);
     g_ptr_array_add(record->placed, text);
     g_ptr_array_add(record->placed, data);
+    *hook = (PatchHookPlace) { g_strdup("get_ready"), PATCH_HOOK_POST_APPLY, VA + 128, 5 };
+    g_ptr_array_add(record->hooks, hook);
     return record;
 }
 
@@ -74,6 +77,7 @@ test_round_trip(void)
     g_autoptr(PatchRecord) again = patch_record_load(VA, block, PATCH_PAGE_BYTES, &error);
     const PatchJump *jump, *jump_again;
     const PatchPlaced *placed;
+    const PatchHookPlace *hook;
     const PatchValue *value;
     guint64 length;
 
@@ -108,6 +112,12 @@ test_round_trip(void)
     placed = again->placed->pdata[1];
     g_assert_cmpstr(placed->name, ==, "counter");
     g_assert_cmpint(placed->kind, ==, PATCH_PIECE_DATA);
+    g_assert_cmpuint(again->hooks->len, ==, 1);
+    hook = again->hooks->pdata[0];
+    g_assert_cmpstr(hook->name, ==, "get_ready");
+    g_assert_cmpint(hook->kind, ==, PATCH_HOOK_POST_APPLY);
+    g_assert_cmphex(hook->va, ==, VA + 128);
+    g_assert_cmpuint(hook->limit_s, ==, 5);
     g_assert_cmpuint(again->values->len, ==, 1);
     value = again->values->pdata[0];
     g_assert_cmpstr(value->name, ==, "settings->flag");
@@ -207,7 +217,8 @@ test_lies(void)
     g_autoptr(PatchRecord) elsewhere = sample_record(), outside = sample_record(), far = sample_record();
     g_autoptr(PatchRecord) long_jump = sample_record(), bad_data = sample_record(), bad_id = sample_record();
     g_autoptr(PatchRecord) wraps = sample_record(), uneven = sample_record(), winding = sample_record();
-    g_autoptr(PatchRecord) empty = sample_record();
+    g_autoptr(PatchRecord) empty = sample_record(), astray = sample_record();
+    PatchHookPlace *hook;
     g_autoptr(PatchRecord) much_data = sample_record(), round_data = sample_record();
     PatchJump *jump;
     PatchPlaced *placed;
@@ -242,7 +253,11 @@ test_lies(void)
     expect_refused(winding);
     g_ptr_array_set_size(empty->jumps, 0);
     g_ptr_array_set_size(empty->values, 0);
+    g_ptr_array_set_size(empty->hooks, 0);
     expect_refused(empty);
+    hook = astray->hooks->pdata[0];
+    hook->va = DATA_VA;
+    expect_refused(astray);
     much_data->data.length = 1ULL << 40;
     expect_refused(much_data);
     round_data->data = (PatchArea) { G_MAXUINT64 - 4095, 8192 };

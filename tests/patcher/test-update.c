@@ -51,6 +51,9 @@ test_round_trip(void)
     g_assert_cmpuint(g_array_index(datum->offsets, guint64, 1), ==, 1024);
     g_assert_cmpint(g_array_index(datum->after->fixups, PatchFixup, 0).target, ==, PATCH_TARGET_PIECE);
     g_assert_cmpuint(((const PatchDatum *) object->data->pdata[0])->mask->len, ==, 4);
+    g_assert_cmpuint(object->hooks->len, ==, 1);
+    g_assert_cmpuint(g_array_index(object->hooks, PatchHook, 0).kind, ==, PATCH_HOOK_PRE_UNDO);
+    g_assert_cmpuint(g_array_index(object->hooks, PatchHook, 0).limit_s, ==, 7);
     second = patch_update_save(loaded);
     g_assert_true(g_bytes_equal(first, second));
 }
@@ -259,6 +262,30 @@ spoil_build_id(PatchUpdate *update, PatchObject *object)
     update->build_id = g_strdup("../../x");
 }
 
+static PatchHook *
+hook(PatchObject *object)
+{
+    return &g_array_index(object->hooks, PatchHook, 0);
+}
+
+static void
+spoil_hook_piece(PatchUpdate *update, PatchObject *object)
+{
+    hook(object)->piece = 1;
+}
+
+static void
+spoil_hook_kind(PatchUpdate *update, PatchObject *object)
+{
+    hook(object)->kind = PATCH_N_HOOK_KINDS;
+}
+
+static void
+spoil_hook_limit(PatchUpdate *update, PatchObject *object)
+{
+    hook(object)->limit_s = 0;
+}
+
 static PatchDatum *
 datum(PatchObject *object, guint index)
 {
@@ -359,6 +386,7 @@ test_inconsistent(void)
         spoil_datum_symbol, spoil_datum_offset, spoil_datum_pointer, spoil_datum_pointers, spoil_datum_far,
         spoil_datum_nowhere, spoil_datum_mask, spoil_datum_reference, spoil_datum_length, spoil_datum_empty,
         spoil_datum_site, spoil_datum_target, spoil_datum_form, spoil_datum_name,
+        spoil_hook_piece, spoil_hook_kind, spoil_hook_limit,
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(spoilers); i++) {

@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# An update with hooks: they are called when they should be; one refuses, sleeps, faults, or never returns.
+. "$(dirname "$0")/lib.sh"
+
+image() { "$VLP_BUILD/tests/live/image-digest" "$qmp"; }
+tell() { in_guest "echo $1 > /proc/sys/kernel/domainname"; }
+uptime() { in_guest cat /proc/uptime; }
+
+update_create "$top/tests/live/patches/hooks.patch" hooks
+id=$(< "$work/hooks.id")
+vlp_exits 0 "show" show "$work/hooks.vlp"
+like "$out" "pre-apply +calls before_apply, for up to 2 s" "names the hooks"
+
+guest_start -m 256
+before=$(image)
+in_guest 'for i in 1 2; do awk "BEGIN { while (1); }" & done; until [ $(pidof awk | wc -w) = 2 ]; do :; done'
+vlp_exits 0 "apply, while all CPUs spin in user mode" -o json apply "$qmp" "$work/hooks.vlp"
+like "$out" '"name":"before_apply","kind":"pre-apply","result":0.*"name":"after_apply","kind":"post-apply","result":0' \
+    "tells of the hooks"
+in_guest 'killall awk'
+like "$(uptime)" 'hooks 12$' "both have been called, and the new code sees it"
+vlp_exits 0 "verify" verify "$qmp"
+tell stay
+vlp_exits 3 "undo, which a hook refuses for now" undo "$qmp" "$id"
+like "$err" "pre-undo hook before_undo returned -16" "says who and why"
+like "$(uptime)" 'hooks 12$' "and changes nothing"
+tell ''
+vlp_exits 0 "undo" undo "$qmp" "$id"
+like "$(in_guest dmesg)" 'hooks: after undo, 12' "has called the last one"
+unlike "$(uptime)" hooks "the old code runs"
+is "$(image)" "$before" "and nothing is left"
+
+tell refuse
+vlp_exits 4 "apply, which a hook refuses" apply "$qmp" "$work/hooks.vlp"
+like "$err" "pre-apply hook before_apply returned -1 " "says who and why"
+ok "has what it began put right" in_guest 'dmesg | grep -q "hooks: after undo, 1$"'
+is "$(image)" "$before" "and leaves nothing"
+tell busy
+vlp_exits 3 "apply, which a hook refuses for now" apply "$qmp" "$work/hooks.vlp"
+is "$(image)" "$before" "and leaves nothing"
+tell late
+vlp_exits 0 "apply, of which a hook tells afterwards that it failed" apply "$qmp" "$work/hooks.vlp"
+like "$err" "post-apply hook after_apply returned -5" "says so"
+vlp_exits 0 "undo" undo "$qmp" "$id"
+tell sleep
+vlp_exits 0 "a hook that sleeps for a second" apply "$qmp" "$work/hooks.vlp"
+vlp_exits 0 "undo" undo "$qmp" "$id"
+is "$(image)" "$before" "nothing is left"
+ok "the guest is well" guest_is_well
+
+tell never
+vlp_exits 3 "a hook that does not return" apply "$qmp" "$work/hooks.vlp"
+like "$err" "pre-apply hook before_apply has not returned within 2 s" "says so"
+unlike "$(uptime)" hooks "nothing calls the new code"
+vlp_exits 0 "view" view "$qmp"
+like "$out" interrupted "shows what is left"
+tell ''
+vlp_exits 0 "recover, when it has been let return" recover "$qmp"
+is "$(image)" "$before" "takes it out"
+
+tell fault
+vlp_exits 1 "a hook that faults" apply "$qmp" "$work/hooks.vlp"
+like "$err" "pre-apply hook before_apply faulted" "says so"
+like "$(in_guest dmesg)" 'before_apply' "the guest tells where"
+is "$(image)" "$before" "and leaves nothing"
+tell ''
+vlp_exits 0 "apply, once more" apply "$qmp" "$work/hooks.vlp"
+like "$(uptime)" 'hooks 12$' "is whole"
+vlp_exits 0 "undo" undo "$qmp" "$id"
+is "$(image)" "$before" "and nothing is left"
+done_testing
