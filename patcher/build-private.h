@@ -24,6 +24,7 @@ struct PatchBuild {
     char *commands;             /* what the kernel's build would call for each object */
     char *work;                 /* of this PatchBuild only: */
     char *overlay;
+    char *old_lines;            /* as the overlay, for PATCH_BUILD_NEW_LINES */
     char *headers, *new_code_headers;
 
     GMutex lock;                /* of what follows, and of the overlay's folders */

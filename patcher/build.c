@@ -37,6 +37,7 @@ patch_build_close(PatchBuild *build)
     g_free(build->folder);
     g_free(build->work);
     g_free(build->overlay);
+    g_free(build->old_lines);
     g_free(build->headers);
     g_free(build->new_code_headers);
     g_free(build->commands);
@@ -266,11 +267,13 @@ make_work_folder(PatchBuild *build, GError **error)
     }
     build->work = g_steal_pointer(&work);
     build->overlay = g_build_filename(build->work, "source", NULL);
+    build->old_lines = g_build_filename(build->work, "lines", NULL);
     build->headers = g_build_filename(build->work, "headers", NULL);
     build->new_code_headers = g_build_filename(build->work, "new-code-headers", NULL);
     return patch_kernel_headers_write(build->headers, FALSE, error) &&
            patch_kernel_headers_write(build->new_code_headers, TRUE, error) &&
-           patch_overlay_make(build->overlay, build->source, build->files, error);
+           patch_overlay_make(build->overlay, build->source, build->files, FALSE, error) &&
+           patch_overlay_make(build->old_lines, build->source, build->files, TRUE, error);
 }
 
 static gboolean

@@ -183,7 +183,7 @@ patch_changes_find(const PatchElf *old_elf, const PatchElf *new_elf, GError **er
     job.changes->changes = g_ptr_array_new_with_free_func((GDestroyNotify) change_free);
     job.changes->findings = patch_findings_new();
     job.told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    job.diff = patch_diff_new(old_elf, new_elf, NULL, error);
+    job.diff = patch_diff_new(old_elf, new_elf, error);
     if (!job.diff)
         return NULL;
     g_ptr_array_extend_and_steal(job.changes->findings, g_ptr_array_ref(job.diff->findings));

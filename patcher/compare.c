@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "patcher/compare.h"
 
-#include <capstone/capstone.h>
 #include <elf.h>
 
 #include "patcher/tables.h"
@@ -234,95 +233,5 @@ patch_compare_items(PatchDiff *diff, guint32 old_number, guint32 new_number)
            (!old_item->is_function || compare_entries(diff, old_item, new_item));
     if (is_pair)
         diff->same[old_number] = same ? SAME : DIFFERENT;
-    return same;
-}
-
-typedef struct {
-    csh decoder;
-    cs_insn *insns[2];
-} Decoder;
-
-static gboolean
-is_moved_line(const PatchDiff *diff, gint64 old_line, gint64 new_line)
-{
-    return old_line > 0 && old_line < G_MAXINT32 && new_line == patch_file_map_line(diff->file, old_line);
-}
-
-/* Whether two operands are the same, or line numbers that moved. */
-static gboolean
-compare_operand(const PatchDiff *diff, const cs_x86_op *old_op, const cs_x86_op *new_op)
-{
-    if (old_op->type != new_op->type || old_op->size != new_op->size)
-        return FALSE;
-    switch (old_op->type) {
-    case X86_OP_REG:
-        return old_op->reg == new_op->reg;
-    case X86_OP_MEM:
-        return memcmp(&old_op->mem, &new_op->mem, sizeof old_op->mem) == 0;
-    case X86_OP_IMM:
-        return old_op->imm == new_op->imm || is_moved_line(diff, old_op->imm, new_op->imm);
-    case X86_OP_INVALID:
-    default:
-        return FALSE;
-    }
-}
-
-static gboolean
-compare_insns(const PatchDiff *diff, const cs_insn *old_insn, const cs_insn *new_insn)
-{
-    const cs_x86 *old_x86 = &old_insn->detail->x86, *new_x86 = &new_insn->detail->x86;
-
-    if (old_insn->id != new_insn->id || old_insn->size != new_insn->size || old_x86->op_count != new_x86->op_count ||
-        memcmp(old_x86->prefix, new_x86->prefix, sizeof old_x86->prefix) != 0)
-        return FALSE;
-    for (guint i = 0; i < old_x86->op_count; i++)
-        if (!compare_operand(diff, &old_x86->operands[i], &new_x86->operands[i]))
-            return FALSE;
-    return TRUE;
-}
-
-static gboolean
-compare_code(const PatchDiff *diff, Decoder *decoder, const guint8 *old_code, const guint8 *new_code, gsize length)
-{
-    const guint8 *code[2] = { old_code, new_code };
-    gsize left[2] = { length, length };
-    guint64 address[2] = { 0, 0 };
-
-    while (left[0]) {
-        for (guint i = 0; i < 2; i++)
-            if (!cs_disasm_iter(decoder->decoder, &code[i], &left[i], &address[i], decoder->insns[i]))
-                return FALSE;
-        if (memcmp(decoder->insns[0]->bytes, decoder->insns[1]->bytes, decoder->insns[0]->size) != 0 &&
-            !compare_insns(diff, decoder->insns[0], decoder->insns[1]))
-            return FALSE;
-        if (left[0] != left[1])
-            return FALSE;
-    }
-    return TRUE;
-}
-
-gboolean
-patch_compare_lines_only(PatchDiff *diff, guint32 old_number, guint32 new_number)
-{
-    const PatchElfItem *old_item = patch_elf_item(diff->pairing->old_elf, old_number);
-    const PatchElfItem *new_item = patch_elf_item(diff->pairing->new_elf, new_number);
-    Stretch old_stretch = { old_item->section, old_item->offset, old_item->size };
-    Stretch new_stretch = { new_item->section, new_item->offset, new_item->size };
-    g_autofree guint8 *old_bytes = NULL, *new_bytes = NULL;
-    Decoder decoder;
-    gboolean same;
-
-    if (!diff->file || old_item->size != new_item->size || !compare_relocs(diff, &old_stretch, &new_stretch) ||
-        !compare_entries(diff, old_item, new_item) || cs_open(CS_ARCH_X86, CS_MODE_64, &decoder.decoder) != CS_ERR_OK)
-        return FALSE;
-    cs_option(decoder.decoder, CS_OPT_DETAIL, CS_OPT_ON);
-    decoder.insns[0] = cs_malloc(decoder.decoder);
-    decoder.insns[1] = cs_malloc(decoder.decoder);
-    old_bytes = bytes_without_fields(diff->pairing->old_elf, &old_stretch);
-    new_bytes = bytes_without_fields(diff->pairing->new_elf, &new_stretch);
-    same = compare_code(diff, &decoder, old_bytes, new_bytes, old_stretch.size);
-    cs_free(decoder.insns[0], 1);
-    cs_free(decoder.insns[1], 1);
-    cs_close(&decoder.decoder);
     return same;
 }

@@ -13,7 +13,4 @@ gboolean patch_compare_places(PatchDiff *diff, const PatchPlace *old_place, cons
 /* Whether two functions or data have the same content. Remembers what it found. */
 gboolean patch_compare_items(PatchDiff *diff, guint32 old_item, guint32 new_item);
 
-/* Whether two functions differ in nothing but line numbers, all of which moved as the patch moved their lines. */
-gboolean patch_compare_lines_only(PatchDiff *diff, guint32 old_item, guint32 new_item);
-
 #endif

@@ -131,14 +131,26 @@ patch_build_module(PatchBuild *build, const char *file, GError **error)
 
 /* --- What the compiler read */
 
-/* The folder of the overlay from which NAME, a path that the compiler read, left it: links followed, NAME is the
+static gboolean
+is_patched(PatchBuildVariant variant)
+{
+    return variant != PATCH_BUILD_RUNNING && variant != PATCH_BUILD_OLD;
+}
+
+static const char *
+overlay_of(const PatchBuild *build, PatchBuildVariant variant)
+{
+    return variant == PATCH_BUILD_NEW_LINES ? build->old_lines : build->overlay;
+}
+
+/* The folder of OVERLAY from which NAME, a path that the compiler read, left it: links followed, NAME is the
  * original of a patched file. To be freed; NULL if NAME is none. */
 static char *
-escaped_from(PatchBuild *build, const char *name)
+escaped_from(PatchBuild *build, const char *overlay, const char *name)
 {
     g_autofree char *absolute = g_path_is_absolute(name) ? g_strdup(name) : g_build_filename(build->folder, name, NULL);
     g_autofree char *resolved = realpath(absolute, NULL);
-    gsize length = strlen(build->overlay);
+    gsize length = strlen(overlay);
     const char *up;
 
     for (guint i = 0; resolved && i < build->files->files->len; i++) {
@@ -149,7 +161,7 @@ escaped_from(PatchBuild *build, const char *name)
         if (!original || !g_str_equal(original, resolved))
             continue;
         up = strstr(absolute, "/../");
-        if (!up || !g_str_has_prefix(absolute, build->overlay) || up <= absolute + length)
+        if (!up || !g_str_has_prefix(absolute, overlay) || up <= absolute + length)
             return g_strdup("");
         return g_strndup(absolute + length + 1, up - absolute - length - 1);
     }
@@ -159,7 +171,8 @@ escaped_from(PatchBuild *build, const char *name)
 /* Whether what was read is the patched source and nothing of what it replaces. AGAIN: it was not, but now the overlay
  * is such that it will be. */
 static gboolean
-check_dependencies(PatchBuild *build, const char *file, const char *path, gboolean *again, GError **error)
+check_dependencies(PatchBuild *build, const char *file, const char *overlay, const char *path, gboolean *again,
+                   GError **error)
 {
     g_autofree char *text = NULL;
     g_autoptr(GError) cause = NULL;
@@ -172,13 +185,13 @@ check_dependencies(PatchBuild *build, const char *file, const char *path, gboole
     }
     names = g_strsplit_set(text, " \n\\", -1);
     for (char **name = names; *name; name++) {
-        g_autofree char *folder = **name ? escaped_from(build, *name) : NULL;
+        g_autofree char *folder = **name ? escaped_from(build, overlay, *name) : NULL;
 
         if (!folder)
             continue;
         *again = *folder != 0;
         if (*again)
-            return patch_overlay_open(build->overlay, build->source, folder, error);
+            return patch_overlay_open(overlay, build->source, folder, error);
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s was compiled from the unpatched %s", file, *name);
         return FALSE;
     }
@@ -191,13 +204,11 @@ static gboolean
 run_commands(PatchBuild *build, const char *file, PatchBuildVariant variant, const PatchSavedCmd *saved,
              const PatchCmdChange *change, GError **error)
 {
-    gboolean is_patched = variant == PATCH_BUILD_NEW || variant == PATCH_BUILD_NEW_CODE;
-
     for (guint i = 0; i < saved->commands->len; i++) {
         g_auto(GStrv) argv = patch_saved_cmd_argv(saved, i, change);
 
         if (!patch_run(build->folder, (const char *const *) argv, NULL, error)) {
-            g_prefix_error(error, "%s, %s: ", file, is_patched ? "patched" : "unpatched");
+            g_prefix_error(error, "%s, %s: ", file, is_patched(variant) ? "patched" : "unpatched");
             return FALSE;
         }
     }
@@ -238,7 +249,7 @@ build_patched(PatchBuild *build, const char *file, PatchBuildVariant variant, co
         if (!run_commands_or_make(build, file, variant, saved, change, error))
             return NULL;
         g_mutex_lock(&build->lock);
-        checked = check_dependencies(build, file, dependencies, &again, error);
+        checked = check_dependencies(build, file, change->overlay, dependencies, &again, error);
         g_mutex_unlock(&build->lock);
         if (!checked)
             return NULL;
@@ -264,18 +275,17 @@ build_variant(PatchBuild *build, const char *file, PatchBuildVariant variant, GE
     /* Types and what is inlined where are wanted of both sides; where variables lie is not, and costs most. */
     static const char *const compared[] = { "-ffunction-sections", "-fdata-sections", "-g", "-fno-var-tracking", NULL };
     static const char *const new_code[] = { "-ffunction-sections", "-fdata-sections", "-g0", NULL };
-    gboolean is_patched = variant == PATCH_BUILD_NEW || variant == PATCH_BUILD_NEW_CODE;
     g_autoptr(PatchSavedCmd) saved = read_saved_cmd(build, file, error);
     g_autofree char *output = output_path(build, file, variant, "");
     PatchCmdChange change = {
         .output = output, .options = variant == PATCH_BUILD_RUNNING ? NULL : variant == PATCH_BUILD_NEW_CODE ? new_code : compared,
-        .include = variant == PATCH_BUILD_NEW_CODE ? build->new_code_headers : is_patched ? build->headers : NULL,
-        .source = is_patched ? build->source : NULL, .overlay = build->overlay,
+        .include = variant == PATCH_BUILD_NEW_CODE ? build->new_code_headers : is_patched(variant) ? build->headers : NULL,
+        .source = is_patched(variant) ? build->source : NULL, .overlay = overlay_of(build, variant),
     };
 
     if (!saved)
         return NULL;
-    if (is_patched)
+    if (is_patched(variant))
         return build_patched(build, file, variant, saved, &change, error);
     return run_commands_or_make(build, file, variant, saved, &change, error) ? g_strdup(output) : NULL;
 }
@@ -363,7 +373,7 @@ run_job(gpointer item, gpointer data)
 void
 patch_build_ahead(PatchBuild *build, const GPtrArray *files, guint variants)
 {
-    static const char *const names[] = { "as it runs", "unpatched", "patched", "patched, as new code" };
+    static const char *const names[] = { "as it runs", "unpatched", "patched", "patched, lines kept", "patched, as new code" };
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify) job_free);
     PatchJobs jobs = { .say = build->say, .name = job_name, .run = run_job, .data = build };
 

@@ -81,15 +81,51 @@ compare_types(Job *job)
     job->reasons = patch_reasons_new(job->build, job->file, g_steal_pointer(&old_dwarf), g_steal_pointer(&new_dwarf));
 }
 
+/* Whether functions changed that have their old size, though the patch does not touch them: most often by __LINE__. */
+static gboolean
+may_be_lines(const Job *job)
+{
+    const PatchPairing *pairing = job->diff->pairing;
+
+    for (guint i = 0; i < job->diff->changed->len; i++) {
+        guint32 number = g_array_index(job->diff->changed, guint32, i);
+        const PatchElfItem *item = patch_elf_item(job->new_elf, number);
+
+        if (item->size == patch_elf_item(job->old_elf, pairing->old_of_new[number])->size &&
+            !patch_reasons_is_touched(job->reasons, item->name))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Leaves out what differs in moved line numbers only. That is not told by the numbers, which might be sizes or offsets:
+ * what is no line is different, too, where lines count as before. */
+static gboolean
+forget_lines(Job *job, GError **error)
+{
+    g_autoptr(PatchElf) elf = NULL;
+    g_autoptr(PatchDiff) lines = NULL;
+
+    if (!may_be_lines(job))
+        return TRUE;
+    elf = build_and_read(job, PATCH_BUILD_NEW_LINES, error);
+    lines = elf ? patch_diff_new(job->old_elf, elf, error) : NULL;
+    if (lines)
+        patch_diff_forget_lines(job->diff, lines);
+    return lines != NULL;
+}
+
 static gboolean
 find_changes(Job *job, GError **error)
 {
     job->old_elf = build_and_read(job, PATCH_BUILD_OLD, error);
     job->new_elf = job->old_elf ? build_and_read(job, PATCH_BUILD_NEW, error) : NULL;
-    job->diff = job->new_elf ? patch_diff_new(job->old_elf, job->new_elf, job->file, error) : NULL;
+    job->diff = job->new_elf ? patch_diff_new(job->old_elf, job->new_elf, error) : NULL;
     if (!job->diff)
         return FALSE;
     compare_types(job);
+    if (!forget_lines(job, error))
+        return FALSE;
     for (guint i = 0; i < job->diff->changed->len; i++) {
         guint32 item = g_array_index(job->diff->changed, guint32, i);
 
@@ -139,7 +175,7 @@ build_code(Job *job, GError **error)
     job->code_diff = job->diff;
     if (needs_own_headers(job)) {
         job->code_elf = build_and_read(job, PATCH_BUILD_NEW_CODE, error);
-        job->code_diff = job->code_elf ? patch_diff_new(job->old_elf, job->code_elf, job->file, error) : NULL;
+        job->code_diff = job->code_elf ? patch_diff_new(job->old_elf, job->code_elf, error) : NULL;
     }
     if (!job->code_diff)
         return FALSE;

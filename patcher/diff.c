@@ -112,7 +112,7 @@ compare_functions(PatchDiff *diff)
             compare_home(diff, patch_elf_item(diff->pairing->old_elf, pair), item);
         if (pair < 0 && strstr(item->name, PART))
             add_changed(diff, i);
-        else if (pair >= 0 && !patch_compare_items(diff, pair, i) && !patch_compare_lines_only(diff, pair, i))
+        else if (pair >= 0 && !patch_compare_items(diff, pair, i))
             add_changed(diff, i);
     }
 }
@@ -245,11 +245,10 @@ compare_numbers(gconstpointer a, gconstpointer b)
 }
 
 PatchDiff *
-patch_diff_new(const PatchElf *old_elf, const PatchElf *new_elf, const PatchFile *file, GError **error)
+patch_diff_new(const PatchElf *old_elf, const PatchElf *new_elf, GError **error)
 {
     g_autoptr(PatchDiff) diff = g_new0(PatchDiff, 1);
 
-    diff->file = file;
     diff->changed = g_array_new(FALSE, FALSE, sizeof(guint32));
     diff->boot_only = g_array_new(FALSE, FALSE, sizeof(guint32));
     diff->changed_data = g_array_new(FALSE, FALSE, sizeof(guint32));
@@ -268,4 +267,32 @@ patch_diff_new(const PatchElf *old_elf, const PatchElf *new_elf, const PatchFile
     g_array_sort(diff->changed, compare_numbers);
     g_array_sort(diff->boot_only, compare_numbers);
     return g_steal_pointer(&diff);
+}
+
+static gboolean
+contains(const GArray *items, gint32 item)
+{
+    for (guint i = 0; i < items->len; i++)
+        if ((gint32) g_array_index(items, guint32, i) == item)
+            return TRUE;
+    return FALSE;
+}
+
+static void
+forget_lines(GArray *items, const PatchDiff *diff, const PatchDiff *lines, const GArray *changed)
+{
+    for (guint i = items->len; i > 0; i--) {
+        gint32 old_item = diff->pairing->old_of_new[g_array_index(items, guint32, i - 1)];
+        gint32 pair = lines->pairing->new_of_old[old_item];
+
+        if (pair >= 0 && !contains(changed, pair))
+            g_array_remove_index(items, i - 1);
+    }
+}
+
+void
+patch_diff_forget_lines(PatchDiff *diff, const PatchDiff *lines)
+{
+    forget_lines(diff->changed, diff, lines, lines->changed);
+    forget_lines(diff->boot_only, diff, lines, lines->boot_only);
 }

@@ -2,19 +2,17 @@
 /*
  * What a source patch changed in an object, in meaning: two objects of the same file, built with a section for each
  * function and datum, compared function by function and datum by datum. What a field refers to is compared, not how the
- * compiler or the assembler spelt it; and a line number that only moved is no change.
+ * compiler or the assembler spelt it.
  */
 #ifndef PATCHER_DIFF_H
 #define PATCHER_DIFF_H
 
 #include "patcher/finding.h"
 #include "patcher/pairing.h"
-#include "patcher/patchfile.h"
 
 typedef struct {
     PatchPairing *pairing;
     GArray *old_entries, *new_entries;  /* of PatchTableEntry */
-    const PatchFile *file;              /* borrowed; may be NULL: then no line has moved */
     guint8 *same;                       /* by old item that has a pair: private to diff.c */
     GArray *changed;                    /* of guint32: functions of the new object, by ascending item, that differ from
                                            their pair; never a .cold part, whose function stands for it */
@@ -24,9 +22,13 @@ typedef struct {
 } PatchDiff;
 
 /* PATCH_ERROR_FAILED: an object that is not understood. */
-PatchDiff *patch_diff_new(const PatchElf *old_elf, const PatchElf *new_elf, const PatchFile *file, GError **error);
+PatchDiff *patch_diff_new(const PatchElf *old_elf, const PatchElf *new_elf, GError **error);
 void patch_diff_free(PatchDiff *diff);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchDiff, patch_diff_free)
+
+/* Takes what is the same in LINES out of what DIFF found changed. LINES is of the same old object, and of a new one that
+ * differs from DIFF's in line numbers only: where the patch left a line alone, it counts as it did before. */
+void patch_diff_forget_lines(PatchDiff *diff, const PatchDiff *lines);
 
 /* Says that ITEM of ELF, one of those in boot_only, changed. */
 void patch_diff_add_boot_finding(GPtrArray *findings, const PatchElf *elf, const PatchElfItem *item);

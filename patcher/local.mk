@@ -93,6 +93,7 @@ libpatcher_a_SOURCES += \
 	patcher/hook-table.c patcher/hook-table.h \
 	patcher/new-code.c patcher/new-code.h \
 	patcher/csource.c patcher/csource.h \
+	patcher/linemarks.c patcher/linemarks.h \
 	patcher/reasons.c patcher/reasons.h \
 	patcher/buildid.c patcher/buildid.h \
 	patcher/compose.c patcher/compose.h \

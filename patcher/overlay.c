@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "patcher/error.h"
+#include "patcher/linemarks.h"
 
 static gboolean
 fail(GError **error, const char *what, const char *path)
@@ -50,11 +51,11 @@ ensure_real_folder(const char *folder, const char *original, GError **error)
 }
 
 static gboolean
-place_file(const char *folder, const char *source, PatchFile *file, GError **error)
+place_file(const char *folder, const char *source, PatchFile *file, gboolean keep_lines, GError **error)
 {
     g_autofree char *original = g_build_filename(source, file->path, NULL);
     g_autofree char *place = g_build_filename(folder, file->path, NULL);
-    g_autofree char *text = NULL, *patched = NULL;
+    g_autofree char *text = NULL, *patched = NULL, *marked = NULL;
     g_autoptr(GError) cause = NULL;
 
     if (!g_file_test(original, G_FILE_TEST_IS_REGULAR) || !g_file_get_contents(original, &text, NULL, &cause)) {
@@ -67,7 +68,8 @@ place_file(const char *folder, const char *source, PatchFile *file, GError **err
         return FALSE;
     if (g_unlink(place) != 0)
         return fail(error, "replace", place);
-    if (!g_file_set_contents(place, patched, -1, &cause)) {
+    marked = keep_lines ? patch_line_marks_add(file, patched) : NULL;
+    if (!g_file_set_contents(place, marked ? marked : patched, -1, &cause)) {
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s", cause->message);
         return FALSE;
     }
@@ -94,7 +96,7 @@ patch_overlay_open(const char *folder, const char *source, const char *path, GEr
 }
 
 gboolean
-patch_overlay_make(const char *folder, const char *source, PatchFiles *files, GError **error)
+patch_overlay_make(const char *folder, const char *source, PatchFiles *files, gboolean keep_lines, GError **error)
 {
     if (!make_linked_folder(folder, source, error))
         return FALSE;
@@ -102,7 +104,7 @@ patch_overlay_make(const char *folder, const char *source, PatchFiles *files, GE
         PatchFile *file = files->files->pdata[i];
         g_autofree char *outer = g_path_get_dirname(file->path);
 
-        if (!patch_overlay_open(folder, source, outer, error) || !place_file(folder, source, file, error))
+        if (!patch_overlay_open(folder, source, outer, error) || !place_file(folder, source, file, keep_lines, error))
             return FALSE;
     }
     return TRUE;

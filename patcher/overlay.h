@@ -8,8 +8,9 @@
 
 #include "patcher/patchfile.h"
 
-/* Makes FOLDER (which must not exist) look like SOURCE with FILES applied, and sets the edits of each of FILES. */
-gboolean patch_overlay_make(const char *folder, const char *source, PatchFiles *files, GError **error);
+/* Makes FOLDER (which must not exist) look like SOURCE with FILES applied, and sets the edits of each of FILES. KEEP_LINES:
+ * what is not changed keeps its line numbers (linemarks.h). */
+gboolean patch_overlay_make(const char *folder, const char *source, PatchFiles *files, gboolean keep_lines, GError **error);
 
 /* Makes the folder PATH (within the tree) of the overlay FOLDER of SOURCE a real one, and all on the way to it, so that
  * ".." leads out of it to the overlay again. */

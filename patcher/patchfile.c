@@ -426,20 +426,20 @@ patch_file_apply(PatchFile *file, const char *text, GError **error)
 }
 
 guint
-patch_file_map_line(const PatchFile *file, guint old_line)
+patch_file_old_line(const PatchFile *file, guint new_line)
 {
     gint64 shift = 0;
 
     for (guint i = 0; i < file->edits->len; i++) {
         const PatchEdit *edit = &g_array_index(file->edits, PatchEdit, i);
 
-        if (old_line < edit->old_start)
+        if (new_line < edit->new_start)
             break;
-        if (old_line < edit->old_start + edit->old_count)
+        if (new_line < edit->new_start + edit->new_count)
             return 0;
-        shift = (gint64) edit->new_start + edit->new_count - edit->old_start - edit->old_count;
+        shift = (gint64) edit->old_start + edit->old_count - edit->new_start - edit->new_count;
     }
-    return old_line + shift;
+    return new_line + shift;
 }
 
 gboolean

@@ -41,8 +41,8 @@ void patch_file_free(PatchFile *file);
  * moved. PATCH_ERROR_DOES_NOT_FIT if it is not. */
 char *patch_file_apply(PatchFile *file, const char *text, GError **error);
 
-/* Where line OLD_LINE of the unpatched file is in the patched one; 0 if the patch removes it. */
-guint patch_file_map_line(const PatchFile *file, guint old_line);
+/* Where line NEW_LINE of the patched file is in the unpatched one; 0 if the patch put it in. */
+guint patch_file_old_line(const PatchFile *file, guint new_line);
 
 /* Whether the patch changes, removes, or puts in any of the lines FIRST to LAST (inclusive) of the patched file. */
 gboolean patch_file_touches(const PatchFile *file, guint first, guint last);

@@ -8,6 +8,7 @@
 
 #include "patcher/diff.h"
 #include "patcher/error.h"
+#include "patcher/linemarks.h"
 #include "patcher/run.h"
 
 static char *folder;
@@ -39,15 +40,29 @@ compare_names(gconstpointer a, gconstpointer b)
     return strcmp(*(const char *const *) a, *(const char *const *) b);
 }
 
-/* The names of the functions that differ, in alphabetical order, with a space behind each; or "refused: ...". */
+/* The functions that differ, in alphabetical order, with a space behind each. */
 static char *
-changes(const char *old_source, const char *new_source, const PatchFile *file)
+names_of(const PatchDiff *diff)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    GString *text = g_string_new(NULL);
+
+    for (guint i = 0; i < diff->changed->len; i++)
+        g_ptr_array_add(names, patch_elf_item(diff->pairing->new_elf, g_array_index(diff->changed, guint32, i))->name);
+    g_ptr_array_sort(names, compare_names);
+    for (guint i = 0; i < names->len; i++)
+        g_string_append_printf(text, "%s ", (const char *) names->pdata[i]);
+    return g_string_free(text, FALSE);
+}
+
+/* The same of two sources; or "refused: ...". */
+static char *
+changes(const char *old_source, const char *new_source)
 {
     g_autoptr(PatchElf) old_elf = compile("old", old_source);
     g_autoptr(PatchElf) new_elf = compile("new", new_source);
     g_autoptr(GError) error = NULL;
-    g_autoptr(PatchDiff) diff = patch_diff_new(old_elf, new_elf, file, &error);
-    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    g_autoptr(PatchDiff) diff = patch_diff_new(old_elf, new_elf, &error);
     GString *text = g_string_new(NULL);
 
     g_assert_no_error(error);
@@ -55,18 +70,14 @@ changes(const char *old_source, const char *new_source, const PatchFile *file)
         g_string_append_printf(text, "refused: %s", ((const PatchFinding *) diff->findings->pdata[i])->text);
     if (text->len)
         return g_string_free(text, FALSE);
-    for (guint i = 0; i < diff->changed->len; i++)
-        g_ptr_array_add(names, patch_elf_item(new_elf, g_array_index(diff->changed, guint32, i))->name);
-    g_ptr_array_sort(names, compare_names);
-    for (guint i = 0; i < names->len; i++)
-        g_string_append_printf(text, "%s ", (const char *) names->pdata[i]);
-    return g_string_free(text, FALSE);
+    g_string_free(text, TRUE);
+    return names_of(diff);
 }
 
 static void
 assert_changes(const char *old_source, const char *new_source, const char *expected)
 {
-    g_autofree char *found = changes(old_source, new_source, NULL);
+    g_autofree char *found = changes(old_source, new_source);
 
     g_assert_cmpstr(found, ==, expected);
 }
@@ -74,7 +85,7 @@ assert_changes(const char *old_source, const char *new_source, const char *expec
 static void
 assert_refused(const char *old_source, const char *new_source, const char *part)
 {
-    g_autofree char *found = changes(old_source, new_source, NULL);
+    g_autofree char *found = changes(old_source, new_source);
 
     g_assert_true(g_str_has_prefix(found, "refused: "));
     g_assert_nonnull(strstr(found, part));
@@ -179,28 +190,34 @@ test_private_constants(void)
     assert_changes(old_source, new_source, "f ");
 }
 
-#define PATCH_ONE_LINE_MORE "--- a/x.c\n+++ b/x.c\n@@ -1 +1,3 @@\n-int f(int x) { return x; }\n" \
-    "+int f(int x) {\n+return x + 1;\n+}\n"
+/* Three lines for one: take(40 + 2) and g's line grow by the same. Each #line in the patched source is one that the
+ * compiler must not mistake: within arguments, in a comment, in a definition. */
+static const char moving_patch[] = "--- a/x.c\n+++ b/x.c\n@@ -1 +1,3 @@\n-int f(int x) { return x; }\n"
+    "+int f(int x) {\n+return x + 1;\n+}\n";
+static const char moving_source[] = "int f(int x) { return x; }\n"
+    "/* a comment\n over lines */ int report(int), take(int);\n"
+    "#define TWICE(x) (report(x) + \\\n report(x))\n"
+    "int g(void) { return TWICE(\n__LINE__); }\n"
+    "int h(void) { return take(40); }\n"
+    "int k(void) { return report(__LINE__); }\n";
 
 static void
 test_lines(void)
 {
-    static const char old_source[] = "int f(int x) { return x; }\n"
-        "int report(int); int take(int);\n"
-        "int g(void) { return report(__LINE__); }\n" "int h(void) { return take(3); }\n";
-    static const char wrong_source[] = "int f(int x) {\nreturn x + 1;\n}\n"
-        "int report(int); int take(int);\n"
-        "int g(void) { return report(__LINE__); }\n" "int h(void) { return take(4); }\n";
-    g_autoptr(PatchFiles) files = patch_files_parse(PATCH_ONE_LINE_MORE, NULL);
+    g_autoptr(PatchFiles) files = patch_files_parse(moving_patch, NULL);
     PatchFile *file = files->files->pdata[0];
-    g_autofree char *new_source = patch_file_apply(file, old_source, NULL);
-    g_autofree char *with_lines = changes(old_source, new_source, file);
-    g_autofree char *without_lines = changes(old_source, new_source, NULL);
-    g_autofree char *other_number = changes(old_source, wrong_source, file);
+    g_autofree char *patched = patch_file_apply(file, moving_source, NULL);
+    g_auto(GStrv) parts = g_strsplit(patched, "take(40)", 2);
+    g_autofree char *new_source = g_strjoinv("take(42)", parts), *marked = patch_line_marks_add(file, new_source);
+    g_autoptr(PatchElf) old_elf = compile("old", moving_source), new_elf = compile("new", new_source);
+    g_autoptr(PatchElf) lines_elf = compile("new", marked);
+    g_autoptr(PatchDiff) diff = patch_diff_new(old_elf, new_elf, NULL), lines = patch_diff_new(old_elf, lines_elf, NULL);
+    g_autofree char *before = names_of(diff), *after = NULL;
 
-    g_assert_cmpstr(with_lines, ==, "f ");
-    g_assert_cmpstr(without_lines, ==, "f g ");
-    g_assert_cmpstr(other_number, ==, "f h ");
+    patch_diff_forget_lines(diff, lines);
+    after = names_of(diff);
+    g_assert_cmpstr(before, ==, "f g h k ");
+    g_assert_cmpstr(after, ==, "f h ");
 }
 
 static void

@@ -89,9 +89,10 @@ test_lines(void)
     g_autofree char *result = patch_file_apply(file, "0\na\nb\nc\nd\ne\n", NULL);
 
     g_assert_cmpstr(result, ==, "0\na\nb\nC\nc2\nd\ne\n");
-    g_assert_cmpuint(patch_file_map_line(file, 3), ==, 3);
-    g_assert_cmpuint(patch_file_map_line(file, 4), ==, 0);
-    g_assert_cmpuint(patch_file_map_line(file, 5), ==, 6);
+    g_assert_cmpuint(patch_file_old_line(file, 3), ==, 3);
+    g_assert_cmpuint(patch_file_old_line(file, 4), ==, 0);
+    g_assert_cmpuint(patch_file_old_line(file, 5), ==, 0);
+    g_assert_cmpuint(patch_file_old_line(file, 6), ==, 5);
     g_assert_true(patch_file_touches(file, 4, 4));
     g_assert_true(patch_file_touches(file, 5, 9));
     g_assert_false(patch_file_touches(file, 1, 3));
