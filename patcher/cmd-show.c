@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "patcher/command.h"
+#include "patcher/show-code.h"
 #include "patcher/update.h"
 
 static const char *const piece_kinds[] = {
@@ -32,7 +33,7 @@ piece_name(const PatchObject *object, guint32 piece)
 }
 
 static void
-print_object(const PatchObject *object)
+print_object(const PatchObject *object, gboolean disassemble)
 {
     g_print("\n%s%s%s\n", object->path, *object->module ? ", module " : "", object->module);
     for (guint i = 0; i < object->replacements->len; i++) {
@@ -58,10 +59,12 @@ print_object(const PatchObject *object)
     }
     g_print("  matches  %u functions of the running kernel; %u places in new code depend on the guest\n",
             object->functions->len, count_sites(object));
+    if (disassemble)
+        patch_show_code(object);
 }
 
 static void
-print_text(const PatchUpdate *update)
+print_text(const PatchUpdate *update, gboolean disassemble)
 {
     g_autofree char *cves = g_strjoinv(" ", update->cves);
     g_autofree char *forced = g_strjoinv(" ", update->forced);
@@ -76,7 +79,7 @@ print_text(const PatchUpdate *update)
     if (*forced)
         g_print("forced:      %s\n", forced);
     for (guint i = 0; i < update->objects->len; i++)
-        print_object(update->objects->pdata[i]);
+        print_object(update->objects->pdata[i], disassemble);
     g_print("\n%s", update->patch);
 }
 
@@ -152,7 +155,7 @@ add_hooks(JsonBuilder *builder, const PatchObject *object)
 }
 
 static void
-add_objects(JsonBuilder *builder, const PatchUpdate *update)
+add_objects(JsonBuilder *builder, const PatchUpdate *update, gboolean disassemble)
 {
     json_builder_set_member_name(builder, "objects");
     json_builder_begin_array(builder);
@@ -167,13 +170,15 @@ add_objects(JsonBuilder *builder, const PatchUpdate *update)
         add_hooks(builder, object);
         add_number(builder, "matched_functions", object->functions->len);
         add_number(builder, "sites", count_sites(object));
+        if (disassemble)
+            patch_show_code_json(builder, object);
         json_builder_end_object(builder);
     }
     json_builder_end_array(builder);
 }
 
 static void
-print_json(const PatchUpdate *update)
+print_json(const PatchUpdate *update, gboolean disassemble)
 {
     g_autoptr(JsonBuilder) builder = json_builder_new();
 
@@ -192,7 +197,7 @@ print_json(const PatchUpdate *update)
     for (char **name = update->forced; *name; name++)
         json_builder_add_string_value(builder, *name);
     json_builder_end_array(builder);
-    add_objects(builder, update);
+    add_objects(builder, update, disassemble);
     add_string(builder, "patch", update->patch);
     json_builder_end_object(builder);
     patch_cli_print_json(builder);
@@ -201,23 +206,28 @@ print_json(const PatchUpdate *update)
 static gboolean
 run(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
 {
+    gboolean disassemble = FALSE;
+    const GOptionEntry options[] = {
+        { "disassemble", 'd', 0, G_OPTION_ARG_NONE, &disassemble, "old and new code of each function side by side", NULL },
+        { NULL }
+    };
     g_autoptr(PatchUpdate) update = NULL;
 
-    if (patch_cli_parse(&patch_cmd_show, NULL, argc, argv, 1, 1, error) < 0)
+    if (patch_cli_parse(&patch_cmd_show, options, argc, argv, 1, 1, error) < 0)
         return FALSE;
     update = patch_update_read_file(argv[1], error);
     if (!update)
         return FALSE;
     if (cli->json)
-        print_json(update);
+        print_json(update, disassemble);
     else
-        print_text(update);
+        print_text(update, disassemble);
     return TRUE;
 }
 
 const PatchCommand patch_cmd_show = {
     .name = "show",
-    .arguments = "UPDATE",
+    .arguments = "[OPTION...] UPDATE",
     .summary = "what is in an update: id, target, functions, patch",
     .run = run,
 };

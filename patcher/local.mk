@@ -100,7 +100,8 @@ libpatcher_a_SOURCES += \
 	patcher/merge.c patcher/merge.h \
 	patcher/debian.c patcher/debian.h \
 	patcher/create.c patcher/create.h
-virt_livepatch_SOURCES += patcher/cmd-create.c patcher/cmd-diff.c patcher/cmd-show.c
+libpatcher_a_SOURCES += patcher/disassembly.c patcher/disassembly.h
+virt_livepatch_SOURCES += patcher/cmd-create.c patcher/cmd-diff.c patcher/cmd-show.c patcher/show-code.c patcher/show-code.h
 
 # The text of the headers that stand in front of the kernel's, as a C string.
 front_headers = patcher/kernel-headers/asm/bug.h patcher/kernel-headers/asm/jump_label.h \

@@ -56,6 +56,11 @@ patch_of module net/netfilter/nft_lookup.c 's/found ^= priv->invert;/found = pri
 creates 0 "a module's file" module
 vlp show "$work/module.vlp"
 like "$out" 'module nf_tables' "is for that module"
+vlp show --disassemble "$work/module.vlp"
+like "$out" $'nft_lookup_eval:\n    0  callq  __fentry__  \[ftrace\]' "shows its code"
+vlp -o json show --disassemble "$work/module.vlp"
+like "$out" '"same":false,"old":\{"offset":0,"bytes":"e800000000","text":"callq","refers_to":"__fentry__","site":"ftrace"' \
+    "shows it to programs, too"
 patch_of header net/ipv4/udp_impl.h 's/^#endif/int udp_never(void);\n&/'
 creates 4 "a header that changes no code" header
 like "$err" 'nothing uses what the patch changes|changes no code' "says so"
