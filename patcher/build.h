@@ -16,6 +16,7 @@ typedef enum {
     PATCH_BUILD_OLD,            /* the same with a section for each function and datum */
     PATCH_BUILD_NEW,            /* the same from the patched source */
     PATCH_BUILD_NEW_LINES,      /* as NEW, but what the patch left alone has its old line numbers (linemarks.h) */
+    PATCH_BUILD_NEW_RUNNING,    /* the same as RUNNING: as the kernel's own build would make it */
     PATCH_BUILD_NEW_CODE,       /* as NEW with kernel-headers/ in front: static keys are tested in memory, warnings
                                    are calls; for code that the kernel's own tables do not know */
 } PatchBuildVariant;

@@ -7,14 +7,16 @@
 #define PATCHER_CARRY_H
 
 #include "patcher/obstacle.h"
+#include "patcher/pairing.h"
 
 typedef struct {
-    const PatchElf *elf;        /* the old object, with a section for each function; says who calls whom */
+    const PatchPairing *pairing;    /* of the old object, with a section for each function, which says who calls whom, and
+                                       the new one */
     PatchEntries running;       /* the object that runs, for where functions begin; .elf NULL: each can be redirected */
     gboolean is_module;         /* whose exit code stays */
     gboolean clones;            /* carry functions that the compiler specialised (foo.isra.0): there is no telling that
                                    those of the new object take the same arguments */
-    GHashTable *replaced;       /* char * -> char *: functions to replace, by name; the value is the name of the function
+    GHashTable *replaced;       /* char * -> char *: functions to replace, by their names in the new object; the value is the name of the function
                                    that it calls and that is carried, or "" if it changed itself */
     GPtrArray *findings;        /* of PatchFinding: functions for which there is no way */
 } PatchCarry;

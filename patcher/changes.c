@@ -126,19 +126,19 @@ find_obstacles(Job *job)
     guint n;
 
     for (guint i = 0; i < job->diff->changed->len; i++) {
-        guint32 pair = pairing->old_of_new[g_array_index(job->diff->changed, guint32, i)];
+        guint32 item = g_array_index(job->diff->changed, guint32, i);
 
-        g_hash_table_insert(job->carry.replaced, g_strdup(patch_elf_item(pairing->old_elf, pair)->name), g_strdup(""));
+        g_hash_table_insert(job->carry.replaced, g_strdup(patch_elf_item(pairing->new_elf, item)->name), g_strdup(""));
     }
     patch_carry_expand(&job->carry);
     names = g_hash_table_get_keys_as_array(job->carry.replaced, &n);
     qsort(names, n, sizeof names[0], compare_names);
     for (guint i = 0; i < n; i++) {
         const char *cause = g_hash_table_lookup(job->carry.replaced, names[i]);
-        gint32 old_item = patch_elf_find_item(pairing->old_elf, names[i]);
+        gint32 item = patch_elf_find_item(pairing->new_elf, names[i]);
 
-        if (*cause && old_item >= 0)
-            add_change(job, PATCH_CARRIER, old_item, pairing->new_of_old[old_item], cause);
+        if (*cause && item >= 0)
+            add_change(job, PATCH_CARRIER, pairing->old_of_new[item], item, cause);
         try_code(job, names[i]);
     }
     for (guint i = 0; i < job->diff->boot_only->len; i++)
@@ -188,7 +188,7 @@ patch_changes_find(const PatchElf *old_elf, const PatchElf *new_elf, GError **er
         return NULL;
     g_ptr_array_extend_and_steal(job.changes->findings, g_ptr_array_ref(job.diff->findings));
     job.carry = (PatchCarry) {
-        .elf = old_elf, .running = { old_elf, job.diff->old_entries }, .findings = job.changes->findings,
+        .pairing = job.diff->pairing, .running = { old_elf, job.diff->old_entries }, .findings = job.changes->findings,
         .replaced = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free),
     };
     compare_types(&job);

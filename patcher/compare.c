@@ -74,7 +74,8 @@ patch_compare_places(PatchDiff *diff, const PatchPlace *old_place, const PatchPl
         return g_str_equal(patch_elf_symbol(pairing->old_elf, old_place->index)->name,
                            patch_elf_symbol(pairing->new_elf, new_place->index)->name);
     if (old_place->kind == PATCH_PLACE_ABSOLUTE)
-        return TRUE;
+        return g_str_equal(patch_elf_section(pairing->old_elf, old_place->index)->name,
+                           patch_elf_section(pairing->new_elf, new_place->index)->name);
     if (pairing->new_of_old[old_place->index] != (gint32) new_place->index)
         return compare_unpaired(diff, old_place->index, new_place->index);
     item = patch_elf_item(pairing->old_elf, old_place->index);
@@ -109,26 +110,6 @@ compare_relocs(PatchDiff *diff, const Stretch *old_stretch, const Stretch *new_s
     return TRUE;
 }
 
-/* The bytes of a stretch with zeros where relocations are: an assembler may leave anything there. */
-static guint8 *
-bytes_without_fields(const PatchElf *elf, const Stretch *stretch)
-{
-    const PatchElfSection *section = patch_elf_section(elf, stretch->section);
-    guint8 *bytes = g_malloc0(stretch->size + 1);
-
-    if (section->data)
-        memcpy(bytes, section->data + stretch->offset, stretch->size);
-    for (guint i = patch_elf_first_reloc(section, stretch->offset); i < section->relocs->len; i++) {
-        const PatchReloc *reloc = &g_array_index(section->relocs, PatchReloc, i);
-        guint64 at = reloc->offset - stretch->offset;
-
-        if (at >= stretch->size)
-            break;
-        memset(bytes + at, 0, MIN(patch_fixup_width(reloc->type), stretch->size - at));
-    }
-    return bytes;
-}
-
 static gboolean
 compare_stretches(PatchDiff *diff, const Stretch *old_stretch, const Stretch *new_stretch)
 {
@@ -136,8 +117,8 @@ compare_stretches(PatchDiff *diff, const Stretch *old_stretch, const Stretch *ne
 
     if (old_stretch->size != new_stretch->size)
         return FALSE;
-    old_bytes = bytes_without_fields(diff->pairing->old_elf, old_stretch);
-    new_bytes = bytes_without_fields(diff->pairing->new_elf, new_stretch);
+    old_bytes = patch_elf_bytes(diff->pairing->old_elf, old_stretch->section, old_stretch->offset, old_stretch->size);
+    new_bytes = patch_elf_bytes(diff->pairing->new_elf, new_stretch->section, new_stretch->offset, new_stretch->size);
     return memcmp(old_bytes, new_bytes, old_stretch->size) == 0 && compare_relocs(diff, old_stretch, new_stretch);
 }
 
@@ -214,6 +195,31 @@ compare_entries(PatchDiff *diff, const PatchElfItem *old_item, const PatchElfIte
     return TRUE;
 }
 
+/* What is known of two items, which need not be a pair. */
+static guint8
+remembered(const PatchDiff *diff, guint64 key, gboolean is_pair)
+{
+    return is_pair ? diff->same[key >> 32] : GPOINTER_TO_UINT(g_hash_table_lookup(diff->same_unpaired, &key));
+}
+
+static void
+remember(PatchDiff *diff, guint64 key, guint8 same)
+{
+    if (diff->pairing->new_of_old[key >> 32] == (gint32) key)
+        diff->same[key >> 32] = same;
+    else
+        g_hash_table_insert(diff->same_unpaired, g_memdup2(&key, sizeof key), GUINT_TO_POINTER(same));
+}
+
+/* Forgets what was found the same since there were N: it may rest on what was assumed of an item that is not. */
+static void
+forget(PatchDiff *diff, guint n)
+{
+    for (guint i = n; i < diff->decided->len; i++)
+        remember(diff, g_array_index(diff->decided, guint64, i), UNKNOWN);
+    g_array_set_size(diff->decided, n);
+}
+
 gboolean
 patch_compare_items(PatchDiff *diff, guint32 old_number, guint32 new_number)
 {
@@ -221,17 +227,21 @@ patch_compare_items(PatchDiff *diff, guint32 old_number, guint32 new_number)
     const PatchElfItem *new_item = patch_elf_item(diff->pairing->new_elf, new_number);
     Stretch old_stretch = { old_item->section, old_item->offset, old_item->size };
     Stretch new_stretch = { new_item->section, new_item->offset, new_item->size };
-    gboolean is_pair = diff->pairing->new_of_old[old_number] == (gint32) new_number;
+    guint64 key = (guint64) old_number << 32 | new_number;
+    guint8 known = remembered(diff, key, diff->pairing->new_of_old[old_number] == (gint32) new_number);
+    guint n_decided = diff->decided->len;
     gboolean same;
 
-    if (is_pair && diff->same[old_number] != UNKNOWN)
-        return diff->same[old_number] != DIFFERENT;
+    if (known != UNKNOWN)
+        return known != DIFFERENT;
     /* Data that refer to each other are the same unless something else tells them apart. */
-    if (is_pair)
-        diff->same[old_number] = ASSUMED;
+    remember(diff, key, ASSUMED);
     same = compare_stretches(diff, &old_stretch, &new_stretch) &&
            (!old_item->is_function || compare_entries(diff, old_item, new_item));
-    if (is_pair)
-        diff->same[old_number] = same ? SAME : DIFFERENT;
+    if (same)
+        g_array_append_val(diff->decided, key);
+    else
+        forget(diff, n_decided);
+    remember(diff, key, same ? SAME : DIFFERENT);
     return same;
 }

@@ -140,7 +140,7 @@ is_patched(PatchBuildVariant variant)
 static const char *
 overlay_of(const PatchBuild *build, PatchBuildVariant variant)
 {
-    return variant == PATCH_BUILD_NEW_LINES ? build->old_lines : build->overlay;
+    return variant == PATCH_BUILD_NEW_LINES || variant == PATCH_BUILD_NEW_RUNNING ? build->old_lines : build->overlay;
 }
 
 /* The folder of OVERLAY from which NAME, a path that the compiler read, left it: links followed, NAME is the
@@ -269,16 +269,25 @@ output_path(PatchBuild *build, const char *file, PatchBuildVariant variant, cons
     return g_build_filename(build->work, name, NULL);
 }
 
-static char *
-build_variant(PatchBuild *build, const char *file, PatchBuildVariant variant, GError **error)
+static const char *const *
+options_of(PatchBuildVariant variant)
 {
     /* Types and what is inlined where are wanted of both sides; where variables lie is not, and costs most. */
     static const char *const compared[] = { "-ffunction-sections", "-fdata-sections", "-g", "-fno-var-tracking", NULL };
     static const char *const new_code[] = { "-ffunction-sections", "-fdata-sections", "-g0", NULL };
+
+    if (variant == PATCH_BUILD_RUNNING || variant == PATCH_BUILD_NEW_RUNNING)
+        return NULL;
+    return variant == PATCH_BUILD_NEW_CODE ? new_code : compared;
+}
+
+static char *
+build_variant(PatchBuild *build, const char *file, PatchBuildVariant variant, GError **error)
+{
     g_autoptr(PatchSavedCmd) saved = read_saved_cmd(build, file, error);
     g_autofree char *output = output_path(build, file, variant, "");
     PatchCmdChange change = {
-        .output = output, .options = variant == PATCH_BUILD_RUNNING ? NULL : variant == PATCH_BUILD_NEW_CODE ? new_code : compared,
+        .output = output, .options = options_of(variant),
         .include = variant == PATCH_BUILD_NEW_CODE ? build->new_code_headers : is_patched(variant) ? build->headers : NULL,
         .source = is_patched(variant) ? build->source : NULL, .overlay = overlay_of(build, variant),
     };
@@ -373,7 +382,11 @@ run_job(gpointer item, gpointer data)
 void
 patch_build_ahead(PatchBuild *build, const GPtrArray *files, guint variants)
 {
-    static const char *const names[] = { "as it runs", "unpatched", "patched", "patched, lines kept", "patched, as new code" };
+    static const char *const names[] = {
+        [PATCH_BUILD_RUNNING] = "as it runs", [PATCH_BUILD_OLD] = "unpatched", [PATCH_BUILD_NEW] = "patched",
+        [PATCH_BUILD_NEW_LINES] = "patched, lines kept", [PATCH_BUILD_NEW_RUNNING] = "patched, as it would run",
+        [PATCH_BUILD_NEW_CODE] = "patched, as new code",
+    };
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify) job_free);
     PatchJobs jobs = { .say = build->say, .name = job_name, .run = run_job, .data = build };
 

@@ -136,6 +136,46 @@ find_changes(Job *job, GError **error)
            patch_findings_override(job->findings, job->compose->force, &job->compose->used, error);
 }
 
+/* The functions of DIFF that changed and are not replaced yet, as a set of their names; to be unreffed. */
+static GHashTable *
+changed_beside(const Job *job, const PatchDiff *diff)
+{
+    GHashTable *names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+    for (guint i = 0; i < diff->changed->len; i++) {
+        const char *name = patch_elf_item(diff->pairing->new_elf, g_array_index(diff->changed, guint32, i))->name;
+
+        if (!g_hash_table_contains(job->carry.replaced, name))
+            g_hash_table_add(names, g_strdup(name));
+    }
+    return names;
+}
+
+/* The kernel's own build may compile a function in another way than one with a section for each (inline what changed, say),
+ * and then it does not tell by the latter that it changed. Such are compared as they run. */
+static gboolean
+find_changes_as_run(Job *job, GError **error)
+{
+    g_autoptr(PatchDiff) ways = patch_diff_new(job->old_elf, job->running, error), diff = NULL;
+    g_autoptr(GHashTable) other = ways ? changed_beside(job, ways) : NULL, names = NULL;
+    g_autoptr(PatchElf) elf = NULL;
+    GHashTableIter iter;
+    gpointer name;
+
+    if (!ways || !g_hash_table_size(other))
+        return ways != NULL;
+    elf = build_and_read(job, PATCH_BUILD_NEW_RUNNING, error);
+    diff = elf ? patch_diff_new(job->running, elf, error) : NULL;
+    if (!diff)
+        return FALSE;
+    names = changed_beside(job, diff);
+    g_hash_table_iter_init(&iter, names);
+    while (g_hash_table_iter_next(&iter, &name, NULL))
+        if (g_hash_table_contains(other, name))
+            g_hash_table_insert(job->carry.replaced, g_strdup(name), g_strdup(""));
+    return TRUE;
+}
+
 /* Whether code that is changed or new has entries in tables that only the kernel's image can have. */
 static gboolean
 needs_own_headers(const Job *job)
@@ -179,7 +219,7 @@ build_code(Job *job, GError **error)
     }
     if (!job->code_diff)
         return FALSE;
-    job->carry.elf = job->old_elf;
+    job->carry.pairing = job->diff->pairing;
     job->carry.running.elf = job->running;
     job->carry.running.entries = patch_tables_read(job->running, error);
     job->carry.is_module = *job->object->module;
@@ -317,7 +357,9 @@ patch_compose_object(PatchBuild *build, const PatchFile *file, PatchCompose *com
     if (g_hash_table_size(job.carry.replaced) == 0 && !has_shared(&job) && !patch_hook_table_is_there(job.new_elf))
         return NULL;
     job.running = build_and_read(&job, PATCH_BUILD_RUNNING, error);
-    job.old = job.running ? patch_old_code_new(job.object, job.running, error) : NULL;
+    if (!job.running || !find_changes_as_run(&job, error))
+        return NULL;
+    job.old = patch_old_code_new(job.object, job.running, error);
     if (!job.old || !build_code(&job, error))
         return NULL;
     job.code = patch_new_code_new(job.object, job.code_diff, job.old, job.carry.replaced);

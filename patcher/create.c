@@ -53,7 +53,7 @@ create_objects(PatchUpdate *update, PatchBuild *build, PatchTargets *targets, co
     g_autoptr(GHashTable) shared = NULL;
     PatchCompose compose = { .force = options->force, .notes = notes };
 
-    if (!patch_targets_build(build, targets->direct, error))
+    if (!patch_targets_build(build, targets->direct, error) || !patch_merge_check_moves(build, targets->direct, error))
         return FALSE;
     compose.shared = shared = patch_merge_shared(build, targets->direct, targets->may_reach);
     /* What is refused is most often seen in the files that the patch touches itself. */

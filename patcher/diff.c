@@ -4,6 +4,7 @@
 #include <elf.h>
 
 #include "patcher/compare.h"
+#include "patcher/homes.h"
 #include "patcher/tables.h"
 
 #define PART ".cold"
@@ -17,24 +18,13 @@ patch_diff_free(PatchDiff *diff)
     g_clear_pointer(&diff->old_entries, g_array_unref);
     g_clear_pointer(&diff->new_entries, g_array_unref);
     g_free(diff->same);
+    g_hash_table_unref(diff->same_unpaired);
+    g_array_unref(diff->decided);
     g_array_unref(diff->changed);
     g_array_unref(diff->boot_only);
     g_array_unref(diff->changed_data);
     g_ptr_array_unref(diff->findings);
     g_free(diff);
-}
-
-gboolean
-patch_is_boot_section(const char *name)
-{
-    static const char *const prefixes[] = {
-        ".init.", ".exit.", ".initcall", ".exitcall", ".con_initcall", ".meminit.", ".meminit.text", ".altinstr_aux",
-    };
-
-    for (gsize i = 0; i < G_N_ELEMENTS(prefixes); i++)
-        if (g_str_has_prefix(name, prefixes[i]))
-            return TRUE;
-    return FALSE;
 }
 
 gboolean
@@ -78,25 +68,6 @@ add_changed(PatchDiff *diff, guint32 item)
     add_once(patch_is_boot_section(section) ? diff->boot_only : diff->changed, number);
 }
 
-/* Sections that hold ordinary code go by one name: where among it a function lies says nothing. */
-static const char *
-code_home(const char *section)
-{
-    return g_str_equal(section, ".text") || g_str_has_prefix(section, ".text.") ? ".text" : section;
-}
-
-static void
-compare_home(PatchDiff *diff, const PatchElfItem *old_item, const PatchElfItem *new_item)
-{
-    const char *old_home = code_home(patch_elf_section(diff->pairing->old_elf, old_item->section)->name);
-    const char *new_home = code_home(patch_elf_section(diff->pairing->new_elf, new_item->section)->name);
-
-    if (!g_str_equal(old_home, new_home) && !patch_is_boot_section(old_home))
-        patch_findings_add(diff->findings, PATCH_FINDING_FUNCTION, new_item->name,
-                           "%s moves from section %s to %s: the kernel tells by its place what may be done with it, and an "
-                           "update cannot put it there", new_item->name, old_home, new_home);
-}
-
 static void
 compare_functions(PatchDiff *diff)
 {
@@ -108,8 +79,6 @@ compare_functions(PatchDiff *diff)
 
         if (!item->is_function)
             continue;
-        if (pair >= 0)
-            compare_home(diff, patch_elf_item(diff->pairing->old_elf, pair), item);
         if (pair < 0 && strstr(item->name, PART))
             add_changed(diff, i);
         else if (pair >= 0 && !patch_compare_items(diff, pair, i))
@@ -179,51 +148,6 @@ compare_data(PatchDiff *diff)
     }
 }
 
-/* Sections whose content matters only where code refers to it. */
-static gboolean
-is_ordinary(const PatchElfSection *section)
-{
-    static const char *const prefixes[] = {
-        ".text", ".rodata", ".data", ".bss", ".init.", ".exit.", ".static_call.text", "__dyndbg", ".altinstr_aux",
-        ".virt_livepatch.",
-    };
-
-    if (!(section->flags & SHF_ALLOC) || patch_elf_is_code(section) || patch_elf_is_mergeable(section) ||
-        patch_tables_own(section->name))
-        return TRUE;
-    for (gsize i = 0; i < G_N_ELEMENTS(prefixes); i++)
-        if (g_str_has_prefix(section->name, prefixes[i]))
-            return TRUE;
-    return FALSE;
-}
-
-static guint64
-total_size(const PatchElf *elf, const char *name)
-{
-    guint64 size = 0;
-
-    for (guint32 i = patch_elf_find_section(elf, name, 0); i; i = patch_elf_find_section(elf, name, i))
-        size += patch_elf_section(elf, i)->size;
-    return size;
-}
-
-/* A table of the kernel's that is read at boot (initcalls, parameters, tracepoints): more entries would not be seen. */
-static void
-compare_boot_tables(PatchDiff *diff)
-{
-    const PatchElf *elf = diff->pairing->new_elf, *old_elf = diff->pairing->old_elf;
-
-    for (guint32 i = 1; i < elf->sections->len; i++) {
-        const PatchElfSection *section = patch_elf_section(elf, i);
-        gboolean is_first = patch_elf_find_section(elf, section->name, 0) == i;
-
-        if (is_first && !is_ordinary(section) && total_size(elf, section->name) != total_size(old_elf, section->name))
-            patch_findings_add(diff->findings, PATCH_FINDING_TABLE, section->name,
-                               "the table %s gets or loses entries; the kernel reads it only at boot or when a module is "
-                               "loaded: they take a hook that does what the kernel does with them", section->name);
-    }
-}
-
 void
 patch_diff_add_boot_finding(GPtrArray *findings, const PatchElf *elf, const PatchElfItem *item)
 {
@@ -255,13 +179,15 @@ patch_diff_new(const PatchElf *old_elf, const PatchElf *new_elf, GError **error)
     diff->findings = patch_findings_new();
     diff->pairing = patch_pairing_new(old_elf, new_elf);
     diff->same = g_malloc0(old_elf->items->len + 1);
+    diff->same_unpaired = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    diff->decided = g_array_new(FALSE, FALSE, sizeof(guint64));
     diff->old_entries = patch_tables_read(old_elf, error);
     if (!diff->old_entries)
         return NULL;
     diff->new_entries = patch_tables_read(new_elf, error);
     if (!diff->new_entries)
         return NULL;
-    compare_boot_tables(diff);
+    patch_homes_compare(diff);
     compare_data(diff);
     compare_functions(diff);
     g_array_sort(diff->changed, compare_numbers);

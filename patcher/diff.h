@@ -13,7 +13,9 @@
 typedef struct {
     PatchPairing *pairing;
     GArray *old_entries, *new_entries;  /* of PatchTableEntry */
-    guint8 *same;                       /* by old item that has a pair: private to diff.c */
+    guint8 *same;                       /* by old item: private to compare.c, as the next two */
+    GHashTable *same_unpaired;          /* old item and new item in one -> the same of those that are no pair */
+    GArray *decided;                    /* of guint64: what was found the same, in that order */
     GArray *changed;                    /* of guint32: functions of the new object, by ascending item, that differ from
                                            their pair; never a .cold part, whose function stands for it */
     GArray *boot_only;                  /* of guint32: the same for functions that run at boot only */
@@ -38,8 +40,5 @@ gboolean patch_diff_is_same(PatchDiff *diff, guint32 new_item);
 
 /* The function that the function NAME is a .cold part of, or NAME itself; to be freed. */
 char *patch_whole_name(const char *name);
-
-/* Functions and data of the kernel's boot, which are gone once it runs. */
-gboolean patch_is_boot_section(const char *name);
 
 #endif

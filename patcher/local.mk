@@ -82,6 +82,7 @@ libpatcher_a_SOURCES += \
 	patcher/pairing.c patcher/pairing.h \
 	patcher/compare.c patcher/compare.h \
 	patcher/finding.c patcher/finding.h \
+	patcher/homes.c patcher/homes.h \
 	patcher/diff.c patcher/diff.h \
 	patcher/obstacle.c patcher/obstacle.h \
 	patcher/carry.c patcher/carry.h \

@@ -2,15 +2,21 @@
 #include "patcher/merge.h"
 
 #include "patcher/error.h"
-#include "patcher/object.h"
 
 /* --- What is shared */
+
+static PatchElf *
+read_object(PatchBuild *build, const char *file, PatchBuildVariant variant)
+{
+    g_autofree char *path = patch_build_object(build, file, variant, NULL);
+
+    return path ? patch_elf_read(path, NULL) : NULL;
+}
 
 static void
 read_symbols(PatchBuild *build, const char *file, PatchBuildVariant variant, GHashTable *defined, GHashTable *used)
 {
-    g_autofree char *path = patch_build_object(build, file, variant, NULL);
-    g_autoptr(PatchElf) elf = path ? patch_elf_read(path, NULL) : NULL;
+    g_autoptr(PatchElf) elf = read_object(build, file, variant);
 
     for (guint i = 0; elf && i < elf->symbols->len; i++) {
         const PatchElfSymbol *symbol = patch_elf_symbol(elf, i);
@@ -41,6 +47,69 @@ patch_merge_shared(PatchBuild *build, const GPtrArray *files, gboolean others)
         if ((others || g_hash_table_contains(used, name)) && !g_hash_table_contains(old_names, name))
             g_hash_table_add(shared, g_strdup(name));
     return shared;
+}
+
+/* --- What moves */
+
+/* Which of ELFS defines NAME for all to see; -1: none. */
+static gint
+definer_of(const GPtrArray *elfs, const char *name)
+{
+    for (guint i = 0; i < elfs->len; i++) {
+        const PatchElf *elf = elfs->pdata[i];
+
+        for (guint j = 0; elf && j < elf->symbols->len; j++) {
+            const PatchElfSymbol *symbol = patch_elf_symbol(elf, j);
+
+            if (symbol->is_global && symbol->section >= 0 && g_str_equal(symbol->name, name))
+                return i;
+        }
+    }
+    return -1;
+}
+
+const char *
+patch_merge_moved(const GPtrArray *old_elfs, const GPtrArray *new_elfs, guint *from, guint *to)
+{
+    for (guint i = 0; i < old_elfs->len; i++) {
+        const PatchElf *elf = old_elfs->pdata[i];
+
+        for (guint j = 0; elf && j < elf->symbols->len; j++) {
+            const PatchElfSymbol *symbol = patch_elf_symbol(elf, j);
+            gint now = symbol->is_global && symbol->section >= 0 ? definer_of(new_elfs, symbol->name) : -1;
+
+            if (now < 0 || now == (gint) i)
+                continue;
+            *from = i;
+            *to = now;
+            return symbol->name;
+        }
+    }
+    return NULL;
+}
+
+gboolean
+patch_merge_check_moves(PatchBuild *build, const GPtrArray *files, GError **error)
+{
+    g_autoptr(GPtrArray) old_elfs = g_ptr_array_new_with_free_func((GDestroyNotify) patch_elf_free);
+    g_autoptr(GPtrArray) new_elfs = g_ptr_array_new_with_free_func((GDestroyNotify) patch_elf_free);
+    const char *name;
+    guint from, to;
+
+    for (guint i = 0; files->len > 1 && i < files->len; i++) {
+        const char *file = ((const PatchFile *) files->pdata[i])->path;
+
+        g_ptr_array_add(old_elfs, read_object(build, file, PATCH_BUILD_OLD));
+        g_ptr_array_add(new_elfs, read_object(build, file, PATCH_BUILD_NEW));
+    }
+    name = patch_merge_moved(old_elfs, new_elfs, &from, &to);
+    if (!name)
+        return TRUE;
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
+                "the patch moves %s from %s to %s: the rest of the running kernel goes on using the old one; leave it where "
+                "it is, and change it there", name, ((const PatchFile *) files->pdata[from])->path,
+                ((const PatchFile *) files->pdata[to])->path);
+    return FALSE;
 }
 
 /* --- Two objects become one */

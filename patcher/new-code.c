@@ -240,7 +240,7 @@ make_fixup(gpointer data, const PatchReloc *reloc, guint32 offset, GArray *fixup
         break;
     case PATCH_PLACE_ABSOLUTE:
     default:
-        return refuse(code, error, "refers to an absolute address or outside of a constant");
+        return refuse(code, error, "refers to an absolute address, or to behind the end of a string or constant");
     }
     g_array_append_val(fixups, fixup);
     return TRUE;

@@ -201,17 +201,20 @@ decode_item(PatchElf *elf, PatchElfItem *item, csh decoder, cs_insn *insn, GArra
     guint64 address = item->offset;
     guint next = patch_elf_first_reloc(section, item->offset);
 
+    item->is_padding = item->symbol < 0;
     while (left) {
         gboolean is_branch;
         guint first = next;
 
         if (!cs_disasm_iter(decoder, &code, &left, &address, insn)) {
             item->is_opaque = TRUE;
+            item->is_padding = FALSE;
             code++;
             left--;
             address++;
             continue;
         }
+        item->is_padding = item->is_padding && (insn->id == X86_INS_NOP || insn->id == X86_INS_INT3);
         is_branch = cs_insn_group(decoder, insn, CS_GRP_CALL) || cs_insn_group(decoder, insn, CS_GRP_JUMP);
         next = set_tails(section, first, insn, is_branch);
         if (is_branch && item->is_function && next == first)
@@ -290,13 +293,26 @@ place_in_section(const PatchElf *elf, guint32 index, gint64 offset)
 
     if (patch_elf_is_mergeable(section)) {
         if (offset < 0 || (guint64) offset >= section->size)
-            place = (PatchPlace) { PATCH_PLACE_ABSOLUTE, 0, offset };
+            place.kind = PATCH_PLACE_ABSOLUTE;
         return place;
     }
     item = patch_elf_item_at(elf, index, MAX(offset, 0));
     if (item < 0)
-        return (PatchPlace) { PATCH_PLACE_ABSOLUTE, 0, offset };
+        return (PatchPlace) { PATCH_PLACE_ABSOLUTE, index, offset };
     return (PatchPlace) { PATCH_PLACE_ITEM, item, offset - (gint64) patch_elf_item(elf, item)->offset };
+}
+
+/* ADDEND bytes from the literal at BASE; behind its end there is another one, and only after linking is it known which. */
+static PatchPlace
+place_in_literal(const PatchElf *elf, const PatchPlace *base, gint64 addend)
+{
+    gsize length;
+
+    patch_elf_literal(elf, base, &length);
+    return (PatchPlace) {
+        addend >= 0 && (guint64) addend < length ? PATCH_PLACE_LITERAL : PATCH_PLACE_ABSOLUTE, base->index,
+        base->offset + addend,
+    };
 }
 
 PatchPlace
@@ -315,8 +331,8 @@ patch_elf_place(const PatchElf *elf, const PatchReloc *reloc)
         return place_in_section(elf, symbol->section, (gint64) symbol->value + addend);
     /* A named symbol says which item is meant, whatever the addend. */
     place = place_in_section(elf, symbol->section, symbol->value);
-    within = place.offset + addend;
     if (place.kind == PATCH_PLACE_LITERAL)
-        return place_in_section(elf, place.index, within);
+        return place_in_literal(elf, &place, addend);
+    within = place.offset + addend;
     return (PatchPlace) { place.kind, place.index, within };
 }

@@ -388,3 +388,22 @@ patch_elf_read(const char *path, GError **error)
         g_prefix_error(error, "%s: ", path);
     return elf;
 }
+
+guint8 *
+patch_elf_bytes(const PatchElf *elf, guint32 index, guint64 offset, guint64 size)
+{
+    const PatchElfSection *section = patch_elf_section(elf, index);
+    guint8 *bytes = g_malloc0(size + 1);
+
+    if (section->data)
+        memcpy(bytes, section->data + offset, size);
+    for (guint i = patch_elf_first_reloc(section, offset); i < section->relocs->len; i++) {
+        const PatchReloc *reloc = &g_array_index(section->relocs, PatchReloc, i);
+        guint64 at = reloc->offset - offset;
+
+        if (at >= size)
+            break;
+        memset(bytes + at, 0, MIN(patch_fixup_width(reloc->type), size - at));
+    }
+    return bytes;
+}

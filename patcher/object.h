@@ -42,6 +42,7 @@ typedef struct {
     guint64 offset, size;
     gint32 symbol;              /* -1: nameless */
     gboolean is_function;
+    gboolean is_padding;        /* code that does nothing, between functions */
     gboolean is_opaque;         /* code that cannot be decoded to its end, or leaves by a short jump */
 } PatchElfItem;
 
@@ -57,7 +58,8 @@ typedef enum {
     PATCH_PLACE_EXTERN,         /* symbol of another object; offset from it */
     PATCH_PLACE_ITEM,           /* offset from the item's start; may lie outside of it */
     PATCH_PLACE_LITERAL,        /* in a section that the linker merges; offset from its start */
-    PATCH_PLACE_ABSOLUTE,       /* offset is the value */
+    PATCH_PLACE_ABSOLUTE,       /* offset is the value; or counts from the start of the section index, where there is no
+                                   item or literal that could be meant */
 } PatchPlaceKind;
 
 typedef struct {
@@ -88,6 +90,10 @@ PatchPlace patch_elf_place(const PatchElf *elf, const PatchReloc *reloc);
 
 /* The bytes of the literal at PLACE, from there to the end of its string or constant; owned by ELF. */
 const guint8 *patch_elf_literal(const PatchElf *elf, const PatchPlace *place, gsize *length);
+
+/* SIZE bytes of a section from OFFSET on, with zeros where relocations are: an assembler may leave anything there. To be
+ * freed. */
+guint8 *patch_elf_bytes(const PatchElf *elf, guint32 section, guint64 offset, guint64 size);
 
 /* The first relocation of SECTION at OFFSET or behind, as an index into its relocs. */
 guint patch_elf_first_reloc(const PatchElfSection *section, guint64 offset);

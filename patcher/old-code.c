@@ -126,7 +126,7 @@ make_fixup(gpointer data, const PatchReloc *reloc, guint32 offset, GArray *fixup
 
     if (place.kind == PATCH_PLACE_ABSOLUTE) {
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
-                    "the code refers to an absolute address or outside of a constant, which cannot be matched");
+                    "the code refers to an absolute address, or to behind the end of a string or constant, which cannot be matched");
         return FALSE;
     }
     if (place.kind == PATCH_PLACE_LITERAL) {

@@ -60,6 +60,35 @@ patch_plain_name(const char *name)
     return g_string_free(result, FALSE);
 }
 
+/* A variable within a function: the compiler numbers them. */
+static gboolean
+is_numbered_datum(const PatchElfItem *item)
+{
+    const char *dot = strrchr(item->name, '.');
+
+    return !item->is_function && dot && dot != item->name && dot[1] && dot[1 + strspn(dot + 1, "0123456789")] == 0;
+}
+
+/* Of these it does not matter which is which, nor that one is new: they only keep a message from being told too often, or
+ * switch it. */
+static gboolean
+is_interchangeable(const PatchElf *elf, const PatchElfItem *item)
+{
+    const char *section = patch_elf_section(elf, item->section)->name;
+
+    return g_str_equal(section, ".data.once") || g_str_equal(section, "__dyndbg") || g_str_has_prefix(item->name, "_rs.");
+}
+
+/* Whether a wrong pair would do harm. */
+static gboolean
+holds_state(const PatchElf *elf, guint32 number)
+{
+    const PatchElfItem *item = patch_elf_item(elf, number);
+
+    return is_numbered_datum(item) && patch_elf_section(elf, item->section)->flags & SHF_WRITE &&
+           !is_interchangeable(elf, item);
+}
+
 gboolean
 patch_elf_takes_part(const PatchElf *elf, guint32 item)
 {
@@ -120,7 +149,8 @@ signature(GHashTable *referrers, guint32 item)
     return g_string_free(text, FALSE);
 }
 
-/* PREFIX with what an item is called and, if REFERRERS is not NULL, by whom it is used. */
+/* What an item is called and, if REFERRERS is not NULL, by whom it is used. Boot code is no pair of other code: it is
+ * gone. */
 static char *
 group_key(const PatchElf *elf, guint32 item, GHashTable *referrers)
 {
@@ -128,7 +158,9 @@ group_key(const PatchElf *elf, guint32 item, GHashTable *referrers)
     g_autofree char *name = patch_plain_name(it->name);
     g_autofree char *users = referrers ? signature(referrers, item) : g_strdup("");
 
-    return g_strconcat(it->is_function ? "f " : "d ", name, users, NULL);
+    if (it->is_function)
+        return g_strconcat(patch_is_boot_section(patch_elf_section(elf, it->section)->name) ? "b " : "f ", name, users, NULL);
+    return g_strconcat(is_numbered_datum(it) ? "n " : "d ", name, users, NULL);
 }
 
 static void
@@ -172,9 +204,57 @@ pair(PatchPairing *pairing, guint32 old_item, guint32 new_item)
     pairing->old_of_new[new_item] = old_item;
 }
 
-/* Pairs the members of each group that has as many of the one object as of the other, and no more than LIMIT. */
+/* How many names are in both sets, either of which may be NULL. */
+static guint
+common(GHashTable *first, GHashTable *second)
+{
+    GHashTableIter iter;
+    gpointer name;
+    guint n = 0;
+
+    if (!first || !second)
+        return 0;
+    g_hash_table_iter_init(&iter, first);
+    while (g_hash_table_iter_next(&iter, &name, NULL))
+        n += g_hash_table_contains(second, name);
+    return n;
+}
+
+/* Whether two items that are alone with their name can be a pair: a variable of one function is none of another's. */
+static gboolean
+may_pair(const PatchPairing *pairing, const Group *group, GHashTable *referrers_old, GHashTable *referrers_new)
+{
+    guint32 old_item = g_array_index(group->old_items, guint32, 0), new_item = g_array_index(group->new_items, guint32, 0);
+    GHashTable *old_users = g_hash_table_lookup(referrers_old, GUINT_TO_POINTER(old_item));
+    GHashTable *new_users = g_hash_table_lookup(referrers_new, GUINT_TO_POINTER(new_item));
+
+    return !holds_state(pairing->new_elf, new_item) || (!old_users && !new_users) || common(old_users, new_users) > 0;
+}
+
+/* Pairs who are alone with their name on either side. */
 static void
-pair_groups(PatchPairing *pairing, GHashTable *referrers_old, GHashTable *referrers_new, guint limit)
+pair_by_name(PatchPairing *pairing, GHashTable *referrers_old, GHashTable *referrers_new)
+{
+    g_autoptr(GHashTable) groups = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) group_free);
+    GHashTableIter iter;
+    gpointer value;
+
+    collect(groups, pairing->old_elf, pairing->new_of_old, FALSE, NULL);
+    collect(groups, pairing->new_elf, pairing->old_of_new, TRUE, NULL);
+    g_hash_table_iter_init(&iter, groups);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        Group *group = value;
+
+        if (group->old_items->len == 1 && group->new_items->len == 1 &&
+            may_pair(pairing, group, referrers_old, referrers_new))
+            pair(pairing, g_array_index(group->old_items, guint32, 0), g_array_index(group->new_items, guint32, 0));
+    }
+}
+
+/* Pairs the members of each group of the same users that has as many of the one object as of the other, in the order of
+ * their numbers. Of several that hold state that order says too little. */
+static void
+pair_by_signature(PatchPairing *pairing, GHashTable *referrers_old, GHashTable *referrers_new)
 {
     g_autoptr(GHashTable) groups = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) group_free);
     GHashTableIter iter;
@@ -186,18 +266,66 @@ pair_groups(PatchPairing *pairing, GHashTable *referrers_old, GHashTable *referr
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         Group *group = value;
 
-        if (group->old_items->len != group->new_items->len || group->old_items->len > limit)
+        if (group->old_items->len != group->new_items->len ||
+            (group->old_items->len > 1 && holds_state(pairing->old_elf, g_array_index(group->old_items, guint32, 0))))
             continue;
         g_array_sort_with_data(group->old_items, compare_names, (gpointer) pairing->old_elf);
         g_array_sort_with_data(group->new_items, compare_names, (gpointer) pairing->new_elf);
-        for (guint i = 0; i < group->old_items->len; i++) {
-            guint32 old_item = g_array_index(group->old_items, guint32, i);
-            guint32 new_item = g_array_index(group->new_items, guint32, i);
-
-            pair(pairing, old_item, new_item);
-        }
+        for (guint i = 0; i < group->old_items->len; i++)
+            pair(pairing, g_array_index(group->old_items, guint32, i), g_array_index(group->new_items, guint32, i));
     }
 }
+
+/* --- By where they are used */
+
+/* What the relocation number INDEX of SECTION refers to, if that is a variable of the kind; else -1. */
+static gint32
+state_at(const PatchElf *elf, const PatchElfSection *section, guint index)
+{
+    PatchPlace place = patch_elf_place(elf, &g_array_index(section->relocs, PatchReloc, index));
+
+    return place.kind == PATCH_PLACE_ITEM && holds_state(elf, place.index) ? (gint32) place.index : -1;
+}
+
+/* The variables that a function refers to at the same places, if it is otherwise the same. */
+static void
+pair_within(PatchPairing *pairing, const PatchElfItem *old_item, const PatchElfItem *new_item)
+{
+    const PatchElfSection *old_section = patch_elf_section(pairing->old_elf, old_item->section);
+    const PatchElfSection *new_section = patch_elf_section(pairing->new_elf, new_item->section);
+    guint i = patch_elf_first_reloc(old_section, old_item->offset), j = patch_elf_first_reloc(new_section, new_item->offset);
+    guint n = patch_elf_first_reloc(old_section, old_item->offset + old_item->size) - i;
+    g_autofree guint8 *old_bytes = NULL, *new_bytes = NULL;
+
+    if (old_item->size != new_item->size || patch_elf_first_reloc(new_section, new_item->offset + new_item->size) - j != n)
+        return;
+    old_bytes = patch_elf_bytes(pairing->old_elf, old_item->section, old_item->offset, old_item->size);
+    new_bytes = patch_elf_bytes(pairing->new_elf, new_item->section, new_item->offset, new_item->size);
+    if (memcmp(old_bytes, new_bytes, old_item->size) != 0)
+        return;
+    for (guint k = 0; k < n; k++) {
+        gint32 first = state_at(pairing->old_elf, old_section, i + k), second = state_at(pairing->new_elf, new_section, j + k);
+        g_autofree char *first_key = first >= 0 ? group_key(pairing->old_elf, first, NULL) : NULL;
+        g_autofree char *second_key = second >= 0 ? group_key(pairing->new_elf, second, NULL) : NULL;
+
+        if (first_key && second_key && g_str_equal(first_key, second_key) && pairing->new_of_old[first] < 0 &&
+            pairing->old_of_new[second] < 0)
+            pair(pairing, first, second);
+    }
+}
+
+static void
+pair_by_place(PatchPairing *pairing)
+{
+    for (guint32 i = 0; i < pairing->old_elf->items->len; i++) {
+        const PatchElfItem *item = patch_elf_item(pairing->old_elf, i);
+
+        if (item->is_function && pairing->new_of_old[i] >= 0)
+            pair_within(pairing, item, patch_elf_item(pairing->new_elf, pairing->new_of_old[i]));
+    }
+}
+
+/* --- By what they hold */
 
 /* What a read-only item without references holds, and its name; NULL for others. Of such it does not matter which is
  * which. */
@@ -254,22 +382,6 @@ pair_by_content(PatchPairing *pairing)
         while (others && !g_queue_is_empty(value) && !g_queue_is_empty(others))
             pair(pairing, GPOINTER_TO_UINT(g_queue_pop_head(value)), GPOINTER_TO_UINT(g_queue_pop_head(others)));
     }
-}
-
-/* How many names are in both sets, either of which may be NULL. */
-static guint
-common(GHashTable *first, GHashTable *second)
-{
-    GHashTableIter iter;
-    gpointer name;
-    guint n = 0;
-
-    if (!first || !second)
-        return 0;
-    g_hash_table_iter_init(&iter, first);
-    while (g_hash_table_iter_next(&iter, &name, NULL))
-        n += g_hash_table_contains(second, name);
-    return n;
 }
 
 /* The one of OTHERS that shares the most users with ITEM; -1 if none shares any, or several share as many. */
@@ -337,6 +449,8 @@ note_ambiguous(PatchPairing *pairing)
         if (group->old_items->len && group->new_items->len) {
             guint32 item = g_array_index(group->new_items, guint32, 0);
 
+            if (is_interchangeable(pairing->new_elf, patch_elf_item(pairing->new_elf, item)))
+                continue;
             g_hash_table_add(pairing->ambiguous, patch_plain_name(patch_elf_item(pairing->new_elf, item)->name));
         }
     }
@@ -365,10 +479,11 @@ patch_pairing_new(const PatchElf *old_elf, const PatchElf *new_elf)
     pairing->old_of_new = unpaired(new_elf);
     pairing->ambiguous = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     pair_by_content(pairing);
-    pair_groups(pairing, NULL, NULL, 1);
-    pair_groups(pairing, referrers_old, referrers_new, G_MAXUINT);
+    pair_by_name(pairing, referrers_old, referrers_new);
+    pair_by_place(pairing);
+    pair_by_signature(pairing, referrers_old, referrers_new);
     pair_by_users(pairing, referrers_old, referrers_new);
-    pair_groups(pairing, NULL, NULL, 1);
+    pair_by_name(pairing, referrers_old, referrers_new);
     note_ambiguous(pairing);
     return pairing;
 }

@@ -53,6 +53,19 @@ patch_tables_own(const char *section)
     return FALSE;
 }
 
+gboolean
+patch_is_boot_section(const char *section)
+{
+    static const char *const prefixes[] = {
+        ".init.", ".exit.", ".initcall", ".exitcall", ".con_initcall", ".meminit.", ".meminit.text", ".altinstr_aux",
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(prefixes); i++)
+        if (g_str_has_prefix(section, prefixes[i]))
+            return TRUE;
+    return FALSE;
+}
+
 /* The place a relocation in data refers to, if that is in the object. */
 static gboolean
 target_of(const PatchElf *elf, const PatchReloc *reloc, guint32 *section, guint64 *offset)

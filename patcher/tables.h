@@ -45,6 +45,9 @@ const char *patch_table_meaning(PatchTableKind kind);
  * that code refers to. */
 gboolean patch_tables_own(const char *section);
 
+/* Whether the section holds functions and data of the kernel's boot, which are gone once it runs; or of a module's exit. */
+gboolean patch_is_boot_section(const char *section);
+
 /* What an entry of PATCH_TABLE_ALTERNATIVES says. PATCH_ERROR_FAILED: the layout is not known. */
 gboolean patch_table_alternative(const PatchElf *elf, const PatchTableEntry *entry, PatchAlternative *alternative,
                                  GError **error);

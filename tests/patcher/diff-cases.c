@@ -16,6 +16,16 @@
     ".word " line "\\n.word 0\\n.popsection\");"
 #define LOCKED(instruction) \
     "asm volatile(\".pushsection .smp_locks,\\\"a\\\"\\n.long 1f - .\\n.popsection\\n1: lock; " instruction " $1, other(%rip)\");"
+#define KEY(key) \
+    "asm volatile(\"1: .byte 0x0f, 0x1f, 0x44, 0, 0\\n.pushsection __jump_table,\\\"aw\\\"\\n.long 1b - ., 2f - .\\n" \
+    ".quad " key " - .\\n.popsection\\n2:\");"
+#define ALTERNATIVE(instruction) \
+    "asm volatile(\"1: xorl %eax, %eax\\n.pushsection .altinstructions,\\\"a\\\"\\n.long 1b - ., 2f - .\\n.word 3\\n.byte 2, 2\\n" \
+    ".popsection\\n.pushsection .altinstr_replacement,\\\"ax\\\"\\n2: " instruction "\\n.popsection\");"
+#define BEFORE_BOOT \
+    "asm volatile(\".pushsection .altinstr_aux,\\\"ax\\\"\\n6: testb $1, other(%rip)\\n.popsection\\njmp 6b\");"
+#define FAULTS(address) \
+    "asm volatile(\"1: movl " address "(%rip), %eax\\n2: .pushsection __ex_table,\\\"a\\\"\\n.long 1b - ., 2b - ., 3\\n.popsection\");"
 #define SWITCH(value) \
     "int f(int x) { switch (x) { case 0: return print(\"a\"); case 1: return print(\"b\"); case 2: return print(\"c\");" \
     "case 3: return print(\"d\"); case 4: return print(\"e\"); case 5: return print(\"" value "\"); } return 9; }"
@@ -48,7 +58,7 @@ const DiffCase diff_cases[] = {
       "int d(void) { static int done; return done -= 7; }",
       COMMON "static inline int once(void) { static int done; return done++; }"
       "int a(void) { return once(); } int b(void) { return once() * 2; } int e(void) { return once() * 5; }"
-      "int d2(void) { static int done; return done -= 9; }", "new d2, new e, gone c, gone d" },
+      "int d2(void) { static int done; return done -= 9; }", "new d2, new done.*, new e, gone c, gone d, gone done.*" },
     { "alias", COMMON "int f(int x) { return x + other; } int init_module(int) __attribute__((alias(\"f\")));",
       COMMON "int f(int x) { return x - other; } int init_module(int) __attribute__((alias(\"f\")));", "changed f" },
     { "weak", COMMON "__attribute__((weak)) int f(int x) { return x + other; } int g(int x) { return f(x); }",
@@ -99,6 +109,70 @@ const DiffCase diff_cases[] = {
     { "static-signature", COMMON "int f(int x) { return x; }", COMMON "int f(int x, int y) { return x; }", "" },
     { "new-per-cpu", COMMON "int f(int x) { return x; }",
       COMMON "in(\".data..percpu\") int counter; int f(int x) { return counter + x; }", "changed f, new counter, code f" },
+    { "statics-renumbered", COMMON "int g(void) { return other; }"
+      "int f(int x) { if (x) { static int n; use(&n); } { static int n; use(&n); } return other; }",
+      COMMON "int g(void) { static int n; use(&n); return other; }"
+      "int f(int x) { if (x) { static int n; use(&n); } { static int n; use(&n); } return other; }", "changed g, new n.*" },
+    { "once-flags", COMMON "int f(int x) { { in(\".data.once\") static int done; use(&done); } return other; }",
+      COMMON "int f(int x) { { in(\".data.once\") static int done; use(&done); } if (x) { in(\".data.once\") static int done; "
+      "use(&done); } return other; }", "changed f, new done.*, new done.*, gone done.*" },
+    { "call-within-section", COMMON "in(\".text.x\") noinline int g(int x) { return x * other; } in(\".text.x\") int f(int x) "
+      "{ return g(x) + 1; }",
+      COMMON "in(\".text.x\") noinline int g(int x) { return x * other; } in(\".text.x\") int k(int x) { return x ^ other; } "
+      "in(\".text.x\") int f(int x) { return g(x) + 1; }", "new k" },
+    { "static-key", COMMON "extern int key, key2; void f(void) { " KEY("key") " }",
+      COMMON "extern int key, key2; void f(void) { " KEY("key2") " }", "changed f" },
+    { "alternative", COMMON "void f(void) { " ALTERNATIVE("xorl %ecx, %ecx") " }", COMMON "void f(void) { " ALTERNATIVE("xorl %ebx, %ebx") " }",
+      "changed f" },
+    { "alternatives-order", COMMON "void f(void) { " ALTERNATIVE("xorl %ecx, %ecx") " } void g(void) { " ALTERNATIVE("xorl %ebx, %ebx") " }",
+      COMMON "void g(void) { " ALTERNATIVE("xorl %ebx, %ebx") " } void f(void) { " ALTERNATIVE("xorl %ecx, %ecx") " }", "" },
+    { "feature-before-boot", COMMON "void f(void) { " BEFORE_BOOT " }", COMMON "void g(void) { " BEFORE_BOOT " } void f(void) { " BEFORE_BOOT " }",
+      "new g" },
+    { "exception", COMMON "void f(void) { " FAULTS("other") " }", COMMON "void f(void) { " FAULTS("other + 4") " }", "changed f" },
+    /* What must not be taken for the same, or for each other. */
+    { "static-of-another-user", COMMON "int f(void) { static int n; return ++n; } int g(void) { return other; }",
+      COMMON "int f(void) { return other + 1; } int g(void) { static int n; return ++n + other; }",
+      "changed f, changed g, new n.*, gone n.*, code g" },
+    { "static-gets-local", COMMON "static int n; int f(void) { use(&n); return other; }",
+      COMMON "int f(void) { static int n; use(&n); return other; }", "changed f, new n.*, gone n" },
+    { "statics-of-one-user", COMMON "int f(int x) { if (x) { static int n; use(&n); } { static int n; use(&n); } return other; }",
+      COMMON "int f(int x) { { static int n; use(&n); } if (!x) { static int n; use(&n); } return other; }",
+      "changed f, new n.*, new n.*, gone n.*, gone n.*, code f" },
+    { "becomes-per-cpu", COMMON "static int n; int f(void) { return ++n; }",
+      COMMON "in(\".data..percpu\") static int n; int f(void) { n += 2; return n; }", "changed f, data n" },
+    { "becomes-writable", COMMON "int f(void); const int n = 0; int f(void) { use((void *) &n); return other; }",
+      COMMON "int n = 0; int f(void) { n = 3; use(&n); return other; }", "changed f, data n" },
+    { "no-longer-ro-after-init", COMMON "in(\".data..ro_after_init\") int n = 1; int f(void) { return n; }",
+      COMMON "int n = 1; int f(void) { return ++n; }", "changed f, data n" },
+    { "no-longer-boot-data", COMMON "in(\".init.data\") int n = 1; int f(void) { return other; }",
+      COMMON "int n = 1; int f(void) { return other + n; }", "changed f, data n" },
+    { "no-longer-boot-code", COMMON "noinline in(\".init.text\") int f(int x) { return x + other; } int g(int x) { return x; }",
+      COMMON "noinline int f(int x) { return x + other; } int g(int x) { return f(x); }", "changed g, new f, gone f" },
+    { "becomes-boot-code", COMMON "int f(int x) { return x + other; }", COMMON "in(\".init.text\") int f(int x) { return x + other; }",
+      "new f, gone f" },
+    { "alias-of-another", COMMON "int f(int x) { return x + other; } int g(int x) { return x - other; }"
+      "int h(int) __attribute__((alias(\"f\")));",
+      COMMON "int f(int x) { return x + other; } int g(int x) { return x - other; }"
+      "int h(int) __attribute__((alias(\"g\")));", "function h" },
+    { "nameless-code", COMMON "asm(\".text; xorl %eax, %eax; jmp other\");",
+      COMMON "asm(\".text; xorl %ecx, %ecx; jmp other\");", "function .text" },
+    { "nameless-table", COMMON "int f(void) { return 1; } int g(void) { return 2; } asm(\".pushsection __table, \\\"a\\\"; .quad f; .popsection\");",
+      COMMON "int f(void) { return 1; } int g(void) { return 2; } asm(\".pushsection __table, \\\"a\\\"; .quad g; .popsection\");", "table __table" },
+    { "points-to-itself", COMMON "asm(\".pushsection .rodata.x, \\\"a\\\"; .Lx: .quad .Lx, 3; .popsection\");"
+      "int f(void) { asm volatile(\"mov $.Lx, %rdi\"); return other; }",
+      COMMON "\nasm(\".pushsection .rodata.x, \\\"a\\\"; .Lx: .quad .Lx, 3; .popsection\");"
+      "int f(void) { asm volatile(\"mov $.Lx, %rdi\"); return other; }", "" },
+    { "behind-a-string", COMMON "void f(void) { asm volatile(\"mov $.Lx + 2, %%rdi\\n.pushsection .rodata.str1.1,\\\"aMS\\\",@progbits,1\\n"
+      ".Lx: .string \\\"a\\\"\\n.string \\\"b\\\"\\n.popsection\" :: ); use(0); }",
+      COMMON "void f(void) { asm volatile(\"mov $.Lx + 2, %%rdi\\n.pushsection .rodata.str1.1,\\\"aMS\\\",@progbits,1\\n"
+      ".Lx: .string \\\"a\\\"\\n.string \\\"b\\\"\\n.popsection\" :: ); use(\"c\"); }", "changed f, code f" },
+    { "constants-in-a-circle", COMMON "struct s { const struct s *to; const char *text; }; static const struct s b;"
+      "static const struct s a = { &b, \"one\" }; static const struct s b = { &a, \"b\" };"
+      "void f(int x) { use((void *) (x ? &a : 0)); } void g(int x) { use((void *) (x ? &b : 0)); }",
+      COMMON "struct s { const struct s *to; const char *text; }; static const struct s b;"
+      "static const struct s a = { &b, \"two\" }; static const struct s b = { &a, \"b\" };"
+      "void f(int x) { use((void *) (x ? &a : 0)); } void g(int x) { use((void *) (x ? &b : 0)); }",
+      "changed a, changed b, changed f, changed g, data a, data b" },
 };
 
 const gsize diff_cases_n = G_N_ELEMENTS(diff_cases);

@@ -9,6 +9,7 @@
 #include "patcher/diff.h"
 #include "patcher/error.h"
 #include "patcher/linemarks.h"
+#include "patcher/merge.h"
 #include "patcher/run.h"
 
 static char *folder;
@@ -221,6 +222,25 @@ test_lines(void)
 }
 
 static void
+test_moved(void)
+{
+    g_autoptr(GPtrArray) old_elfs = g_ptr_array_new_with_free_func((GDestroyNotify) patch_elf_free);
+    g_autoptr(GPtrArray) new_elfs = g_ptr_array_new_with_free_func((GDestroyNotify) patch_elf_free);
+    guint from = 9, to = 9;
+
+    g_ptr_array_add(old_elfs, compile("a", "int f(void) { return 1; } static int s; int *g(void) { return &s; }"));
+    g_ptr_array_add(old_elfs, compile("b", "int h(void) { return 1; }"));
+    g_ptr_array_add(new_elfs, compile("a", "int *g(void) { return 0; }"));
+    g_ptr_array_add(new_elfs, compile("b", "int h(void) { return 1; } static int s; int *k(void) { return &s; }"));
+    g_assert_null(patch_merge_moved(old_elfs, new_elfs, &from, &to));
+    g_ptr_array_add(old_elfs, NULL);
+    g_ptr_array_add(new_elfs, compile("c", "int f(void) { return 2; }"));
+    g_assert_cmpstr(patch_merge_moved(old_elfs, new_elfs, &from, &to), ==, "f");
+    g_assert_cmpuint(from, ==, 0);
+    g_assert_cmpuint(to, ==, 2);
+}
+
+static void
 test_boot(void)
 {
     const char *format = "__attribute__((section(\".init.text\"))) int f(int x) { return x + %d; }";
@@ -259,6 +279,7 @@ main(int argc, char **argv)
     g_test_add_func("/diff/data", test_data);
     g_test_add_func("/diff/private-constants", test_private_constants);
     g_test_add_func("/diff/lines", test_lines);
+    g_test_add_func("/diff/moved", test_moved);
     g_test_add_func("/diff/boot", test_boot);
     g_test_add_func("/diff/no-object", test_no_object);
     status = g_test_run();
