@@ -98,6 +98,7 @@ libpatcher_a_SOURCES += \
 	patcher/reasons.c patcher/reasons.h \
 	patcher/buildid.c patcher/buildid.h \
 	patcher/compose.c patcher/compose.h \
+	patcher/copy-piece.c patcher/copy-piece.h \
 	patcher/merge.c patcher/merge.h \
 	patcher/debian.c patcher/debian.h \
 	patcher/create.c patcher/create.h

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "patcher/merge.h"
 
+#include "patcher/copy-piece.h"
 #include "patcher/error.h"
 
 /* --- What is shared */
@@ -278,7 +279,7 @@ lead_to_pieces(GArray *fixups, gconstpointer data)
     }
 }
 
-/* Joins two of OBJECTS, if any have to be. */
+/* Joins two of OBJECTS, if any have to be; where they cannot be joined, the one gets a copy of what the other has. */
 static gboolean
 merge_once(GPtrArray *objects, GHashTable *shared, gboolean *merged, GError **error)
 {
@@ -289,15 +290,11 @@ merge_once(GPtrArray *objects, GHashTable *shared, gboolean *merged, GError **er
 
             if (!name)
                 continue;
-            if (!g_str_equal(user->module, owner->module)) {
-                g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
-                            "the patch adds %s in %s and uses it in %s: an update can share what is new within the kernel "
-                            "or within one module only", name, owner->path, user->path);
-                return FALSE;
-            }
+            *merged = TRUE;
+            if (!g_str_equal(user->module, owner->module))
+                return patch_copy_piece(user, owner, (guint32) find_piece(owner, name), error);
             g_ptr_array_steal_index(objects, MAX(i, j));
             join(i < j ? user : owner, i < j ? owner : user);
-            *merged = TRUE;
             return TRUE;
         }
     *merged = FALSE;
@@ -312,6 +309,12 @@ patch_merge(GPtrArray *objects, GHashTable *shared, GError **error)
     while (merged)
         if (!merge_once(objects, shared, &merged, error))
             return FALSE;
+    for (guint i = objects->len; i > 0; i--) {
+        const PatchObject *object = objects->pdata[i - 1];
+
+        if (!object->replacements->len && !object->hooks->len)
+            g_ptr_array_remove_index(objects, i - 1);
+    }
     for (guint i = 0; i < objects->len; i++) {
         const PatchObject *object = objects->pdata[i];
         gconstpointer data[] = { object, shared };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * New functions and variables that one object of a patch adds and others use: they are nowhere in the running kernel, so
- * the objects that share them become one in the update.
+ * the objects that share them become one in the update, or share copies.
  */
 #ifndef PATCHER_MERGE_H
 #define PATCHER_MERGE_H
@@ -23,8 +23,9 @@ const char *patch_merge_moved(const GPtrArray *old_elfs, const GPtrArray *new_el
  * PATCH_ERROR_DOES_NOT_FIT names it. */
 gboolean patch_merge_check_moves(PatchBuild *build, const GPtrArray *files, GError **error);
 
-/* Makes one of those OBJECTS (of PatchObject) of which one refers to a piece of another that is in SHARED; they have to
- * be of one module. PATCH_ERROR_DOES_NOT_FIT: they are not. */
+/* Makes one of those OBJECTS (of PatchObject) of which one refers to a piece of another that is in SHARED; parts of
+ * different modules share copies (copy-piece.h). What then replaces nothing is left out. PATCH_ERROR_DOES_NOT_FIT: what
+ * cannot be copied. */
 gboolean patch_merge(GPtrArray *objects, GHashTable *shared, GError **error);
 
 #endif

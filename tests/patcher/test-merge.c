@@ -98,16 +98,60 @@ test_apart(void)
     g_assert_cmpint(fixup_of(objects->pdata[1], 0)->target, ==, PATCH_TARGET_SYMBOL);
 }
 
+/* The user gets a copy of the function and of what that refers to, which is resolved from its own module. */
 static void
 test_other_module(void)
 {
     g_autoptr(GPtrArray) objects = make_objects("other");
     g_autoptr(GHashTable) shared = g_hash_table_new(g_str_hash, g_str_equal);
+    PatchObject *owner = objects->pdata[0];
+    PatchPiece *constant = patch_object_add_piece(owner, "a string", PATCH_PIECE_RODATA, 1, 2);
+    PatchUnwind unwind = { 1, 4, 0x77 };
+    const PatchObject *user;
     g_autoptr(GError) error = NULL;
 
+    g_byte_array_append(constant->code->bytes, (const guint8 *) "x", 2);
+    add_fixup(owner->pieces->pdata[1], PATCH_TARGET_SYMBOL, 1);
+    g_array_index(((PatchPiece *) owner->pieces->pdata[1])->code->fixups, PatchFixup, 0).index = 2;
+    g_array_append_val(owner->unwinds, unwind);
+    owner->unwind_bytes = 6;
     g_hash_table_add(shared, (char *) "shared");
-    g_assert_false(patch_merge(objects, shared, &error));
-    g_assert_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT);
+    g_assert_true(patch_merge(objects, shared, &error));
+    g_assert_no_error(error);
+    g_assert_cmpuint(objects->len, ==, 2);
+    user = objects->pdata[1];
+    g_assert_cmpuint(user->pieces->len, ==, 3);
+    g_assert_cmpint(fixup_of(user, 0)->target, ==, PATCH_TARGET_PIECE);
+    g_assert_cmpuint(fixup_of(user, 0)->index, ==, 1);
+    g_assert_cmpint(fixup_of(user, 1)->target, ==, PATCH_TARGET_PIECE);
+    g_assert_cmpuint(fixup_of(user, 1)->index, ==, 2);
+    g_assert_cmpuint(((const PatchPiece *) user->pieces->pdata[2])->code->bytes->len, ==, 2);
+    g_assert_cmpstr(((const PatchSymbol *) user->symbols->pdata[2])->name, ==, "printk");
+    g_assert_cmpint(((const PatchSymbol *) user->symbols->pdata[2])->section, ==, -1);
+    g_assert_cmpuint(user->unwinds->len, ==, 1);
+    g_assert_cmpuint(g_array_index(user->unwinds, PatchUnwind, 0).piece, ==, 1);
+    g_assert_cmpuint(user->unwind_bytes, ==, 6);
+}
+
+/* Of what keeps state there must not be two; and what only the owner's code can find, the copy cannot. */
+static void
+test_no_copy(void)
+{
+    for (guint i = 0; i < 2; i++) {
+        g_autoptr(GPtrArray) objects = make_objects("other");
+        g_autoptr(GHashTable) shared = g_hash_table_new(g_str_hash, g_str_equal);
+        PatchObject *owner = objects->pdata[0];
+        PatchFixup *fixup = (PatchFixup *) fixup_of(owner, 1);
+        g_autoptr(GError) error = NULL;
+
+        patch_object_add_piece(owner, "count", PATCH_PIECE_BSS, 8, 8);
+        fixup->target = i ? PATCH_TARGET_SYMBOL : PATCH_TARGET_PIECE;
+        fixup->index = i ? 0 : 2;
+        g_hash_table_add(shared, (char *) "shared");
+        g_assert_false(patch_merge(objects, shared, &error));
+        g_assert_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT);
+        g_assert_nonnull(strstr(error->message, i ? "uses old_a," : "uses count,"));
+    }
 }
 
 int
@@ -116,6 +160,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/merge/shared-functions-join-objects", test_merged);
     g_test_add_func("/merge/others-stay-apart", test_apart);
-    g_test_add_func("/merge/modules-cannot-share", test_other_module);
+    g_test_add_func("/merge/modules-share-copies", test_other_module);
+    g_test_add_func("/merge/what-cannot-be-copied", test_no_copy);
     return g_test_run();
 }
