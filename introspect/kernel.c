@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "introspect/kernel.h"
 
+#include "introspect/generated.h"
 #include "introspect/identity.h"
 #include "introspect/kallsyms.h"
 #include "introspect/locate.h"
@@ -33,6 +34,7 @@ struct IntroKernel {
     struct {
         IntroTaskLayout *task_layout;
         IntroStackFacts *stack_facts;
+        GArray *generated;      /* of IntroGenerated */
     } *late;
 
     /* The part of the image that symbols were found in. */
@@ -372,6 +374,7 @@ intro_kernel_free(IntroKernel *kernel)
         return;
     intro_stack_facts_free(kernel->late->stack_facts);
     g_free(kernel->late->task_layout);
+    g_clear_pointer(&kernel->late->generated, g_array_unref);
     g_free(kernel->late);
     intro_space_free(kernel->space);
     intro_symbols_free(kernel->symbols);
@@ -410,6 +413,7 @@ intro_kernel_btf(const IntroKernel *kernel)
 void
 intro_kernel_hold(IntroKernel *kernel)
 {
+    g_clear_pointer(&kernel->late->generated, g_array_unref);
     intro_space_hold(kernel->space);
 }
 
@@ -494,4 +498,31 @@ intro_kernel_stack_facts(const IntroKernel *kernel, GError **error)
     if (kernel->late->stack_facts == NULL)
         kernel->late->stack_facts = intro_stack_facts_new(kernel, error);
     return kernel->late->stack_facts;
+}
+
+const GArray *
+intro_kernel_generated(const IntroKernel *kernel)
+{
+    g_autoptr(GError) unreadable = NULL;
+
+    if (kernel->late->generated == NULL)
+        kernel->late->generated = intro_generated_read(kernel, &unreadable);
+    if (kernel->late->generated == NULL) {
+        g_debug("%s", unreadable->message);
+        kernel->late->generated = g_array_new(FALSE, FALSE, sizeof(IntroGenerated));
+    }
+    return kernel->late->generated;
+}
+
+char *
+intro_kernel_describe(const IntroKernel *kernel, GuestVa va, gboolean is_return)
+{
+    const IntroGenerated *generated = NULL;
+
+    if (!intro_kernel_is_text(kernel, va))
+        generated = intro_generated_at(intro_kernel_generated(kernel), is_return ? va - 1 : va);
+    if (generated == NULL)
+        return intro_symbols_describe(kernel->symbols, va, is_return);
+    return g_strdup_printf("%s+0x%" G_GINT64_MODIFIER "x/0x%" G_GINT64_MODIFIER "x", generated->name,
+                           va - generated->start, generated->end - generated->start);
 }

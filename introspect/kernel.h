@@ -81,4 +81,11 @@ GArray *intro_kernel_holes(const IntroKernel *kernel, GError **error);
 const IntroTaskLayout *intro_kernel_task_layout(const IntroKernel *kernel, GError **error);
 const IntroStackFacts *intro_kernel_stack_facts(const IntroKernel *kernel, GError **error);
 
+/* Code that the kernel has made while it runs (introspect/generated.h), as it was when first asked for since the kernel was
+ * attached to, or held; owned by the kernel. Empty if it cannot be read. */
+const GArray *intro_kernel_generated(const IntroKernel *kernel);
+
+/* As intro_symbols_describe(), for generated code too, which is shown without its module. To be freed. */
+char *intro_kernel_describe(const IntroKernel *kernel, GuestVa va, gboolean is_return);
+
 #endif

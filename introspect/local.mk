@@ -19,6 +19,7 @@ libintrospect_a_SOURCES = \
 libintrospect_a_SOURCES += \
 	introspect/btf.c introspect/btf.h \
 	introspect/frame-pointers.c introspect/frame-pointers.h \
+	introspect/generated.c introspect/generated.h \
 	introspect/orc.c introspect/orc.h \
 	introspect/stack-facts.c introspect/stack-facts.h \
 	introspect/stack.c introspect/stack.h \

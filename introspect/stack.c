@@ -2,6 +2,7 @@
 #include "introspect/stack.h"
 
 #include "introspect/cursor.h"
+#include "introspect/generated.h"
 #include "introspect/stack-facts.h"
 #include "introspect/vcpus.h"
 
@@ -22,9 +23,8 @@ read_stack(gpointer self, GuestVa va, void *buffer, gsize length)
 
 /* A tracer's trampoline calls itself the end of the stack, which it is not: it hides its caller. */
 static gboolean
-find_orc(gpointer self, GuestVa ip, IntroOrcEntry *entry)
+find_in_tables(const Context *context, GuestVa ip, IntroOrcEntry *entry)
 {
-    const Context *context = self;
     const IntroStackFacts *facts = context->facts;
 
     if (facts->orc == NULL) {
@@ -37,12 +37,45 @@ find_orc(gpointer self, GuestVa ip, IntroOrcEntry *entry)
            && !(entry->type == INTRO_ORC_END_OF_STACK && intro_tracers_has(&facts->tracers, ip));
 }
 
+/* Code that the kernel made has no entries of its own. A tracer's trampoline has those of what it is a copy of, as in
+ * orc_ftrace_find(); code of BPF keeps frame pointers, but that it does so everywhere is only orc_find()'s guess. */
+static gboolean
+find_generated(const Context *context, GuestVa pc, gboolean is_return, IntroOrcEntry *entry)
+{
+    GuestVa ip = is_return ? pc - 1 : pc;
+    const IntroGenerated *generated = intro_generated_at(intro_kernel_generated(context->kernel), ip);
+
+    if (generated == NULL)
+        return FALSE;
+    if (generated->kind == INTRO_GENERATED_TRACER)
+        return generated->original != 0 && find_in_tables(context, generated->original + (ip - generated->start), entry);
+    if (!intro_generated_has_frame(generated, intro_kernel_space(context->kernel), pc, is_return))
+        return FALSE;
+    *entry = (IntroOrcEntry) {
+        .type = INTRO_ORC_CALL, .sp_register = INTRO_ORC_REG_BP, .sp_offset = 2 * sizeof(guint64),
+        .bp_register = INTRO_ORC_REG_PREV_SP, .bp_offset = -2 * (gint16) sizeof(guint64),
+    };
+    return TRUE;
+}
+
+/* An instruction that was called and does not return has its caller's frame, not its own: look at the call. */
+static gboolean
+find_entry(gpointer self, GuestVa pc, gboolean is_return, IntroOrcEntry *entry)
+{
+    const Context *context = self;
+    GuestVa ip = is_return ? pc - 1 : pc;
+
+    return find_in_tables(context, ip, entry)
+           || (!intro_kernel_is_text(context->kernel, ip) && find_generated(context, pc, is_return, entry));
+}
+
 static gboolean
 is_text(gpointer self, GuestVa va)
 {
     const Context *context = self;
 
-    return intro_kernel_is_text(context->kernel, va);
+    return intro_kernel_is_text(context->kernel, va)
+           || intro_generated_at(intro_kernel_generated(context->kernel), va) != NULL;
 }
 
 static gboolean
@@ -53,7 +86,7 @@ find_original(gpointer self, GuestVa return_va, GuestVa slot, GuestVa *original)
     return intro_tracers_original(&context->facts->tracers, context->kernel, context->task, return_va, slot, original);
 }
 
-static const IntroUnwindOps unwind_ops = { read_stack, find_orc, is_text, find_original };
+static const IntroUnwindOps unwind_ops = { read_stack, find_entry, is_text, find_original };
 
 static GArray *
 new_areas(void)

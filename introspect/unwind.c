@@ -293,7 +293,6 @@ step(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry)
     return TRUE;
 }
 
-/* An instruction that was called and does not return has its caller's frame, not its own: look at the call. */
 static gboolean
 find_entry(const Unwinder *unwinder, const State *state, IntroOrcEntry *entry)
 {
@@ -304,7 +303,7 @@ find_entry(const Unwinder *unwinder, const State *state, IntroOrcEntry *entry)
         };
         return TRUE;
     }
-    return unwinder->ops->find(unwinder->self, state->signal ? state->ip : state->ip - 1, entry);
+    return unwinder->ops->find(unwinder->self, state->ip, !state->signal, entry);
 }
 
 static void

@@ -47,7 +47,9 @@ typedef struct {
 /* What an unwinder asks about its surroundings. */
 typedef struct {
     gboolean (*read)(gpointer self, GuestVa va, void *buffer, gsize length);
-    gboolean (*find)(gpointer self, GuestVa ip, IntroOrcEntry *entry);
+    /* What is known at PC: a call's return address if IS_RETURN, so that it is the call that counts, else the next
+     * instruction. FALSE if nothing is. */
+    gboolean (*find)(gpointer self, GuestVa pc, gboolean is_return, IntroOrcEntry *entry);
     gboolean (*is_text)(gpointer self, GuestVa va);
     /* The return address that belongs into SLOT, where RETURN_VA was found: another one if a tracer put its own
      * there. FALSE if a tracer did and it is not known which one. */

@@ -64,7 +64,7 @@ describe_stack(const IntroKernel *kernel, const IntroTask *task)
         return NULL;
     for (guint i = 0; i < stack->frames->len; i++) {
         const IntroFrame *frame = &g_array_index(stack->frames, IntroFrame, i);
-        g_autofree char *where = intro_symbols_describe(intro_kernel_symbols(kernel), frame->pc, frame->is_return);
+        g_autofree char *where = intro_kernel_describe(kernel, frame->pc, frame->is_return);
 
         if (!intro_stack_is_scheduler(kernel, frame->pc))
             g_string_append_printf(text, "%s%s", text->len ? " < " : "", where);

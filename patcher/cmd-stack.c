@@ -20,8 +20,7 @@ begin_text(const char *title, const IntroStack *stack)
 static void
 print_frame(const Output *output, const IntroFrame *frame)
 {
-    g_autofree char *text =
-        intro_symbols_describe(intro_kernel_symbols(output->guest->kernel), frame->pc, frame->is_return);
+    g_autofree char *text = intro_kernel_describe(output->guest->kernel, frame->pc, frame->is_return);
 
     if (!output->json) {
         g_print("[<0>] %s%s\n", frame->certain ? "" : "? ", text);

@@ -145,7 +145,7 @@ judge(const PatchSurvey *survey, const IntroStack *stack, gint32 pid, const char
         blocker = g_new0(PatchBlocker, 1);
         *blocker = (PatchBlocker) {
             .pid = pid, .name = g_strdup(name), .why = g_strdup(forbidden->name), .certain = frame->certain,
-            .where = intro_symbols_describe(intro_kernel_symbols(survey->kernel), frame->pc, frame->is_return),
+            .where = intro_kernel_describe(survey->kernel, frame->pc, frame->is_return),
         };
         g_ptr_array_add(blockers, blocker);
         return;

@@ -59,9 +59,10 @@ is_text(gpointer self, GuestVa va)
 }
 
 static gboolean
-find_entry(gpointer self, GuestVa ip, IntroOrcEntry *entry)
+find_entry(gpointer self, GuestVa pc, gboolean is_return, IntroOrcEntry *entry)
 {
     const Input *input = self;
+    GuestVa ip = is_return ? pc - 1 : pc;
 
     if (!is_text(self, ip))
         return FALSE;

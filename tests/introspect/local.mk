@@ -68,3 +68,9 @@ check_PROGRAMS += tests/introspect/test-unwind-frames
 TESTS += tests/introspect/test-unwind-frames
 tests_introspect_test_unwind_frames_SOURCES = tests/introspect/test-unwind-frames.c tests/introspect/unwind-fixture.h
 tests_introspect_test_unwind_frames_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+
+check_PROGRAMS += tests/introspect/test-generated
+TESTS += tests/introspect/test-generated
+tests_introspect_test_generated_SOURCES = tests/introspect/test-generated.c tests/introspect/btf-writer.c \
+	tests/introspect/btf-writer.h tests/fake-guest.c tests/fake-guest.h
+tests_introspect_test_generated_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)

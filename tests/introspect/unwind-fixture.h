@@ -58,9 +58,10 @@ is_text(gpointer self, GuestVa va)
 }
 
 static inline gboolean
-find_entry(gpointer self, GuestVa ip, IntroOrcEntry *entry)
+find_entry(gpointer self, GuestVa pc, gboolean is_return, IntroOrcEntry *entry)
 {
     Fixture *fixture = self;
+    GuestVa ip = is_return ? pc - 1 : pc;
 
     if (!is_text(self, ip))
         return FALSE;
