@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fentry: a BPF program at the entry or the exit of a function of the kernel, and how often it ran.
+ * fentry: a BPF program at the entry or the exit of a function of the kernel, and how often it ran. It reads a clock TURNS
+ * (1) times, and so can be made to take long.
  *
- * usage: fentry fentry|fexit FUNCTION
+ * usage: fentry fentry|fexit FUNCTION [TURNS]
  *
  * Prints "attached"; then, for each line on standard input, how often the program ran until then; at its end it detaches.
  */
@@ -81,16 +82,21 @@ find_function(const char *name)
     errx(1, "the kernel has no function %s", name);
 }
 
-/* A program that returns 0. */
 static int
-load(unsigned int function, int is_exit)
+load(unsigned int function, int is_exit, int turns)
 {
-    static const struct bpf_insn code[] = {
-        { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 }, { .code = BPF_JMP | BPF_EXIT },
+    const struct bpf_insn code[] = {
+        { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_6, .imm = turns },
+        { .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_ktime_get_ns },
+        { .code = BPF_ALU64 | BPF_SUB | BPF_K, .dst_reg = BPF_REG_6, .imm = 1 },
+        { .code = BPF_JMP | BPF_JNE | BPF_K, .dst_reg = BPF_REG_6, .off = -3 },
+        { .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+        { .code = BPF_JMP | BPF_EXIT },
     };
     union bpf_attr attr = {
-        .prog_type = BPF_PROG_TYPE_TRACING, .insns = (uintptr_t) code, .insn_cnt = 2, .license = (uintptr_t) "GPL",
-        .attach_btf_id = function, .expected_attach_type = is_exit ? BPF_TRACE_FEXIT : BPF_TRACE_FENTRY,
+        .prog_type = BPF_PROG_TYPE_TRACING, .insns = (uintptr_t) code, .insn_cnt = sizeof code / sizeof *code,
+        .license = (uintptr_t) "GPL", .attach_btf_id = function,
+        .expected_attach_type = is_exit ? BPF_TRACE_FEXIT : BPF_TRACE_FENTRY,
     };
     int fd = bpf(BPF_PROG_LOAD, &attr);
 
@@ -116,11 +122,11 @@ main(int argc, char **argv)
     union bpf_attr stats = { .enable_stats = { .type = BPF_STATS_RUN_TIME } };
     union bpf_attr attach = { 0 };
     char line[16];
-    int program;
+    int program, turns = argc > 3 ? atoi(argv[3]) : 1;
 
-    if (argc != 3 || (strcmp(argv[1], "fentry") != 0 && strcmp(argv[1], "fexit") != 0))
-        errx(2, "usage: fentry fentry|fexit FUNCTION");
-    program = load(find_function(argv[2]), strcmp(argv[1], "fexit") == 0);
+    if (argc < 3 || turns < 1 || (strcmp(argv[1], "fentry") != 0 && strcmp(argv[1], "fexit") != 0))
+        errx(2, "usage: fentry fentry|fexit FUNCTION [TURNS]");
+    program = load(find_function(argv[2]), strcmp(argv[1], "fexit") == 0, turns);
     attach.raw_tracepoint.prog_fd = program;
     if (bpf(BPF_RAW_TRACEPOINT_OPEN, &attach) < 0)
         err(1, "attaching to %s", argv[2]);

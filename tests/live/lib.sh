@@ -63,11 +63,11 @@ console_says() {
 # monitor_does COMMAND-JSON WORD: one command to the guest's monitor, which has answered when WORD appears.
 monitor_does() {
     local socket=$guest/qmp.sock
-    coproc qmp { exec socat - "UNIX-CONNECT:$socket"; }
-    printf '{"execute":"qmp_capabilities"}%s\n' "$1" >&"${qmp[1]}"
-    timeout 60 grep -m 1 -- "$2" <&"${qmp[0]}" > /dev/null
+    coproc monitor { exec socat - "UNIX-CONNECT:$socket"; }
+    printf '{"execute":"qmp_capabilities"}%s\n' "$1" >&"${monitor[1]}"
+    timeout 60 grep -m 1 -- "$2" <&"${monitor[0]}" > /dev/null
     local result=$?
-    kill "$qmp_PID" && wait "$qmp_PID" 2> /dev/null
+    kill "$monitor_PID" && wait "$monitor_PID" 2> /dev/null
     return $result
 }
 

@@ -5,6 +5,9 @@ tests_live_alter_update_LDADD = libpatcher.a libintrospect.a libvmm.a $(CAPSTONE
 check_PROGRAMS += tests/live/corrupt
 tests_live_corrupt_SOURCES = tests/live/corrupt.c
 tests_live_corrupt_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+check_PROGRAMS += tests/live/poke
+tests_live_poke_SOURCES = tests/live/poke.c
+tests_live_poke_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 check_PROGRAMS += tests/live/backend-check
 tests_live_backend_check_SOURCES = tests/live/backend-check.c
 tests_live_backend_check_LDADD = libvmm.a $(VMM_LIBS)
@@ -42,9 +45,9 @@ EXTRA_DIST += \
 	tests/live/65-replace-killed.t \
 	tests/live/70-migration.t \
 	tests/live/80-kernels.t \
-	tests/live/81-no-kernel.t tests/live/82-frame-pointer.t tests/live/bare.S \
+	tests/live/81-no-kernel.t tests/live/82-frame-pointer.t tests/live/83-vcpus.t tests/live/bare.S \
 	tests/live/lib.sh \
-	tests/live/views.pl tests/live/views.sh \
+	tests/live/vcpus.pl tests/live/views.pl tests/live/views.sh \
 	tests/live/patches/readdir.patch \
 	tests/live/patches/select.patch tests/live/patches/hooks.patch \
 	tests/live/patches/three.patch
