@@ -2,6 +2,7 @@
 #include "patcher/changes.h"
 #include "patcher/command.h"
 #include "patcher/error.h"
+#include "vmm/sandbox.h"
 
 static void
 print_text(const PatchChanges *changes)
@@ -83,18 +84,40 @@ not_usable(GError **error, GError *cause)
     return FALSE;
 }
 
+static PatchElf *
+parse(GBytes *bytes, const char *path, GError **error)
+{
+    PatchElf *elf = patch_elf_parse(bytes, error);
+
+    if (!elf)
+        g_prefix_error(error, "%s: ", path);
+    return elf;
+}
+
+/* Objects may be anyone's: privileges are given up before the first byte is looked at. */
+static PatchChanges *
+compare(const char *old_path, const char *new_path, GError **error)
+{
+    g_autoptr(GBytes) old_bytes = patch_elf_load(old_path, error);
+    g_autoptr(GBytes) new_bytes = old_bytes ? patch_elf_load(new_path, error) : NULL;
+    g_autoptr(PatchElf) old_elf = NULL, new_elf = NULL;
+
+    if (!new_bytes || !vmm_sandbox_enter(VMM_SANDBOX_LOOK, error))
+        return NULL;
+    old_elf = parse(old_bytes, old_path, error);
+    new_elf = old_elf ? parse(new_bytes, new_path, error) : NULL;
+    return new_elf ? patch_changes_find(old_elf, new_elf, error) : NULL;
+}
+
 static gboolean
 run(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
 {
-    g_autoptr(PatchElf) old_elf = NULL, new_elf = NULL;
     g_autoptr(PatchChanges) changes = NULL;
     GError *cause = NULL;
 
     if (patch_cli_parse(&patch_cmd_diff, NULL, argc, argv, 2, 2, error) < 0)
         return FALSE;
-    old_elf = patch_elf_read(argv[1], &cause);
-    new_elf = old_elf ? patch_elf_read(argv[2], &cause) : NULL;
-    changes = new_elf ? patch_changes_find(old_elf, new_elf, &cause) : NULL;
+    changes = compare(argv[1], argv[2], &cause);
     if (!changes)
         return not_usable(error, cause);
     if (cli->json)

@@ -215,7 +215,7 @@ run(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
 
     if (patch_cli_parse(&patch_cmd_show, options, argc, argv, 1, 1, error) < 0)
         return FALSE;
-    update = patch_update_read_file(argv[1], error);
+    update = patch_update_read_strange_file(argv[1], error);
     if (!update)
         return FALSE;
     if (cli->json)

@@ -369,22 +369,26 @@ patch_elf_parse(GBytes *bytes, GError **error)
     return ok ? g_steal_pointer(&elf) : NULL;
 }
 
+GBytes *
+patch_elf_load(const char *path, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    char *content;
+    gsize length;
+
+    if (g_file_get_contents(path, &content, &length, &cause))
+        return g_bytes_new_take(content, length);
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s", cause->message);
+    return NULL;
+}
+
 PatchElf *
 patch_elf_read(const char *path, GError **error)
 {
-    g_autofree char *content = NULL;
-    g_autoptr(GBytes) bytes = NULL;
-    g_autoptr(GError) cause = NULL;
-    PatchElf *elf;
-    gsize length;
+    g_autoptr(GBytes) bytes = patch_elf_load(path, error);
+    PatchElf *elf = bytes ? patch_elf_parse(bytes, error) : NULL;
 
-    if (!g_file_get_contents(path, &content, &length, &cause)) {
-        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s", cause->message);
-        return NULL;
-    }
-    bytes = g_bytes_new_take(g_steal_pointer(&content), length);
-    elf = patch_elf_parse(bytes, error);
-    if (!elf)
+    if (bytes && !elf)
         g_prefix_error(error, "%s: ", path);
     return elf;
 }

@@ -70,6 +70,8 @@ typedef struct {
 
 /* PATCH_ERROR_FAILED: not an object file of an x86-64 kernel, or damaged. */
 PatchElf *patch_elf_read(const char *path, GError **error);
+/* The same in two steps. */
+GBytes *patch_elf_load(const char *path, GError **error);
 PatchElf *patch_elf_parse(GBytes *bytes, GError **error);
 void patch_elf_free(PatchElf *elf);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchElf, patch_elf_free)

@@ -2,6 +2,7 @@
 #include "patcher/update-format.h"
 
 #include "patcher/error.h"
+#include "vmm/sandbox.h"
 
 static GByteArray *
 take_bytes(GVariant *variant)
@@ -344,21 +345,40 @@ patch_update_load(GBytes *bytes, GError **error)
     return g_steal_pointer(&update);
 }
 
-PatchUpdate *
-patch_update_read_file(const char *path, GError **error)
+static GBytes *
+map_file(const char *path, GError **error)
 {
     g_autoptr(GError) cause = NULL;
     g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, &cause);
-    g_autoptr(GBytes) bytes = NULL;
-    PatchUpdate *update;
 
-    if (!file) {
-        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s", cause->message);
-        return NULL;
-    }
-    bytes = g_mapped_file_get_bytes(file);
-    update = patch_update_load(bytes, error);
+    if (file)
+        return g_mapped_file_get_bytes(file);
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s", cause->message);
+    return NULL;
+}
+
+static PatchUpdate *
+load_mapped(GBytes *bytes, const char *path, GError **error)
+{
+    PatchUpdate *update = patch_update_load(bytes, error);
+
     if (!update)
         g_prefix_error(error, "%s: ", path);
     return update;
+}
+
+PatchUpdate *
+patch_update_read_file(const char *path, GError **error)
+{
+    g_autoptr(GBytes) bytes = map_file(path, error);
+
+    return bytes ? load_mapped(bytes, path, error) : NULL;
+}
+
+PatchUpdate *
+patch_update_read_strange_file(const char *path, GError **error)
+{
+    g_autoptr(GBytes) bytes = map_file(path, error);
+
+    return bytes && vmm_sandbox_enter(VMM_SANDBOX_LOOK, error) ? load_mapped(bytes, path, error) : NULL;
 }
