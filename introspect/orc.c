@@ -6,8 +6,8 @@
 #include "introspect/cursor.h"
 
 #define MAX_ENTRY_BYTES     8
-#define MAX_ENTRIES         (16u << 20) /* vmlinux has some 400,000 */
-#define MAX_MODULE_ENTRIES  (1u << 20)
+#define MAX_ENTRIES         (4u << 20)  /* vmlinux has some 400,000 */
+#define MAX_MODULE_ENTRIES  (1u << 20)  /* of all modules together */
 
 /* Types before Linux 6.4, when an `end` bit beside them marked the end of the stack. */
 enum { OLD_CALL, OLD_REGS, OLD_REGS_PARTIAL };
@@ -260,7 +260,8 @@ module_layout(const IntroBtf *btf, ModuleLayout *layout)
 /* A module that is coming or going, or that lies about its tables, is left without: what unwinds through it is then
  * not certain, which is what it should be. */
 static void
-read_module_table(IntroOrc *orc, const IntroKernel *kernel, const ModuleLayout *layout, const IntroModule *module)
+read_module_table(IntroOrc *orc, const IntroKernel *kernel, const ModuleLayout *layout, const IntroModule *module,
+                  guint32 *budget)
 {
     IntroOrcTable table = { .start = module->base, .end = module->base + module->size };
     GuestVa entries;
@@ -272,8 +273,9 @@ read_module_table(IntroOrc *orc, const IntroKernel *kernel, const ModuleLayout *
     };
 
     if (!intro_space_read_extents(intro_kernel_space(kernel), where, G_N_ELEMENTS(where), NULL) || table.n == 0
-        || table.n > MAX_MODULE_ENTRIES)
+        || table.n > *budget)
         return;
+    *budget -= table.n;
     if (!prepare_table(&table, &orc->layout, entries, extents)
         || !intro_space_read_extents(intro_kernel_space(kernel), extents, G_N_ELEMENTS(extents), NULL)) {
         intro_orc_table_clear(&table);
@@ -294,12 +296,13 @@ static void
 read_module_tables(IntroOrc *orc, const IntroKernel *kernel)
 {
     GPtrArray *modules = intro_kernel_modules(kernel);
+    guint32 budget = MAX_MODULE_ENTRIES;
     ModuleLayout layout;
 
     if (!module_layout(intro_kernel_btf(kernel), &layout))
         return;
     for (guint i = 0; i < modules->len; i++)
-        read_module_table(orc, kernel, &layout, g_ptr_array_index(modules, i));
+        read_module_table(orc, kernel, &layout, g_ptr_array_index(modules, i), &budget);
     g_array_sort(orc->modules, compare_tables);
 }
 

@@ -2,7 +2,7 @@
 #include "introspect/task-struct.h"
 #include "introspect/tasks.h"
 
-#define MAX_TASKS           (1u << 20)
+#define MAX_TASKS           (1u << 18)
 #define MAX_ATTEMPTS        16
 /* Visits beyond the first whole walk, in all attempts. */
 #define MAX_MORE_VISITS     (128u << 10)

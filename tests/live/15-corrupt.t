@@ -14,18 +14,19 @@ bounded() {
     status=$?
     case $status in
         0) true ;;
-        1 | 4) [ "$(wc -l < "$work/err")" = 1 ] && grep -q '^virt-livepatch: ' "$work/err" ;;
+        1 | 3 | 4) [ "$(wc -l < "$work/err")" = 1 ] && grep -q '^virt-livepatch: ' "$work/err" ;;
         *) false ;;
     esac
 }
 
-# damaged KIND COMMAND REGEX [PID]: does it, looks in every way, of which COMMAND says REGEX, and puts it right again.
+# damaged KIND COMMAND REGEX [PID]: does it, looks in every way, of which COMMAND says REGEX, and puts it right again. In
+# a COMMAND, UPDATE stands for one.
 damaged() {
     kind=$1
     ok "$kind is made" "$corrupt" "$qmp" "$kind" "$work/undo" "${@:4}"
-    for command in inspect symbols tasks stack "stack ${*:4}"; do
+    for command in inspect symbols tasks stack "stack ${*:4}" "check UPDATE"; do
         # shellcheck disable=SC2086  # a command and its argument
-        ok "$kind: $command ends well" bounded $command
+        ok "$kind: $command ends well" bounded ${command/UPDATE/"$work/uptime.vlp"}
         [ "$command" != "$2" ] || like "$(cat "$work/out" "$work/err")" "$3" "$kind: $command tells of it"
     done
     ok "$kind is taken back" "$corrupt" "$qmp" undo "$work/undo"
@@ -33,6 +34,7 @@ damaged() {
     ok "$kind: the guest lives" in_guest -t 30 true
 }
 
+update_create "$top/images/demo/uptime.patch" uptime
 guest_start
 in_guest 'sleeper pipe > /run/sleeper & until [ -s /run/sleeper ]; do :; done'
 pid=$(in_guest 'cut -d " " -f 2 /run/sleeper')
@@ -40,6 +42,8 @@ until in_guest "grep -q pipe_read /proc/$pid/stack"; do :; done
 
 damaged task-cycle tasks 'list of tasks'
 damaged module-wild inspect 'nothing is mapped'
+damaged modules-many stack '\[<0>\]'
+damaged livepatch-web 'check UPDATE' 'list of livepatches does not end'
 damaged kallsyms-tokens inspect 'no symbol table'
 damaged orc-garbage stack '\[<0>\] \? '
 damaged btf-garbage inspect 'BTF'

@@ -16,6 +16,8 @@
 #define N_TOKENS 256
 #define ORC_ENTRY_BYTES 6
 #define TABLE_ENTRIES 512
+#define N_MODULES 1000
+#define N_LINKS 60000
 
 typedef struct {
     GuestPa pa;
@@ -98,6 +100,18 @@ change_to_garbage(Job *job, GuestVa va)
         change_at(job, place(job, va + i), garbage + i, 4096 - (va + i) % 4096);
 }
 
+/* Memory of the image's that nothing uses, which can hold whatever a guest might make up. */
+static IntroHole
+unused(const Job *job)
+{
+    g_autoptr(GArray) holes = intro_kernel_holes(job->kernel, NULL);
+
+    for (guint i = 0; holes != NULL && i < holes->len; i++)
+        if (!g_array_index(holes, IntroHole, i).executable)
+            return g_array_index(holes, IntroHole, i);
+    g_error("there is no unused memory");
+}
+
 /* ---- The kinds ---- */
 
 /* The third process leads back to the second: those behind are never reached, nor is the beginning. */
@@ -115,6 +129,52 @@ static void
 module_wild(Job *job)
 {
     change_word(job, word(job, symbol(job, "modules")), WILD_POINTER);
+}
+
+/* One module a thousand times, each with as much unwind data as a module can have. */
+static void
+modules_many(Job *job)
+{
+    const GuestVa list = symbol(job, "modules"), first = word(job, list);
+    const gsize link = member(job, "module", "list.next"), n = member(job, "module", "arch.num_orcs");
+    const gsize offsets = member(job, "module", "arch.orc_unwind_ip"), entries = member(job, "module", "arch.orc_unwind");
+    const guint64 n_orcs = 1 << 20, memory = word(job, symbol(job, "page_offset_base")) + (128 << 20);
+    const IntroHole hole = unused(job);
+    g_autofree guint8 *copies = NULL;
+    gsize bytes;
+
+    if (!intro_btf_size(intro_kernel_btf(job->kernel), "module", &bytes, NULL) || hole.length < N_MODULES * bytes)
+        g_error("there is no room for modules");
+    copies = g_malloc(N_MODULES * bytes);
+    for (guint i = 0; i < N_MODULES; i++) {
+        guint8 *copy = copies + i * bytes;
+        GuestVa next = i + 1 < N_MODULES ? hole.va + (i + 1) * bytes + link : first;
+
+        if (!intro_space_read(intro_kernel_space(job->kernel), first - link, copy, bytes, NULL))
+            g_error("there is no module");
+        memcpy(copy + link, &next, sizeof next);
+        memcpy(copy + n, &n_orcs, sizeof(guint32));
+        memcpy(copy + offsets, &memory, sizeof memory);
+        memcpy(copy + entries, &memory, sizeof memory);
+    }
+    change_at(job, hole.pa, copies, N_MODULES * bytes);
+    change_word(job, list, hole.va + link);
+}
+
+/* Livepatches, their objects and their functions, each a list of all of it. */
+static void
+livepatch_web(Job *job)
+{
+    const GuestVa list = symbol(job, "klp_patches");
+    const IntroHole hole = unused(job);
+    g_autofree guint64 *links = g_new(guint64, N_LINKS);
+
+    for (guint i = 0; i < N_LINKS; i++)
+        links[i] = i + 1 < N_LINKS ? hole.va + (i + 1) * sizeof *links : list;
+    if (hole.length < N_LINKS * sizeof *links)
+        g_error("there is no room for links");
+    change_at(job, hole.pa, links, N_LINKS * sizeof *links);
+    change_word(job, list, hole.va);
 }
 
 /* The tokens themselves lie before their index. */
@@ -222,6 +282,7 @@ static const struct {
     gboolean needs_task;
 } kinds[] = {
     { "task-cycle", task_cycle, FALSE }, { "module-wild", module_wild, FALSE },
+    { "modules-many", modules_many, FALSE }, { "livepatch-web", livepatch_web, FALSE },
     { "kallsyms-tokens", kallsyms_tokens, FALSE }, { "orc-garbage", orc_garbage, FALSE },
     { "btf-garbage", btf_garbage, FALSE }, { "page-table-loop", page_table_loop, TRUE },
     { "stack-nowhere", stack_nowhere, TRUE }, { "stack-circle", stack_circle, TRUE },
