@@ -16,6 +16,27 @@ bare_start() {
 
 stop() { "$top/images/stop-guest" "$guest"; }
 
+# linux_32_start: a 32-bit Linux, with a program that sleeps.
+linux_32_start() {
+    local kernel
+    kernel=$("$top/images/fetch-kernel" --suite bookworm --architecture i386 --flavour 686-pae 6.1) &&
+        mkdir "$work/root" &&
+        gcc -m32 -nostdlib -static -Wl,--build-id=none -o "$work/root/init" "$top/tests/live/init-32.S" &&
+        (cd "$work/root" && echo init | cpio --quiet -o -H newc) > "$work/root.cpio" ||
+        give_up "cannot make a 32-bit guest"
+    guest_start -n -k "$kernel" -i "$work/root.cpio"
+    console_ever_says 'Run /init as init' 180 || give_up "the 32-bit guest does not boot"
+}
+
+# moments: what inspect says, one line each, of a guest that begins to run, until it says something else than that there is
+# no kernel, or not yet.
+moments() {
+    monitor_does '{"execute":"cont"}' RESUME || give_up "the guest does not run"
+    until vlp inspect "$qmp" || [[ $status != [34] ]]; do
+        echo "$status $err"
+    done
+}
+
 guest_start -n -i "$top/tests/live/bare.S" -- -S
 says 4 'firmware or boot loader' "a guest that is in its firmware"
 stop
@@ -26,13 +47,19 @@ bare_start -DPAGED_32
 says 4 '32-bit mode' "a guest in 32-bit mode"
 stop
 
-guest_start -n -a panic=0
-console_ever_says 'Linux version' 180 || give_up "the guest does not boot"
-says 3 'still booting' "a kernel that is booting"
-until vlp inspect "$qmp"; do
-    [ "$status" = 3 ] || break
-done
-is "$status$err" 0 "it is said so until it is up"
+linux_32_start
+says 4 '32-bit mode' "a 32-bit Linux"
+stop
+
+# From its firmware on, by way of unpacking itself, and before it has page tables, symbols and types of its own.
+guest_start -n -a panic=0 -- -S
+moments > "$work/moments"
+vlp_exits 0 "a guest that boots is up in the end" inspect "$qmp"
+sed 's/ virt-livepatch: .*sock: / /' "$work/moments" | uniq -c > "$work/seen"
+diag "$(< "$work/seen")"
+is "$(grep -vE ' 4 .*(firmware or boot loader|unpacks its kernel|still starting)| 3 .*still booting' "$work/seen")" "" \
+    "at each moment before, one sentence says where it is"
+like "$(< "$work/seen")" ' 4 .*unpacks its kernel.* 3 .*still booting' "in the order in which it comes about"
 in_guest true
 in_guest -t 1 'echo c > /proc/sysrq-trigger' 2> /dev/null
 console_ever_says 'end Kernel panic' 180 || give_up "the guest does not crash"
@@ -43,5 +70,4 @@ like "$err" 'crashed \(panic\)' "and it is said why"
 vlp_exits 0 "its stacks can be looked at" stack "$qmp"
 like "$out" 'panic\+0x' "where it crashed"
 stop
-
 done_testing

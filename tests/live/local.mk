@@ -46,6 +46,7 @@ EXTRA_DIST += \
 	tests/live/70-migration.t \
 	tests/live/80-kernels.t \
 	tests/live/81-no-kernel.t tests/live/82-frame-pointer.t tests/live/83-vcpus.t tests/live/bare.S \
+	tests/live/init-32.S \
 	tests/live/lib.sh \
 	tests/live/vcpus.pl tests/live/views.pl tests/live/views.sh \
 	tests/live/patches/readdir.patch \
