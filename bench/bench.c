@@ -126,7 +126,7 @@ static gboolean
 undo(const PatchGuest *guest, const PatchUpdate *update, Change *change, GError **error)
 {
     g_autoptr(PatchArena) arena = patch_arena_open(guest->kernel, error);
-    g_autoptr(PatchPlan) plan = arena ? patch_plan_undo(guest->kernel, arena, update->id, PATCH_UNDO_AT_ONCE, error) : NULL;
+    g_autoptr(PatchPlan) plan = arena ? patch_plan_undo(guest->kernel, arena, update->id, PATCH_UNDO_AT_ONCE, FALSE, error) : NULL;
     PatchCommitReport report = { 0 };
 
     if (!plan || !patch_commit(guest, plan, TIMEOUT_S, &report, error))

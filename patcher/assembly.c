@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "patcher/datum.h"
 #include "patcher/entry.h"
 #include "patcher/error.h"
 #include "patcher/link.h"
@@ -68,6 +69,15 @@ lay_out(PatchAssembly *assembly)
 }
 
 static gboolean
+has_pieces(const PatchAssembly *assembly)
+{
+    for (guint i = 0; i < assembly->parts->len; i++)
+        if (((const PatchPart *) assembly->parts->pdata[i])->object->pieces->len > 0)
+            return TRUE;
+    return FALSE;
+}
+
+static gboolean
 has_exceptions(const PatchAssembly *assembly)
 {
     for (guint i = 0; i < assembly->parts->len; i++)
@@ -102,7 +112,7 @@ decide_known(PatchAssembly *assembly, GError **error)
 
     if (assembly->is_private)
         return TRUE;
-    assembly->is_known = patch_known_read(assembly->kernel, &assembly->known, &reason) &&
+    assembly->is_known = has_pieces(assembly) && patch_known_read(assembly->kernel, &assembly->known, &reason) &&
                          has_known_room(assembly, &reason);
     if (assembly->is_known || !has_exceptions(assembly))
         return TRUE;
@@ -211,6 +221,54 @@ add_hooks(const PatchAssembly *assembly, PatchRecord *record)
     }
 }
 
+/* The value of DATUM goes to RECORD (may be NULL) if it is to change, and else a condition to PLAN (may be NULL). */
+static gboolean
+add_value(const PatchAssembly *assembly, const PatchPart *part, const PatchDatum *datum, PatchRecord *record,
+          PatchPlan *plan, GError **error)
+{
+    PatchValue *value = patch_datum_value(assembly->kernel, assembly->arena, part->resolved, datum, part->vas, plan, error);
+
+    if (!value)
+        return FALSE;
+    if (record && patch_datum_changes(datum))
+        g_ptr_array_add(record->values, value);
+    else
+        patch_value_free(value);
+    return TRUE;
+}
+
+static gboolean
+add_values(const PatchAssembly *assembly, PatchRecord *record, PatchPlan *plan, GError **error)
+{
+    g_ptr_array_set_size(record->values, 0);
+    for (guint i = 0; i < assembly->parts->len; i++) {
+        const PatchPart *part = assembly->parts->pdata[i];
+
+        for (guint d = 0; d < part->object->data->len; d++)
+            if (!add_value(assembly, part, part->object->data->pdata[d], record, plan, error))
+                return FALSE;
+    }
+    if (record->values->len <= PATCH_MAX_VALUES)
+        return TRUE;
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT, "the update changes %u data, and can change %d",
+                record->values->len, PATCH_MAX_VALUES);
+    return FALSE;
+}
+
+gboolean
+patch_assembly_require_data(const PatchAssembly *assembly, PatchPlan *plan, GError **error)
+{
+    for (guint i = 0; i < assembly->parts->len; i++) {
+        const PatchPart *part = assembly->parts->pdata[i];
+
+        for (guint d = 0; d < part->object->data->len; d++)
+            if (!patch_datum_changes(part->object->data->pdata[d]) &&
+                !add_value(assembly, part, part->object->data->pdata[d], NULL, plan, error))
+                return FALSE;
+    }
+    return TRUE;
+}
+
 /* Links all pieces into the two areas' bytes and notes them in the record; with no bytes given, only notes them. */
 static gboolean
 link_pieces(const PatchAssembly *assembly, guint8 *text, guint8 *data, PatchRecord *record, GError **error)
@@ -249,7 +307,8 @@ take_room(const PatchAssembly *assembly, PatchArena *arena, PatchRecord *record,
 
     record->block.va = record->data.va = record->code_va = intro_kernel_text_start(assembly->kernel);
     place(assembly, record);
-    if (!add_jumps(assembly, record, error) || !link_pieces(assembly, NULL, NULL, record, error))
+    if (!add_jumps(assembly, record, error) || !link_pieces(assembly, NULL, NULL, record, error) ||
+        !add_values(assembly, record, NULL, error))
         return FALSE;
     add_hooks(assembly, record);
     draft = patch_record_save(record);
@@ -339,7 +398,8 @@ patch_assembly_plan(const PatchAssembly *assembly, PatchPlan *plan, GError **err
     place(assembly, record);
     add_hooks(assembly, record);
     return add_jumps(assembly, record, error) && link_pieces(assembly, block, data, record, error) &&
-           fill_known(assembly, block, data, error) && plan_block(assembly, plan, block, error) && plan_data(assembly, plan, data, error);
+           add_values(assembly, record, plan, error) && fill_known(assembly, block, data, error) &&
+           plan_block(assembly, plan, block, error) && plan_data(assembly, plan, data, error);
 }
 
 void

@@ -47,6 +47,9 @@ gboolean patch_assembly_place(PatchAssembly *assembly, PatchArena *arena, GError
 /* Adds to PLAN the writes of the block, in state preparing, and the data area. */
 gboolean patch_assembly_plan(const PatchAssembly *assembly, PatchPlan *plan, GError **error);
 
+/* The part of that which is a condition of the change itself: that data hold what is expected of them. */
+gboolean patch_assembly_require_data(const PatchAssembly *assembly, PatchPlan *plan, GError **error);
+
 /* Forbids the old code that is replaced. */
 void patch_assembly_forbid(const PatchAssembly *assembly, PatchPlan *plan);
 

@@ -2,6 +2,7 @@
 #include "patcher/command.h"
 #include "patcher/show-code.h"
 #include "patcher/update.h"
+#include "patcher/value-text.h"
 
 static const char *const piece_kinds[] = {
     [PATCH_PIECE_TEXT] = "text",
@@ -56,6 +57,16 @@ print_object(const PatchObject *object, gboolean disassemble)
 
         g_print("  %-10s calls %s, for up to %u s\n", patch_hook_kind_name(hook->kind), piece_name(object, hook->piece),
                 hook->limit_s);
+    }
+    for (guint i = 0; i < object->data->len; i++) {
+        const PatchDatum *datum = object->data->pdata[i];
+        g_autofree char *before = patch_datum_text(object, datum, datum->before);
+        g_autofree char *after = patch_datum_text(object, datum, datum->after);
+
+        if (datum->after->bytes->len > 0)
+            g_print("  changes  %-36s %s -> %s  %s\n", datum->name, before, after, patch_origin_text(datum->origin));
+        else
+            g_print("  expects  %-36s unchanged\n", datum->name);
     }
     g_print("  matches  %u functions of the running kernel; %u places in new code depend on the guest\n",
             object->functions->len, count_sites(object));
@@ -155,6 +166,28 @@ add_hooks(JsonBuilder *builder, const PatchObject *object)
 }
 
 static void
+add_data(JsonBuilder *builder, const PatchObject *object)
+{
+    json_builder_set_member_name(builder, "data");
+    json_builder_begin_array(builder);
+    for (guint i = 0; i < object->data->len; i++) {
+        const PatchDatum *datum = object->data->pdata[i];
+        g_autofree char *before = patch_datum_text(object, datum, datum->before);
+        g_autofree char *after = patch_datum_text(object, datum, datum->after);
+
+        json_builder_begin_object(builder);
+        add_string(builder, "name", datum->name);
+        add_number(builder, "bytes", datum->before->bytes->len);
+        add_string(builder, "before", before);
+        if (datum->after->bytes->len > 0)
+            add_string(builder, "after", after);
+        add_string(builder, "origin", patch_origin_name(datum->origin));
+        json_builder_end_object(builder);
+    }
+    json_builder_end_array(builder);
+}
+
+static void
 add_objects(JsonBuilder *builder, const PatchUpdate *update, gboolean disassemble)
 {
     json_builder_set_member_name(builder, "objects");
@@ -168,6 +201,7 @@ add_objects(JsonBuilder *builder, const PatchUpdate *update, gboolean disassembl
         add_replacements(builder, object);
         add_pieces(builder, object);
         add_hooks(builder, object);
+        add_data(builder, object);
         add_number(builder, "matched_functions", object->functions->len);
         add_number(builder, "sites", count_sites(object));
         if (disassemble)

@@ -15,6 +15,7 @@ typedef struct {
     PatchArena *arena;
     const char *id;             /* of the update to undo; NULL: all */
     gboolean no_log;            /* --no-log */
+    gboolean keep_data;
 } Job;
 
 static void
@@ -59,7 +60,7 @@ undo(const PatchCli *cli, const Job *job, double timeout_s, GError **error)
 {
     g_auto(PatchReport) report = { .hooks = patch_hook_results_new() };
     const PatchStages stages = { job->guest, timeout_s, &report.commit, report.hooks };
-    g_autoptr(PatchPlan) plan = patch_stages_undo(&stages, job->id, error);
+    g_autoptr(PatchPlan) plan = patch_stages_undo(&stages, job->id, job->keep_data, error);
 
     return report_it(cli, job, plan, &report, error);
 }
@@ -84,6 +85,8 @@ run_undo(const PatchCli *cli, int argc, char **argv, int *status, GError **error
         PATCH_TIMEOUT_OPTION(&timeout_s),
         { "all", 'a', 0, G_OPTION_ARG_NONE, &all, "all updates, in one go", NULL },
         PATCH_NO_LOG_OPTION(&job.no_log),
+        { "keep-data", 'k', 0, G_OPTION_ARG_NONE, &job.keep_data,
+          "leave data that the guest has changed since as they are now", NULL },
         G_OPTION_ENTRY_NULL
     };
     int n_arguments = patch_cli_parse(&patch_cmd_undo, options, argc, argv, 1, 2, error);

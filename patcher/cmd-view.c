@@ -9,6 +9,8 @@
 #include "patcher/jumps.h"
 #include "patcher/module.h"
 #include "patcher/plan-undo.h"
+#include "patcher/value-text.h"
+#include "patcher/values.h"
 
 static char *
 local_time(gint64 seconds)
@@ -151,6 +153,43 @@ print_jump(const Update *update, const PatchRecord *record, const PatchJump *jum
 }
 
 static const char *
+value_word(PatchValueState state)
+{
+    switch (state) {
+    case PATCH_VALUE_IN_FORCE:
+        return "in force";
+    case PATCH_VALUE_SUPERSEDED:
+        return "superseded";
+    case PATCH_VALUE_GONE:
+        return "gone";
+    case PATCH_VALUE_RESTORED:
+    case PATCH_VALUE_ALTERED:
+        break;
+    }
+    return "altered";
+}
+
+static char *
+value_text(const PatchValue *value, GBytes *bytes)
+{
+    return patch_value_text(value->form, g_bytes_get_data(value->mask, NULL), g_bytes_get_data(bytes, NULL),
+                            g_bytes_get_size(bytes));
+}
+
+static void
+print_value(const Update *update, const PatchRecord *record, const PatchValue *value)
+{
+    g_autofree char *now = NULL, *before = value_text(value, value->before), *after = value_text(value, value->after);
+    PatchValueState state = patch_value_state(update->guest->kernel, update->arena, record, value, &now);
+
+    g_print("    %s%s%s at %#" G_GINT64_MODIFIER "x, %s in place of %s%s%s%s%s\n", value->name,
+            *record->module.name ? " of " : "", record->module.name, value->va, after, before,
+            state == PATCH_VALUE_IN_FORCE ? "" : ", ", state == PATCH_VALUE_IN_FORCE ? "" : value_word(state),
+            state == PATCH_VALUE_RESTORED || state == PATCH_VALUE_ALTERED ? ": holds " : "",
+            state == PATCH_VALUE_RESTORED || state == PATCH_VALUE_ALTERED ? now : "");
+}
+
+static const char *
 how_to_go_on(const Update *update, const char *module)
 {
     return patch_module_state(update->guest->kernel, module, NULL) == PATCH_MODULE_NOT_LOADED
@@ -170,6 +209,8 @@ print_update(const Update *update)
 
         for (guint i = 0; i < record->jumps->len; i++)
             print_jump(update, record, record->jumps->pdata[i]);
+        for (guint i = 0; i < record->values->len; i++)
+            print_value(update, record, record->values->pdata[i]);
     }
     for (guint i = 0; i < update->waiting->len; i++)
         g_print("    the part for module %s waits; %s\n", (const char *) update->waiting->pdata[i],
@@ -204,6 +245,38 @@ add_jump(JsonBuilder *json, const Update *update, const PatchRecord *record, con
 }
 
 static void
+add_value(JsonBuilder *json, const Update *update, const PatchRecord *record, const PatchValue *value)
+{
+    g_autofree char *now = NULL, *before = value_text(value, value->before), *after = value_text(value, value->after);
+    PatchValueState state = patch_value_state(update->guest->kernel, update->arena, record, value, &now);
+
+    json_builder_begin_object(json);
+    patch_json_string(json, "name", value->name);
+    patch_json_string(json, "module", record->module.name);
+    patch_json_string(json, "state", value_word(state));
+    patch_json_address(json, "address", value->va);
+    patch_json_int(json, "bytes", g_bytes_get_size(value->after));
+    patch_json_string(json, "before", before);
+    patch_json_string(json, "after", after);
+    if (now)
+        patch_json_string(json, "now", now);
+    json_builder_end_object(json);
+}
+
+static void
+add_values(JsonBuilder *json, const Update *update)
+{
+    patch_json_array(json, "data");
+    for (guint r = 0; r < update->records->len; r++) {
+        const PatchRecord *record = update->records->pdata[r];
+
+        for (guint i = 0; i < record->values->len; i++)
+            add_value(json, update, record, record->values->pdata[i]);
+    }
+    json_builder_end_array(json);
+}
+
+static void
 add_update(JsonBuilder *json, const Update *update)
 {
     const PatchRecord *first = update->records->pdata[0];
@@ -229,6 +302,7 @@ add_update(JsonBuilder *json, const Update *update)
             add_jump(json, update, record, record->jumps->pdata[i]);
     }
     json_builder_end_array(json);
+    add_values(json, update);
     json_builder_end_object(json);
 }
 

@@ -3,6 +3,7 @@
 
 #include <elf.h>
 
+#include "patcher/initial.h"
 #include "patcher/tables.h"
 #include "patcher/update-format.h"
 
@@ -80,7 +81,7 @@ patch_compare_places(PatchDiff *diff, const PatchPlace *old_place, const PatchPl
         return compare_unpaired(diff, old_place->index, new_place->index);
     item = patch_elf_item(pairing->old_elf, old_place->index);
     return item->is_function || is_writable(pairing->old_elf, item->section) ||
-           patch_compare_items(diff, old_place->index, new_place->index);
+           patch_initial_find(diff, new_place->index) || patch_compare_items(diff, old_place->index, new_place->index);
 }
 
 static gboolean

@@ -6,6 +6,7 @@
 #include "patcher/error.h"
 #include "patcher/hook-table.h"
 #include "patcher/new-code.h"
+#include "patcher/new-data.h"
 #include "patcher/reasons.h"
 #include "patcher/types.h"
 
@@ -297,7 +298,7 @@ add_replacements(Job *job, GError **error)
         if (!add_replacement(job, item, error))
             return FALSE;
     }
-    return patch_old_code_add_witnesses(job->old, error);
+    return TRUE;
 }
 
 /* What other objects of the patch use comes along, whether this one uses it or not. */
@@ -315,6 +316,81 @@ add_shared(Job *job, GError **error)
             return FALSE;
     }
     return TRUE;
+}
+
+/* ---- Data ---- */
+
+/* SETTING's variable in this object, -1 if it is of another one. */
+static gboolean
+find_setting(const Job *job, const PatchSetting *setting, gint32 *item, GError **error)
+{
+    const char *other = g_hash_table_lookup(job->compose->settled, setting);
+
+    *item = -1;
+    if (setting->file && !g_str_equal(setting->file, job->file->path))
+        return TRUE;
+    if (!patch_new_data_find(job->running, setting, item, error))
+        return FALSE;
+    if (*item >= 0 && other && !g_str_equal(other, job->file->path)) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "%s: %s and %s have a variable of that name each; name the file",
+                    setting->source, other, job->file->path);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* Whether any setting may be of this object. */
+static gboolean
+has_settings(const Job *job)
+{
+    for (guint i = 0; i < job->compose->settings->len; i++) {
+        const PatchSetting *setting = job->compose->settings->pdata[i];
+
+        if (!setting->file || g_str_equal(setting->file, job->file->path))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean
+add_settings(Job *job, GError **error)
+{
+    for (guint i = 0; i < job->compose->settings->len; i++) {
+        const PatchSetting *setting = job->compose->settings->pdata[i];
+        gint32 item;
+
+        if (!find_setting(job, setting, &item, error))
+            return FALSE;
+        if (item < 0)
+            continue;
+        g_hash_table_insert(job->compose->settled, (gpointer) setting, g_strdup(job->file->path));
+        if (!patch_new_data_set(job->object, job->running, job->old, item, setting, job->compose->notes, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+add_initial(Job *job, const PatchInitial *initial, GError **error)
+{
+    const PatchElfItem *item = patch_elf_item(job->code_diff->pairing->old_elf, initial->old_item);
+
+    if (!patch_new_data_derive(job->object, job->running, job->code_diff, job->old, job->code, initial, error))
+        return FALSE;
+    g_ptr_array_add(job->compose->notes,
+                    g_strdup_printf("%s gets its new initial value where it is; what the running kernel has copied from it, or "
+                                    "made of it, stays as it is", item->name));
+    return TRUE;
+}
+
+/* After the code: what data refer to is there then. */
+static gboolean
+add_data(Job *job, GError **error)
+{
+    for (guint i = 0; i < job->code_diff->initials->len; i++)
+        if (!add_initial(job, &g_array_index(job->code_diff->initials, PatchInitial, i), error))
+            return FALSE;
+    return add_settings(job, error) && patch_new_data_check(job->object, error);
 }
 
 static gboolean
@@ -343,25 +419,59 @@ add_hooks(Job *job, GError **error)
     return entries != NULL;
 }
 
+static gboolean
+start_job(Job *job, GError **error)
+{
+    job->object = patch_object_new();
+    job->carry.replaced = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    job->findings = patch_findings_new();
+    job->object->path = g_strdup_printf("%.*s.o", (int) (strlen(job->file->path) - 2), job->file->path);
+    job->object->module = patch_build_module(job->build, job->file->path, error);
+    return job->object->module != NULL;
+}
+
+static gboolean
+read_running(Job *job, GError **error)
+{
+    job->running = build_and_read(job, PATCH_BUILD_RUNNING, error);
+    job->old = job->running ? patch_old_code_new(job->object, job->running, error) : NULL;
+    return job->old != NULL;
+}
+
+/* NULL without an error if there is nothing in it: a setting was of another object. */
+static PatchObject *
+finish_object(Job *job, GError **error)
+{
+    if (job->object->replacements->len + job->object->pieces->len + job->object->data->len == 0)
+        return NULL;
+    return patch_old_code_add_witnesses(job->old, error) ? g_steal_pointer(&job->object) : NULL;
+}
+
 PatchObject *
 patch_compose_object(PatchBuild *build, const PatchFile *file, PatchCompose *compose, GError **error)
 {
-    g_auto(Job) job = { .build = build, .file = file, .compose = compose, .object = patch_object_new() };
+    g_auto(Job) job = { .build = build, .file = file, .compose = compose };
 
-    job.carry.replaced = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    job.findings = patch_findings_new();
-    job.object->path = g_strdup_printf("%.*s.o", (int) (strlen(file->path) - 2), file->path);
-    job.object->module = patch_build_module(build, file->path, error);
-    if (!job.object->module || !find_changes(&job, error))
+    if (!start_job(&job, error) || !find_changes(&job, error))
         return NULL;
-    if (g_hash_table_size(job.carry.replaced) == 0 && !has_shared(&job) && !patch_hook_table_is_there(job.new_elf))
+    if (g_hash_table_size(job.carry.replaced) == 0 && job.diff->initials->len == 0 && !has_shared(&job) &&
+        !has_settings(&job) && !patch_hook_table_is_there(job.new_elf))
         return NULL;
-    job.running = build_and_read(&job, PATCH_BUILD_RUNNING, error);
-    if (!job.running || !find_changes_as_run(&job, error))
-        return NULL;
-    job.old = patch_old_code_new(job.object, job.running, error);
-    if (!job.old || !build_code(&job, error))
+    if (!read_running(&job, error) || !find_changes_as_run(&job, error) || !build_code(&job, error))
         return NULL;
     job.code = patch_new_code_new(job.object, job.code_diff, job.old, job.carry.replaced);
-    return add_replacements(&job, error) && add_shared(&job, error) && add_hooks(&job, error) ? g_steal_pointer(&job.object) : NULL;
+    if (!add_replacements(&job, error) || !add_shared(&job, error) || !add_hooks(&job, error) || !add_data(&job, error))
+        return NULL;
+    return finish_object(&job, error);
+}
+
+PatchObject *
+patch_compose_settings(PatchBuild *build, const PatchFile *file, PatchCompose *compose, GError **error)
+{
+    g_auto(Job) job = { .build = build, .file = file, .compose = compose };
+
+    if (!start_job(&job, error) || !read_running(&job, error) || !add_settings(&job, error) ||
+        !patch_new_data_check(job.object, error))
+        return NULL;
+    return finish_object(&job, error);
 }

@@ -9,6 +9,7 @@
 #include "patcher/finding.h"
 #include "patcher/merge.h"
 #include "patcher/run.h"
+#include "patcher/setting.h"
 #include "patcher/targets.h"
 #include "patcher/update-format.h"
 
@@ -20,11 +21,14 @@ say(const char *text)
     g_printerr("%s\n", text);
 }
 
+typedef PatchObject *(*Composer)(PatchBuild *build, const PatchFile *file, PatchCompose *compose, GError **error);
+
 static gboolean
-create_object(PatchUpdate *update, PatchBuild *build, const PatchFile *file, PatchCompose *compose, GError **error)
+create_object(PatchUpdate *update, PatchBuild *build, const PatchFile *file, Composer composer, PatchCompose *compose,
+              GError **error)
 {
     g_autoptr(GError) cause = NULL;
-    PatchObject *object = patch_compose_object(build, file, compose, &cause);
+    PatchObject *object = composer(build, file, compose, &cause);
     gboolean failed = cause != NULL;
 
     if (failed && !g_str_has_prefix(cause->message, file->path))
@@ -37,12 +41,96 @@ create_object(PatchUpdate *update, PatchBuild *build, const PatchFile *file, Pat
 }
 
 static gboolean
-create_all(PatchUpdate *update, PatchBuild *build, const GPtrArray *files, PatchCompose *compose, GError **error)
+create_all(PatchUpdate *update, PatchBuild *build, const GPtrArray *files, Composer composer, PatchCompose *compose,
+           GError **error)
 {
     for (guint i = 0; i < files->len; i++)
-        if (!create_object(update, build, files->pdata[i], compose, error))
+        if (!create_object(update, build, files->pdata[i], composer, compose, error))
             return FALSE;
     return TRUE;
+}
+
+/* Files that are not among TARGETS, and that only settings speak of: of PatchFile. */
+static GPtrArray *
+files_of_settings(const PatchTargets *targets, const GPtrArray *settings)
+{
+    GPtrArray *files = g_ptr_array_new_with_free_func((GDestroyNotify) patch_file_free);
+    const GPtrArray *known[] = { targets->direct, targets->reached, files };
+
+    for (guint i = 0; i < settings->len; i++) {
+        const PatchSetting *setting = settings->pdata[i];
+        gboolean is_known = setting->file == NULL;
+
+        for (gsize k = 0; k < G_N_ELEMENTS(known); k++)
+            for (guint j = 0; j < known[k]->len; j++)
+                is_known = is_known || g_str_equal(((const PatchFile *) known[k]->pdata[j])->path, setting->file);
+        if (!is_known)
+            g_ptr_array_add(files, patch_file_new(setting->file));
+    }
+    return files;
+}
+
+static gboolean
+check_files(PatchBuild *build, const GPtrArray *files, GError **error)
+{
+    for (guint i = 0; i < files->len; i++) {
+        const PatchFile *file = files->pdata[i];
+
+        if (patch_kbuild_has(patch_build_kbuild(build), file->path))
+            continue;
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "%s is not built with this configuration", file->path);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+build_running(PatchBuild *build, const GPtrArray *files, GError **error)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+
+    for (guint i = 0; i < files->len; i++)
+        g_ptr_array_add(names, ((PatchFile *) files->pdata[i])->path);
+    if (!patch_build_learn(build, names, error))
+        return FALSE;
+    patch_build_ahead(build, names, 1 << PATCH_BUILD_RUNNING);
+    return TRUE;
+}
+
+static gboolean
+create_settings(PatchUpdate *update, PatchBuild *build, const PatchTargets *targets, PatchCompose *compose, GError **error)
+{
+    g_autoptr(GPtrArray) files = files_of_settings(targets, compose->settings);
+
+    if (!check_files(build, files, error) || !build_running(build, files, error) ||
+        !create_all(update, build, files, patch_compose_settings, compose, error))
+        return FALSE;
+    for (guint i = 0; i < compose->settings->len; i++) {
+        const PatchSetting *setting = compose->settings->pdata[i];
+
+        if (g_hash_table_contains(compose->settled, setting))
+            continue;
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE,
+                    setting->file ? "%s: the running kernel's object has no such variable (the compiler leaves out what is never "
+                                    "changed)"
+                                  : "%s: no file that the patch changes has such a variable; name its file, as in "
+                                    "net/ipv4/tcp.c:tcp_orphans.limit=100", setting->source);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+create_patched(PatchUpdate *update, PatchBuild *build, PatchTargets *targets, const PatchCreateOptions *options,
+               PatchFiles *files, PatchCompose *compose, GError **error)
+{
+    if (!files->files->len)
+        return TRUE;
+    /* What is refused is most often seen in the files that the patch touches itself. */
+    return create_all(update, build, targets->direct, patch_compose_object, compose, error) &&
+           patch_targets_reach(targets, build, files, options->quiet ? NULL : say, error) &&
+           patch_targets_build(build, targets->reached, error) &&
+           create_all(update, build, targets->reached, patch_compose_object, compose, error);
 }
 
 static gboolean
@@ -50,17 +138,17 @@ create_objects(PatchUpdate *update, PatchBuild *build, PatchTargets *targets, co
                PatchFiles *files, GError **error)
 {
     g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GHashTable) shared = NULL;
-    PatchCompose compose = { .force = options->force, .notes = notes };
+    g_autoptr(GHashTable) shared = NULL, settled = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    PatchCompose compose = {
+        .force = options->force, .notes = notes, .settings = options->settings, .settled = settled,
+    };
 
-    if (!patch_targets_build(build, targets->direct, error) || !patch_merge_check_moves(build, targets->direct, error))
+    if (targets->direct->len > 0 && (!patch_targets_build(build, targets->direct, error) ||
+                                     !patch_merge_check_moves(build, targets->direct, error)))
         return FALSE;
     compose.shared = shared = patch_merge_shared(build, targets->direct, targets->may_reach);
-    /* What is refused is most often seen in the files that the patch touches itself. */
-    if (!create_all(update, build, targets->direct, &compose, error) ||
-        !patch_targets_reach(targets, build, files, options->quiet ? NULL : say, error) ||
-        !patch_targets_build(build, targets->reached, error) ||
-        !create_all(update, build, targets->reached, &compose, error) || !patch_merge(update->objects, shared, error))
+    if (!create_patched(update, build, targets, options, files, &compose, error) ||
+        !create_settings(update, build, targets, &compose, error) || !patch_merge(update->objects, shared, error))
         return FALSE;
     for (guint i = 0; i < notes->len; i++)
         g_printerr("virt-livepatch: note: %s\n", (const char *) notes->pdata[i]);
@@ -152,8 +240,8 @@ patch_create(const PatchCreateOptions *options, GError **error)
     g_autoptr(PatchDebian) debian = NULL;
 
     patch_run_ends_with_us();
-    update->patch = read_patch(options->patch, error);
-    files = update->patch ? patch_files_parse(update->patch, error) : NULL;
+    update->patch = options->patch ? read_patch(options->patch, error) : g_strdup("");
+    files = !update->patch ? NULL : options->patch ? patch_files_parse(update->patch, error) : patch_files_new();
     if (!files)
         return NULL;
     update->build_id = options->vmlinux ? patch_build_id_read(options->vmlinux, error) : g_strdup("");

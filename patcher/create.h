@@ -13,7 +13,8 @@ typedef struct {
     const char *config;         /* file with the running kernel's config; NULL: .config of a source that was built in */
     const char *vmlinux;        /* ELF file whose build-id the update is bound to; may be NULL */
     const char *description;    /* may be NULL */
-    const char *patch;          /* file with the source patch */
+    const char *patch;          /* file with the source patch; may be NULL if there are settings */
+    const GPtrArray *settings;  /* of PatchSetting: data to change */
     guint force;                /* classes of findings to override (finding.h), a bit each */
     gboolean quiet;             /* no progress on the terminal */
 } PatchCreateOptions;

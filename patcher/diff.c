@@ -5,6 +5,7 @@
 
 #include "patcher/compare.h"
 #include "patcher/homes.h"
+#include "patcher/initial.h"
 #include "patcher/tables.h"
 
 #define PART ".cold"
@@ -23,6 +24,7 @@ patch_diff_free(PatchDiff *diff)
     g_array_unref(diff->changed);
     g_array_unref(diff->boot_only);
     g_array_unref(diff->changed_data);
+    g_array_unref(diff->initials);
     g_ptr_array_unref(diff->findings);
     g_free(diff);
 }
@@ -86,28 +88,20 @@ compare_functions(PatchDiff *diff)
     }
 }
 
-/* Whether anything but code refers to the item: a pointer in data, which an update cannot redirect. */
-static gboolean
-has_data_referrer(const PatchElf *elf, guint32 number)
+static void
+add_size_finding(PatchDiff *diff, const PatchElfItem *old_item, const PatchElfItem *item)
 {
-    for (guint32 i = 1; i < elf->sections->len; i++) {
-        const PatchElfSection *section = patch_elf_section(elf, i);
+    const PatchElfSection *section = patch_elf_section(diff->pairing->new_elf, item->section);
 
-        if (patch_elf_is_code(section) || !(section->flags & SHF_ALLOC) || patch_tables_own(section->name) ||
-            g_str_equal(section->name, "__dyndbg"))
-            continue;
-        for (guint j = 0; j < section->relocs->len; j++) {
-            PatchPlace place = patch_elf_place(elf, &g_array_index(section->relocs, PatchReloc, j));
-
-            if (place.kind == PATCH_PLACE_ITEM && place.index == number)
-                return TRUE;
-        }
-    }
-    return FALSE;
+    patch_findings_add(diff->findings, section->flags & SHF_WRITE ? PATCH_FINDING_SIZE : PATCH_FINDING_DATA, item->name,
+                       "the size of %s (in %s) changes from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
+                       " bytes; data that exist in a running kernel cannot grow or move: leave them as they are, "
+                       "and put what is new into a variable of its own", item->name, section->name,
+                       old_item->size, item->size);
 }
 
 /* Constants that only functions of this file refer to may change: those functions count as changed, and take the new
- * ones along. */
+ * ones along. Other data can get their new value where they are, if that is known to be right. */
 static void
 check_changed_datum(PatchDiff *diff, guint32 old_number, guint32 new_number)
 {
@@ -115,24 +109,24 @@ check_changed_datum(PatchDiff *diff, guint32 old_number, guint32 new_number)
     const PatchElfItem *item = patch_elf_item(elf, new_number);
     const PatchElfItem *old_item = patch_elf_item(diff->pairing->old_elf, old_number);
     const PatchElfSection *section = patch_elf_section(elf, item->section);
-    gboolean is_writable = section->flags & SHF_WRITE;
+    const PatchInitial *initial = patch_initial_find(diff, new_number);
 
     if (patch_is_boot_section(section->name) || g_str_equal(section->name, "__dyndbg"))
         return;
     add_once(diff->changed_data, new_number);
-    if (!is_writable && !patch_elf_symbol(elf, item->symbol)->is_global && !has_data_referrer(elf, new_number))
+    if (patch_initial_goes_with_code(diff, new_number) || (initial && !initial->doubt))
         return;
     if (old_item->size != item->size)
-        patch_findings_add(diff->findings, is_writable ? PATCH_FINDING_SIZE : PATCH_FINDING_DATA, item->name,
-                           "the size of %s (in %s) changes from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
-                           " bytes; data that exist in a running kernel cannot grow or move: leave them as they are, "
-                           "and put what is new into a variable of its own", item->name, section->name,
-                           old_item->size, item->size);
+        add_size_finding(diff, old_item, item);
+    else if (initial)
+        patch_findings_add(diff->findings, PATCH_FINDING_DATA, item->name,
+                           "the initial value of %s (in %s) changes, and that a running kernel's may simply get the new one "
+                           "cannot be told: %s; --force data gives it the new one where it still has the old one, and --set "
+                           "does that to a single member", item->name, section->name, initial->doubt);
     else
         patch_findings_add(diff->findings, PATCH_FINDING_DATA, item->name,
-                           "the initial value of %s (in %s) changes; a running kernel has its own value there already, "
-                           "which an update does not overwrite: it takes a hook that changes it", item->name,
-                           section->name);
+                           "the initial value of %s changes, and a running kernel's cannot be changed where it is (in %s): it "
+                           "takes a hook; --force data leaves it as it is", item->name, section->name);
 }
 
 static void
@@ -143,7 +137,8 @@ compare_data(PatchDiff *diff)
     for (guint32 i = 0; i < elf->items->len; i++) {
         gint32 pair = diff->pairing->old_of_new[i];
 
-        if (!patch_elf_item(elf, i)->is_function && pair >= 0 && !patch_compare_items(diff, pair, i))
+        if (!patch_elf_item(elf, i)->is_function && pair >= 0 &&
+            (patch_initial_find(diff, i) || !patch_compare_items(diff, pair, i)))
             check_changed_datum(diff, pair, i);
     }
 }
@@ -157,7 +152,8 @@ patch_diff_add_boot_finding(GPtrArray *findings, const PatchElf *elf, const Patc
     patch_findings_add(findings, PATCH_FINDING_INIT, item->name,
                        is_exit ? "%s (in %s) changes, which runs when its module is unloaded, and never if it is built in"
                        : "%s (in %s) changes, which runs at boot or when its module is loaded, and never again: it takes a "
-                       "hook that does in the running kernel what it would have done", item->name, section);
+                       "hook that does in the running kernel what it would have done; if that is to set a variable, create "
+                       "--set FILE.c:VARIABLE=VALUE does it (docs/writing-updates.md)", item->name, section);
 }
 
 static int
@@ -176,6 +172,8 @@ patch_diff_new(const PatchElf *old_elf, const PatchElf *new_elf, GError **error)
     diff->changed = g_array_new(FALSE, FALSE, sizeof(guint32));
     diff->boot_only = g_array_new(FALSE, FALSE, sizeof(guint32));
     diff->changed_data = g_array_new(FALSE, FALSE, sizeof(guint32));
+    diff->initials = g_array_new(FALSE, FALSE, sizeof(PatchInitial));
+    g_array_set_clear_func(diff->initials, patch_initial_clear);
     diff->findings = patch_findings_new();
     diff->pairing = patch_pairing_new(old_elf, new_elf);
     diff->same = g_malloc0(old_elf->items->len + 1);
@@ -188,6 +186,7 @@ patch_diff_new(const PatchElf *old_elf, const PatchElf *new_elf, GError **error)
     if (!diff->new_entries)
         return NULL;
     patch_homes_compare(diff);
+    patch_initials_find(diff);
     compare_data(diff);
     compare_functions(diff);
     g_array_sort(diff->changed, compare_numbers);

@@ -20,6 +20,8 @@ typedef struct {
                                            their pair; never a .cold part, whose function stands for it */
     GArray *boot_only;                  /* of guint32: the same for functions that run at boot only */
     GArray *changed_data;               /* of guint32: the same for data */
+    GArray *initials;                   /* of PatchInitial (initial.h): those of them that stay where they are, and may get
+                                           their new value there */
     GPtrArray *findings;                /* of PatchFinding: changes of data and of tables that an update cannot carry */
 } PatchDiff;
 

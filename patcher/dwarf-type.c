@@ -25,16 +25,16 @@ patch_struct_free(PatchStruct *type)
     g_free(type);
 }
 
-static gboolean
-type_of(Dwarf_Die *die, Dwarf_Die *type)
+gboolean
+patch_dwarf_type_of(Dwarf_Die *die, Dwarf_Die *type)
 {
     Dwarf_Attribute attribute;
 
     return dwarf_attr_integrate(die, DW_AT_type, &attribute) && dwarf_formref_die(&attribute, type);
 }
 
-static guint64
-number_of(Dwarf_Die *die, guint name, guint64 otherwise)
+guint64
+patch_dwarf_number(Dwarf_Die *die, guint name, guint64 otherwise)
 {
     Dwarf_Attribute attribute;
     Dwarf_Word value;
@@ -49,7 +49,7 @@ is_number(Dwarf_Die *die)
     Dwarf_Die type;
     int tag;
 
-    if (!type_of(die, &type) || dwarf_peel_type(&type, &type) != 0)
+    if (!patch_dwarf_type_of(die, &type) || dwarf_peel_type(&type, &type) != 0)
         return FALSE;
     tag = dwarf_tag(&type);
     return tag == DW_TAG_base_type || tag == DW_TAG_enumeration_type;
@@ -60,8 +60,8 @@ is_callback(Dwarf_Die *die)
 {
     Dwarf_Die type, target;
 
-    return type_of(die, &type) && dwarf_peel_type(&type, &type) == 0 && dwarf_tag(&type) == DW_TAG_pointer_type &&
-           type_of(&type, &target) && dwarf_peel_type(&target, &target) == 0 &&
+    return patch_dwarf_type_of(die, &type) && dwarf_peel_type(&type, &type) == 0 &&
+           dwarf_tag(&type) == DW_TAG_pointer_type && patch_dwarf_type_of(&type, &target) && dwarf_peel_type(&target, &target) == 0 &&
            dwarf_tag(&target) == DW_TAG_subroutine_type;
 }
 
@@ -99,8 +99,8 @@ append_array(GString *text, Dwarf_Die *array, guint depth)
     if (dwarf_child(array, &child) != 0)
         return;
     do {
-        guint64 count = number_of(&child, DW_AT_count, G_MAXUINT64), last = number_of(&child, DW_AT_upper_bound,
-                                                                                     G_MAXUINT64);
+        guint64 count = patch_dwarf_number(&child, DW_AT_count, G_MAXUINT64);
+        guint64 last = patch_dwarf_number(&child, DW_AT_upper_bound, G_MAXUINT64);
 
         if (dwarf_tag(&child) != DW_TAG_subrange_type || text->len > MAX_TYPE_NAME)
             continue;
@@ -138,7 +138,7 @@ append_type(GString *text, Dwarf_Die *die, guint depth)
     const char *name;
     int tag;
 
-    if (!type_of(die, &type)) {
+    if (!patch_dwarf_type_of(die, &type)) {
         g_string_append(text, "void");
         return;
     }
@@ -189,18 +189,18 @@ member_bytes(Dwarf_Die *member)
     Dwarf_Die type;
     Dwarf_Word size;
 
-    return type_of(member, &type) && dwarf_aggregate_size(&type, &size) == 0 && size < G_MAXUINT32 ? size : 0;
+    return patch_dwarf_type_of(member, &type) && dwarf_aggregate_size(&type, &size) == 0 && size < G_MAXUINT32 ? size
+                                                                                                               : 0;
 }
 
-/* Where a member begins, in bits from the start of what it is a member of. */
-static guint64
-member_offset(Dwarf_Die *member, guint64 bits, gboolean is_field)
+guint64
+patch_dwarf_member_offset(Dwarf_Die *member, guint64 bits, gboolean is_field)
 {
     Dwarf_Attribute attribute;
     Dwarf_Op *ops;
     size_t n;
-    guint64 bytes = number_of(member, DW_AT_data_member_location, G_MAXUINT64);
-    guint64 from_top = number_of(member, DW_AT_bit_offset, G_MAXUINT64);
+    guint64 bytes = patch_dwarf_number(member, DW_AT_data_member_location, G_MAXUINT64);
+    guint64 from_top = patch_dwarf_number(member, DW_AT_bit_offset, G_MAXUINT64);
 
     if (bytes == G_MAXUINT64) {
         bytes = 0;
@@ -209,8 +209,8 @@ member_offset(Dwarf_Die *member, guint64 bits, gboolean is_field)
             bytes = ops[0].number;
     }
     if (is_field && from_top != G_MAXUINT64)    /* DWARF 2 and 3 count from the most significant bit of the unit */
-        return bytes * 8 + number_of(member, DW_AT_byte_size, member_bytes(member)) * 8 - from_top - bits;
-    return bytes * 8 + number_of(member, DW_AT_data_bit_offset, 0);
+        return bytes * 8 + patch_dwarf_number(member, DW_AT_byte_size, member_bytes(member)) * 8 - from_top - bits;
+    return bytes * 8 + patch_dwarf_number(member, DW_AT_data_bit_offset, 0);
 }
 
 static void add_members(PatchStruct *into, Dwarf_Die *type, guint64 base, guint depth);
@@ -218,7 +218,7 @@ static void add_members(PatchStruct *into, Dwarf_Die *type, guint64 base, guint 
 static void
 add_member(PatchStruct *into, Dwarf_Die *die, guint64 base, guint depth)
 {
-    guint64 bits = number_of(die, DW_AT_bit_size, 0);
+    guint64 bits = patch_dwarf_number(die, DW_AT_bit_size, 0);
     gboolean is_field = bits != 0;
     const char *name = dwarf_diename(die);
     PatchMember *member;
@@ -226,9 +226,9 @@ add_member(PatchStruct *into, Dwarf_Die *die, guint64 base, guint depth)
 
     if (!is_field)
         bits = member_bytes(die) * 8;
-    base += member_offset(die, bits, is_field);
+    base += patch_dwarf_member_offset(die, bits, is_field);
     if (!name) {
-        if (!is_field && type_of(die, &type) && depth < MAX_DEPTH)
+        if (!is_field && patch_dwarf_type_of(die, &type) && depth < MAX_DEPTH)
             add_members(into, &type, base, depth + 1);
         return;
     }
@@ -279,7 +279,7 @@ patch_dwarf_struct(Dwarf_Die *die, const char *name)
         return NULL;
     type = g_new0(PatchStruct, 1);
     type->name = g_strdup(name);
-    type->size = number_of(die, DW_AT_byte_size, 0);
+    type->size = patch_dwarf_number(die, DW_AT_byte_size, 0);
     type->is_enum = dwarf_tag(die) == DW_TAG_enumeration_type;
     type->members = g_ptr_array_new_with_free_func((GDestroyNotify) member_free);
     add_members(type, die, 0, 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Types as DWARF describes them. Internal to dwarf.c.
+ * Types as DWARF describes them. Internal to what reads debugging information.
  */
 #ifndef PATCHER_DWARF_TYPE_H
 #define PATCHER_DWARF_TYPE_H
@@ -18,5 +18,14 @@ char *patch_dwarf_signature(Dwarf_Die *die);
 /* The structure, union or enumeration DIE; NULL if it is only declared. NAME is to be its name. */
 PatchStruct *patch_dwarf_struct(Dwarf_Die *die, const char *name);
 void patch_struct_free(PatchStruct *type);
+
+/* The type that DIE's DW_AT_type names. */
+gboolean patch_dwarf_type_of(Dwarf_Die *die, Dwarf_Die *type);
+
+/* The attribute NAME (DW_AT_*) of DIE. */
+guint64 patch_dwarf_number(Dwarf_Die *die, guint name, guint64 otherwise);
+
+/* Where MEMBER, which has so many BITS, begins: in bits from the start of what it is a member of. */
+guint64 patch_dwarf_member_offset(Dwarf_Die *member, guint64 bits, gboolean is_field);
 
 #endif

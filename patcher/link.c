@@ -201,6 +201,28 @@ decide_sites(const Linker *linker, const GPtrArray *sites, guint8 *bytes, GuestV
     return TRUE;
 }
 
+static gboolean
+fill(const Linker *linker, const PatchCode *code, GuestVa va, guint8 *bytes, GError **error)
+{
+    memcpy(bytes, code->bytes->data, code->bytes->len);
+    for (guint i = 0; i < code->fixups->len; i++) {
+        const PatchFixup *fixup = &g_array_index(code->fixups, PatchFixup, i);
+
+        if (!apply_fixup(linker, fixup, bytes + fixup->offset, va + fixup->offset, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+gboolean
+patch_link_value(const IntroKernel *kernel, const PatchResolved *resolved, const PatchCode *code, const char *name,
+                 GuestVa va, const GuestVa *piece_vas, guint8 *bytes, GError **error)
+{
+    const Linker linker = { kernel, resolved, piece_vas, name };
+
+    return fill(&linker, code, va, bytes, error);
+}
+
 gboolean
 patch_link_piece(const IntroKernel *kernel, const PatchResolved *resolved, guint32 index, const GuestVa *piece_vas,
                  guint8 *bytes, GError **error)
@@ -210,12 +232,5 @@ patch_link_piece(const IntroKernel *kernel, const PatchResolved *resolved, guint
     GuestVa va = piece_vas[index];
 
     memset(bytes, 0, piece->size);
-    memcpy(bytes, piece->code->bytes->data, piece->code->bytes->len);
-    for (guint i = 0; i < piece->code->fixups->len; i++) {
-        const PatchFixup *fixup = &g_array_index(piece->code->fixups, PatchFixup, i);
-
-        if (!apply_fixup(&linker, fixup, bytes + fixup->offset, va + fixup->offset, error))
-            return FALSE;
-    }
-    return decide_sites(&linker, piece->code->sites, bytes, va, error);
+    return fill(&linker, piece->code, va, bytes, error) && decide_sites(&linker, piece->code->sites, bytes, va, error);
 }

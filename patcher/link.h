@@ -27,4 +27,9 @@ patch_piece_is_data(const PatchPiece *piece)
 gboolean patch_link_piece(const IntroKernel *kernel, const PatchResolved *resolved, guint32 index,
                           const GuestVa *piece_vas, guint8 *bytes, GError **error);
 
+/* The same for CODE of the object that has no sites, as it has to lie at VA: code->bytes->len BYTES. NAME is for
+ * messages. */
+gboolean patch_link_value(const IntroKernel *kernel, const PatchResolved *resolved, const PatchCode *code, const char *name,
+                          GuestVa va, const GuestVa *piece_vas, guint8 *bytes, GError **error);
+
 #endif

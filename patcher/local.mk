@@ -22,6 +22,9 @@ libpatcher_a_SOURCES += \
 	patcher/rewritten.c patcher/rewritten.h \
 	patcher/company.c patcher/company.h \
 	patcher/jumps.c patcher/jumps.h \
+	patcher/values.c patcher/values.h \
+	patcher/value-text.c patcher/value-text.h \
+	patcher/datum.c patcher/datum.h \
 	patcher/entry.c patcher/entry.h \
 	patcher/assembly.c patcher/assembly.h \
 	patcher/edits.c patcher/edits.h \
@@ -87,6 +90,11 @@ libpatcher_a_SOURCES += \
 	patcher/obstacle.c patcher/obstacle.h \
 	patcher/carry.c patcher/carry.h \
 	patcher/dwarf.c patcher/dwarf.h \
+	patcher/dwarf-file.c patcher/dwarf-file.h \
+	patcher/setting.c patcher/setting.h \
+	patcher/variable.c patcher/variable.h \
+	patcher/initial.c patcher/initial.h \
+	patcher/new-data.c patcher/new-data.h \
 	patcher/dwarf-type.c patcher/dwarf-type.h \
 	patcher/types.c patcher/types.h \
 	patcher/changes.c patcher/changes.h \

@@ -312,7 +312,7 @@ patch_merge(GPtrArray *objects, GHashTable *shared, GError **error)
     for (guint i = objects->len; i > 0; i--) {
         const PatchObject *object = objects->pdata[i - 1];
 
-        if (!object->replacements->len && !object->hooks->len)
+        if (!object->replacements->len && !object->hooks->len && !object->data->len)
             g_ptr_array_remove_index(objects, i - 1);
     }
     for (guint i = 0; i < objects->len; i++) {

@@ -4,6 +4,7 @@
 #include <elf.h>
 
 #include "patcher/error.h"
+#include "patcher/initial.h"
 #include "patcher/sites.h"
 #include "patcher/unwind-table.h"
 #include "patcher/update-format.h"
@@ -190,7 +191,7 @@ resolve_paired(PatchNewCode *code, guint32 number, const PatchReloc *reloc, cons
     if (item->is_function)
         is_new = wants_new_function(code, number, reloc, place->offset);
     else if (!(section->flags & SHF_WRITE))
-        is_new = !patch_diff_is_same(code->diff, number);
+        is_new = !patch_diff_is_same(code->diff, number) && !patch_initial_find(code->diff, number);
     if (!is_new)
         return old_symbol(code, number, &fixup->index, error);
     fixup->target = PATCH_TARGET_PIECE;
@@ -417,12 +418,10 @@ fill_piece(PatchNewCode *code, const PatchElfItem *item, guint32 index, GError *
     return TRUE;
 }
 
-gboolean
-patch_new_code_add(PatchNewCode *code, guint32 item, guint32 *index, GError **error)
+/* Fills the pieces that are there but empty, which may bring more of them. */
+static gboolean
+fill_pieces(PatchNewCode *code, GError **error)
 {
-    code->current = patch_elf_item(code->elf, item);
-    if (!piece_index(code, item, index, error))
-        return FALSE;
     while (code->queue->len) {
         guint32 next = g_array_index(code->queue, guint32, 0);
         guint32 number = GPOINTER_TO_UINT(g_hash_table_lookup(code->pieces, GUINT_TO_POINTER(next))) - 1;
@@ -433,4 +432,35 @@ patch_new_code_add(PatchNewCode *code, guint32 item, guint32 *index, GError **er
             return FALSE;
     }
     return TRUE;
+}
+
+gboolean
+patch_new_code_add(PatchNewCode *code, guint32 item, guint32 *index, GError **error)
+{
+    code->current = patch_elf_item(code->elf, item);
+    return piece_index(code, item, index, error) && fill_pieces(code, error);
+}
+
+gboolean
+patch_new_code_value(PatchNewCode *code, guint32 number, guint64 offset, guint64 length, PatchCode *value,
+                     GError **error)
+{
+    const PatchElfItem *item = patch_elf_item(code->elf, number);
+    const PatchElfSection *section = patch_elf_section(code->elf, item->section);
+    guint64 start = item->offset + offset;
+    guint end = patch_elf_first_reloc(section, start + length);
+
+    code->current = item;
+    g_byte_array_set_size(value->bytes, length);
+    memset(value->bytes->data, 0, length);
+    if (section->data)
+        memcpy(value->bytes->data, section->data + start, length);
+    for (guint i = patch_elf_first_reloc(section, start); i < end; i++) {
+        const PatchReloc *reloc = &g_array_index(section->relocs, PatchReloc, i);
+
+        if (!make_fixup(code, reloc, reloc->offset - start, value->fixups, error))
+            return FALSE;
+    }
+    g_array_sort(value->fixups, compare_fixups);
+    return fill_pieces(code, error);
 }

@@ -21,6 +21,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchNewCode, patch_new_code_free)
  * PATCH_ERROR_DOES_NOT_FIT: it holds what an update cannot carry, named in the message. */
 gboolean patch_new_code_add(PatchNewCode *code, guint32 item, guint32 *index, GError **error);
 
+/* The LENGTH bytes at OFFSET of the datum ITEM of the new object go to VALUE, and everything new that they refer to becomes
+ * pieces. */
+gboolean patch_new_code_value(PatchNewCode *code, guint32 item, guint64 offset, guint64 length, PatchCode *value,
+                              GError **error);
+
 /* Takes code as the kernel's build made it: the tables that the headers of PATCH_BUILD_NEW_CODE avoid are no
  * obstacle. What comes of it is not for use. */
 void patch_new_code_as_built(PatchNewCode *code);

@@ -7,6 +7,8 @@
 #include "patcher/error.h"
 #include "patcher/sites.h"
 
+#define MIN_TELLING_BYTES 64    /* of a function that says something of the kernel that it is in */
+
 struct PatchOldCode {
     PatchObject *object;
     const PatchElf *elf;
@@ -264,6 +266,72 @@ find_witness(const PatchOldCode *old, guint32 wanted)
     return best;
 }
 
+/* What data lead to is meant by its name where it has one, which tells more than how far into a section it is. */
+static gboolean
+make_value_fixup(PatchOldCode *old, const PatchReloc *reloc, guint32 offset, GArray *fixups, GError **error)
+{
+    PatchPlace place = patch_elf_place(old->elf, reloc);
+    PatchFixup fixup = { offset, reloc->type, place.offset, PATCH_TARGET_SYMBOL, 0 };
+
+    if (place.kind != PATCH_PLACE_ITEM || patch_elf_item(old->elf, place.index)->symbol < 0 ||
+        patch_reloc_is_pc_relative(reloc->type))
+        return make_fixup(old, reloc, offset, fixups, error);
+    fixup.index = patch_old_code_symbol(old, patch_elf_item(old->elf, place.index)->symbol);
+    g_array_append_val(fixups, fixup);
+    return TRUE;
+}
+
+gboolean
+patch_old_code_value(PatchOldCode *old, guint32 elf_item, guint64 offset, guint64 length, PatchCode *value,
+                     GError **error)
+{
+    const PatchElfItem *item = patch_elf_item(old->elf, elf_item);
+    const PatchElfSection *section = patch_elf_section(old->elf, item->section);
+    guint64 start = item->offset + offset;
+    guint end = patch_elf_first_reloc(section, start + length);
+
+    g_byte_array_set_size(value->bytes, length);
+    memset(value->bytes->data, 0, length);
+    if (section->data)
+        memcpy(value->bytes->data, section->data + start, length);
+    for (guint i = patch_elf_first_reloc(section, start); i < end; i++) {
+        const PatchReloc *reloc = &g_array_index(section->relocs, PatchReloc, i);
+
+        if (!make_value_fixup(old, reloc, reloc->offset - start, value->fixups, error))
+            return FALSE;
+    }
+    g_array_sort(value->fixups, compare_fixups);
+    return TRUE;
+}
+
+/* Any function that can be told by its name; the smallest that is not tiny. */
+static gint32
+find_any_function(const PatchOldCode *old)
+{
+    gint32 best = -1;
+
+    for (guint32 i = 0; i < old->elf->items->len; i++) {
+        const PatchElfItem *item = patch_elf_item(old->elf, i);
+
+        if (!item->is_function || item->symbol < 0 || item->size < MIN_TELLING_BYTES || item->is_opaque ||
+            patch_is_boot_section(patch_elf_section(old->elf, item->section)->name) ||
+            patch_elf_find_item(old->elf, item->name) != (gint32) i)
+            continue;
+        if (best < 0 || item->size < patch_elf_item(old->elf, best)->size)
+            best = i;
+    }
+    return best;
+}
+
+static gboolean
+add_any_function(PatchOldCode *old, GError **error)
+{
+    gint32 any = old->object->functions->len > 0 ? -1 : find_any_function(old);
+    guint32 function;
+
+    return any < 0 || patch_old_code_function(old, any, &function, error);
+}
+
 gboolean
 patch_old_code_add_witnesses(PatchOldCode *old, GError **error)
 {
@@ -285,5 +353,5 @@ patch_old_code_add_witnesses(PatchOldCode *old, GError **error)
         if (witness >= 0 && !patch_old_code_function(old, witness, &function, error))
             return FALSE;
     }
-    return TRUE;
+    return add_any_function(old, error);
 }

@@ -32,8 +32,13 @@ gint32 patch_old_code_find(const PatchOldCode *old, const char *name);
  * one. */
 gboolean patch_old_code_find_symbol(PatchOldCode *old, const char *name, guint32 *symbol);
 
+/* The LENGTH bytes at OFFSET of the datum ELF_ITEM of the object file, with what they refer to, go to VALUE. */
+gboolean patch_old_code_value(PatchOldCode *old, guint32 elf_item, guint64 offset, guint64 length, PatchCode *value,
+                              GError **error);
+
 /* Adds functions to be matched until every section that a symbol in use lies in is referred to by one of them, as far
- * as that can be: so each symbol's address follows from the match, whatever its name. */
+ * as that can be: so each symbol's address follows from the match, whatever its name. There is at least one function, if
+ * the object file has any: it tells that the guest runs this kernel. */
 gboolean patch_old_code_add_witnesses(PatchOldCode *old, GError **error);
 
 #endif

@@ -313,15 +313,25 @@ without_returns(const char *text)
 }
 
 PatchFiles *
+patch_files_new(void)
+{
+    PatchFiles *files = g_new0(PatchFiles, 1);
+
+    files->text = g_strdup("");
+    files->files = g_ptr_array_new_with_free_func((GDestroyNotify) patch_file_free);
+    return files;
+}
+
+PatchFiles *
 patch_files_parse(const char *text, GError **error)
 {
-    g_autoptr(PatchFiles) files = g_new0(PatchFiles, 1);
+    g_autoptr(PatchFiles) files = patch_files_new();
     g_autofree char *plain = without_returns(text);
     g_autoptr(GPtrArray) lines = split_lines(plain);
     Reader reader = { .lines = lines };
 
+    g_free(files->text);
     files->text = g_strdup(text);
-    files->files = g_ptr_array_new_with_free_func((GDestroyNotify) patch_file_free);
     while (reader.next < lines->len) {
         if (g_str_has_prefix(peek(&reader, 0), "--- ") && g_str_has_prefix(peek(&reader, 1), "+++ ")) {
             if (!parse_file(&reader, files, error))

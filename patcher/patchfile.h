@@ -27,6 +27,9 @@ typedef struct {
     char *ignored;              /* a file that it changes and that is no part of any kernel, as documentation; or NULL */
 } PatchFiles;
 
+/* A patch that changes nothing. */
+PatchFiles *patch_files_new(void);
+
 /* Files that are no part of any kernel are left out. PATCH_ERROR_DOES_NOT_FIT: it is no unified diff, it creates, removes or renames files, or names a path outside of the
  * tree. */
 PatchFiles *patch_files_parse(const char *text, GError **error);

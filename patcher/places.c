@@ -43,9 +43,14 @@ patch_places_check_before(const GPtrArray *writes, const GPtrArray *places, GErr
         const PatchWrite *write = writes->pdata[i];
 
         if (write->before && !g_bytes_equal(places->pdata[i], write->before)) {
-            g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
-                        "the guest's memory at %#" G_GINT64_MODIFIER "x changed after it was looked at: the guest was "
-                        "reset, or somebody else is patching it. Try again", write->va);
+            if (write->may_change)
+                g_set_error(error, PATCH_ERROR, PATCH_ERROR_PASSING,
+                            "the guest is changing the data at %#" G_GINT64_MODIFIER "x at the moment. Nothing was written; "
+                            "try again", write->va);
+            else
+                g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
+                            "the guest's memory at %#" G_GINT64_MODIFIER "x changed after it was looked at: the guest was "
+                            "reset, or somebody else is patching it. Try again", write->va);
             return FALSE;
         }
     }

@@ -11,6 +11,7 @@
 #include "patcher/known.h"
 #include "patcher/module.h"
 #include "patcher/runner.h"
+#include "patcher/values.h"
 
 typedef struct {
     const IntroKernel *kernel;
@@ -229,23 +230,39 @@ first_sequence(const Application *application)
     return G_MAXUINT64;
 }
 
+/* LATEST (may be NULL) has changed NAME already. */
+static gboolean
+check_later(const PatchRecord *record, guint64 first, const PatchRecord *latest, const char *name, GError **error)
+{
+    if (!latest || latest->sequence < first)
+        return TRUE;
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
+                "update %s was applied after the first part of %s and changes %s too: undo %s first, and apply it "
+                "again afterwards", latest->id, record->id, name, latest->id);
+    return FALSE;
+}
+
 /* The rest of an update comes below what was applied after its first part, and there is no way to put it there. */
 static gboolean
 check_order(const Application *application, const PatchRecord *record, GError **error)
 {
+    const GPtrArray *replaced = application->plan->replaced;
     guint64 first = first_sequence(application);
 
     for (guint i = 0; i < record->jumps->len; i++) {
         const PatchJump *jump = record->jumps->pdata[i];
-        const PatchRecord *latest = patch_jumps_latest(application->kernel, application->arena,
-                                                       application->plan->replaced, jump->jump_va, NULL);
+        const PatchRecord *latest = patch_jumps_latest(application->kernel, application->arena, replaced, jump->jump_va,
+                                                       NULL);
 
-        if (!latest || latest->sequence < first)
-            continue;
-        g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
-                    "update %s was applied after the first part of %s and changes %s too: undo %s first, and apply it "
-                    "again afterwards", latest->id, record->id, jump->name, latest->id);
-        return FALSE;
+        if (!check_later(record, first, latest, jump->name, error))
+            return FALSE;
+    }
+    for (guint i = 0; i < record->values->len; i++) {
+        const PatchValue *value = record->values->pdata[i];
+        const PatchRecord *latest = patch_values_latest(application->kernel, application->arena, replaced, value);
+
+        if (!check_later(record, first, latest, value->name, error))
+            return FALSE;
     }
     return TRUE;
 }
@@ -286,7 +303,9 @@ plan_blocks(const Application *application, GError **error)
     for (guint i = 0; i < application->assemblies->len; i++) {
         const PatchAssembly *assembly = application->assemblies->pdata[i];
 
-        if ((application->stage != PATCH_APPLY_SWITCH && !patch_assembly_plan(assembly, application->plan, error)) ||
+        if (!(application->stage == PATCH_APPLY_SWITCH
+                  ? patch_assembly_require_data(assembly, application->plan, error)
+                  : patch_assembly_plan(assembly, application->plan, error)) ||
             !check_order(application, assembly->record, error))
             return FALSE;
         patch_assembly_forbid(assembly, application->plan);
@@ -334,6 +353,8 @@ plan_switch(Application *application, GError **error)
 
     return patch_jumps_plan(application->plan, application->kernel, application->arena, plan->replaced, plan->records,
                             error) &&
+           patch_values_plan(application->plan, application->kernel, application->arena, plan->replaced, plan->records,
+                             FALSE, error) &&
            plan_states(application, error) &&
            patch_known_plan_removed(application->plan, application->kernel, application->arena, plan->replaced,
                                     plan->records, error) &&

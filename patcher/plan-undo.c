@@ -6,35 +6,50 @@
 #include "patcher/known.h"
 #include "patcher/module.h"
 #include "patcher/runner.h"
+#include "patcher/value-text.h"
+#include "patcher/values.h"
 
-/* Later updates of the same functions stand on RECORD; the last of them has to go first. */
+/* The last update that stands on one that is to go, and on what. */
+typedef struct {
+    const PatchRecord *record;
+    const char *name;
+} Last;
+
+static void
+note_later(Last *last, const PatchRecord *record, const PatchRecord *latest, const char *name)
+{
+    if (latest && latest->sequence >= record->sequence && (!last->record || last->record->sequence < latest->sequence))
+        *last = (Last) { latest, name };
+}
+
+/* Later updates of the same functions and data stand on RECORD; the last of them has to go first. */
 static gboolean
 check_order(const IntroKernel *kernel, const PatchArena *arena, const PatchPlan *plan, const PatchRecord *record,
             GError **error)
 {
-    const PatchRecord *last = NULL;
-    const char *name = NULL;
+    Last last = { NULL, NULL };
 
     for (guint i = 0; i < record->jumps->len; i++) {
         const PatchJump *jump = record->jumps->pdata[i];
-        const PatchRecord *latest = patch_jumps_latest(kernel, arena, plan->records, jump->jump_va, NULL);
 
-        if (!latest || latest->sequence < record->sequence || (last && last->sequence >= latest->sequence))
-            continue;
-        last = latest;
-        name = jump->name;
+        note_later(&last, record, patch_jumps_latest(kernel, arena, plan->records, jump->jump_va, NULL), jump->name);
     }
-    if (last)
+    for (guint i = 0; i < record->values->len; i++) {
+        const PatchValue *value = record->values->pdata[i];
+
+        note_later(&last, record, patch_values_latest(kernel, arena, plan->records, value), value->name);
+    }
+    if (last.record)
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
-                    "update %s was applied after %s and changes %s too: undo %s first", last->id, record->id, name,
-                    last->id);
-    return last == NULL;
+                    "update %s was applied after %s and changes %s too: undo %s first", last.record->id, record->id,
+                    last.name, last.record->id);
+    return last.record == NULL;
 }
 
 /* Every record leaves its mark before any jump is touched, so that all of an update goes or nothing. */
 static gboolean
 plan_removal(PatchPlan *plan, const IntroKernel *kernel, const PatchArena *arena, PatchUndoStage stage,
-             GError **error)
+             gboolean keep_data, GError **error)
 {
     g_autoptr(GPtrArray) none = g_ptr_array_new();
 
@@ -51,7 +66,8 @@ plan_removal(PatchPlan *plan, const IntroKernel *kernel, const PatchArena *arena
         if (patch_record_is_runner(record) && !patch_runner_plan_removed(plan, kernel, record, error))
             return FALSE;
     }
-    if (!patch_jumps_plan(plan, kernel, arena, plan->records, none, error))
+    if (!patch_jumps_plan(plan, kernel, arena, plan->records, none, error) ||
+        !patch_values_plan(plan, kernel, arena, plan->records, none, keep_data, error))
         return FALSE;
     if (stage == PATCH_UNDO_SWITCH)
         return TRUE;
@@ -82,7 +98,7 @@ collect(PatchPlan *plan, const PatchArena *arena, const char *id, GError **error
 
 PatchPlan *
 patch_plan_undo(const IntroKernel *kernel, const PatchArena *arena, const char *id, PatchUndoStage stage,
-                GError **error)
+                gboolean keep_data, GError **error)
 {
     g_autoptr(PatchPlan) plan = patch_plan_new("undo");
 
@@ -91,7 +107,7 @@ patch_plan_undo(const IntroKernel *kernel, const PatchArena *arena, const char *
     for (guint i = 0; i < plan->records->len; i++)
         if (!check_order(kernel, arena, plan, plan->records->pdata[i], error))
             return NULL;
-    return plan_removal(plan, kernel, arena, stage, error) ? g_steal_pointer(&plan) : NULL;
+    return plan_removal(plan, kernel, arena, stage, keep_data, error) ? g_steal_pointer(&plan) : NULL;
 }
 
 PatchPlan *
@@ -106,7 +122,7 @@ patch_plan_recover(const IntroKernel *kernel, const PatchArena *arena, const cha
         if (record->state != PATCH_STATE_INSTALLED && (!id || g_str_equal(record->id, id)))
             g_ptr_array_add(plan->records, patch_record_ref(record));
     }
-    return plan_removal(plan, kernel, arena, PATCH_UNDO_AT_ONCE, error) ? g_steal_pointer(&plan) : NULL;
+    return plan_removal(plan, kernel, arena, PATCH_UNDO_AT_ONCE, TRUE, error) ? g_steal_pointer(&plan) : NULL;
 }
 
 PatchPlan *
@@ -121,7 +137,7 @@ patch_plan_take_out(const IntroKernel *kernel, const PatchArena *arena, GuestVa 
         if (record->block.va == va)
             g_ptr_array_add(plan->records, patch_record_ref(record));
     }
-    return plan_removal(plan, kernel, arena, PATCH_UNDO_AT_ONCE, error) ? g_steal_pointer(&plan) : NULL;
+    return plan_removal(plan, kernel, arena, PATCH_UNDO_AT_ONCE, TRUE, error) ? g_steal_pointer(&plan) : NULL;
 }
 
 /* ---- Verifying ---- */
@@ -142,6 +158,23 @@ verify_placed(const IntroKernel *kernel, const PatchPlaced *placed, GPtrArray *f
                                                   placed->name, placed->va));
 }
 
+static void
+verify_value(const IntroKernel *kernel, const PatchArena *arena, const PatchRecord *record, const PatchValue *value,
+             GPtrArray *findings)
+{
+    g_autofree char *now = NULL;
+    PatchValueState state = patch_value_state(kernel, arena, record, value, &now);
+    g_autofree char *after = patch_value_text(value->form, g_bytes_get_data(value->mask, NULL),
+                                              g_bytes_get_data(value->after, NULL), g_bytes_get_size(value->after));
+
+    if (state == PATCH_VALUE_RESTORED || state == PATCH_VALUE_ALTERED)
+        g_ptr_array_add(findings, g_strdup_printf("%s, at %#" G_GINT64_MODIFIER "x, holds %s, not the %s that was put there",
+                                                  value->name, value->va, now, after));
+    else if (state == PATCH_VALUE_GONE && !patch_record_is_gone(kernel, arena, record))
+        g_ptr_array_add(findings, g_strdup_printf("%s is not reached any more: a pointer on the way leads elsewhere",
+                                                  value->name));
+}
+
 GPtrArray *
 patch_verify_record(const IntroKernel *kernel, const PatchArena *arena, const PatchRecord *record)
 {
@@ -157,6 +190,8 @@ patch_verify_record(const IntroKernel *kernel, const PatchArena *arena, const Pa
             g_ptr_array_add(findings, g_strdup_printf("the jump in %s, at %#" G_GINT64_MODIFIER "x, is not there any "
                                                       "more", jump->name, jump->jump_va));
     }
+    for (guint i = 0; i < record->values->len; i++)
+        verify_value(kernel, arena, record, record->values->pdata[i], findings);
     if (!patch_known_verify(kernel, record))
         g_ptr_array_add(findings, g_strdup("the guest's kernel does not know the new code any more: its list of modules "
                                            "was changed"));

@@ -15,10 +15,11 @@ typedef enum {
 } PatchUndoStage;
 
 /* ID: of the update; NULL means all of them, in one go. PATCH_ERROR_FAILED if it is not installed, PATCH_ERROR_NOT_NOW
- * if something was interrupted, PATCH_ERROR_DOES_NOT_FIT if a later update changes the same function and has to go
- * first, or if somebody else has changed a jump since: undoing would destroy what they did. */
+ * if something was interrupted, PATCH_ERROR_DOES_NOT_FIT if a later update changes the same function or datum and has to
+ * go first, or if somebody else has changed a jump or a datum since: undoing would destroy what they did. With KEEP_DATA,
+ * data that the guest has changed are left as they are. */
 PatchPlan *patch_plan_undo(const IntroKernel *kernel, const PatchArena *arena, const char *id, PatchUndoStage stage,
-                           GError **error);
+                           gboolean keep_data, GError **error);
 
 /* Rolls back what was interrupted, or finishes it where everything but tidying up is done; of update ID, or of all (NULL).
  * A plan without records if there is nothing. */

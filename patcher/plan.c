@@ -39,6 +39,7 @@ patch_plan_new(const char *verb)
     plan->conditions = g_ptr_array_new_with_free_func((GDestroyNotify) condition_free);
     plan->records = g_ptr_array_new_with_free_func((GDestroyNotify) patch_record_unref);
     plan->replaced = g_ptr_array_new_with_free_func((GDestroyNotify) patch_record_unref);
+    plan->notes = g_ptr_array_new_with_free_func(g_free);
     plan->verb = verb;
     return plan;
 }
@@ -53,6 +54,7 @@ patch_plan_free(PatchPlan *plan)
     g_ptr_array_unref(plan->conditions);
     g_ptr_array_unref(plan->records);
     g_ptr_array_unref(plan->replaced);
+    g_ptr_array_unref(plan->notes);
     g_free(plan);
 }
 
@@ -193,6 +195,20 @@ patch_plan_write_module(PatchPlan *plan, const IntroKernel *kernel, GuestVa va, 
     if (!patch_plan_write(plan, kernel, va, before, after, error))
         return FALSE;
     ((PatchWrite *) plan->writes->pdata[plan->writes->len - 1])->may_move = TRUE;
+    return TRUE;
+}
+
+gboolean
+patch_plan_write_data(PatchPlan *plan, const IntroKernel *kernel, GuestVa va, GBytes *before, GBytes *after,
+                      gboolean may_move, GError **error)
+{
+    PatchWrite *write;
+
+    if (!patch_plan_write(plan, kernel, va, before, after, error))
+        return FALSE;
+    write = plan->writes->pdata[plan->writes->len - 1];
+    write->may_move = may_move;
+    write->may_change = TRUE;
     return TRUE;
 }
 

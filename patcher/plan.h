@@ -26,6 +26,7 @@ typedef struct {
     GBytes *after;
     GArray *mappings;           /* of IntroMapping: where the bytes lie, in order */
     gboolean may_move;          /* the guest can give this memory back: the mappings have to be seen again in the pause */
+    gboolean may_change;        /* the guest itself may write there: if it did, another plan may do */
 } PatchWrite;
 
 /* What the guest's memory has to hold in the pause, by its address then. */
@@ -52,6 +53,7 @@ typedef struct {
     GPtrArray *conditions;      /* of PatchCondition */
     GPtrArray *records;         /* of PatchRecord: what is installed or removed */
     GPtrArray *replaced;        /* of PatchRecord: what is removed on the way, since others take its place */
+    GPtrArray *notes;           /* of char *: what is to be told when it was carried out */
     const char *verb;           /* "apply" or "undo", for messages */
     gboolean sends_nmi;         /* when all is written, before the guest goes on */
 } PatchPlan;
@@ -70,6 +72,9 @@ gboolean patch_plan_write(PatchPlan *plan, const IntroKernel *kernel, GuestVa va
 /* The same, into a module's memory. */
 gboolean patch_plan_write_module(PatchPlan *plan, const IntroKernel *kernel, GuestVa va, GBytes *before, GBytes *after,
                                  GError **error);
+/* The same, to data that the guest may change itself; MAY_MOVE as in PatchWrite. */
+gboolean patch_plan_write_data(PatchPlan *plan, const IntroKernel *kernel, GuestVa va, GBytes *before, GBytes *after,
+                               gboolean may_move, GError **error);
 /* Adds the write of a record's state word. */
 gboolean patch_plan_write_state(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, PatchState state,
                                 GError **error);

@@ -426,7 +426,7 @@ is_consistent(const PatchRecord *record, GuestVa va, guint64 block_bytes)
             hook->limit_s > PATCH_MAX_HOOK_SECONDS)
             return FALSE;
     }
-    return TRUE;
+    return record->values->len <= PATCH_MAX_VALUES;
 }
 
 /* That is the record of what only runs something (runner.h). */

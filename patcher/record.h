@@ -30,8 +30,9 @@
 /* The longest jump, with what fills it up to the end of an instruction. */
 #define PATCH_MAX_JUMP_BYTES 20
 
-/* The longest value. */
+/* The longest value, and how many there are in one record. */
 #define PATCH_MAX_VALUE_BYTES (1024 * 1024)
+#define PATCH_MAX_VALUES 4096
 
 /* What an empty executable hole is filled with, and what undo leaves. */
 #define PATCH_EMPTY_TEXT 0xcc

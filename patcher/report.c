@@ -5,6 +5,7 @@
 
 #include "patcher/error.h"
 #include "patcher/guest-log.h"
+#include "patcher/value-text.h"
 
 static void
 add_functions(JsonBuilder *json, const GPtrArray *records)
@@ -22,6 +23,37 @@ add_functions(JsonBuilder *json, const GPtrArray *records)
             patch_json_string(json, "module", record->module.name);
             patch_json_address(json, "address", jump->va);
             patch_json_address(json, "replacement", jump->replacement_va);
+            json_builder_end_object(json);
+        }
+    }
+    json_builder_end_array(json);
+}
+
+static char *
+value_text(const PatchValue *value, GBytes *bytes)
+{
+    return patch_value_text(value->form, g_bytes_get_data(value->mask, NULL), g_bytes_get_data(bytes, NULL),
+                            g_bytes_get_size(bytes));
+}
+
+static void
+add_data(JsonBuilder *json, const GPtrArray *records)
+{
+    patch_json_array(json, "data");
+    for (guint r = 0; r < records->len; r++) {
+        const PatchRecord *record = records->pdata[r];
+
+        for (guint i = 0; i < record->values->len; i++) {
+            const PatchValue *value = record->values->pdata[i];
+            g_autofree char *before = value_text(value, value->before), *after = value_text(value, value->after);
+
+            json_builder_begin_object(json);
+            patch_json_string(json, "id", record->id);
+            patch_json_string(json, "name", value->name);
+            patch_json_string(json, "module", record->module.name);
+            patch_json_address(json, "address", value->va);
+            patch_json_string(json, "before", before);
+            patch_json_string(json, "after", after);
             json_builder_end_object(json);
         }
     }
@@ -67,14 +99,24 @@ add_subject(JsonBuilder *json, const PatchPlan *plan, const char *guest, const c
     patch_json_string(json, "result", result);
 }
 
-static guint
-n_functions(const PatchPlan *plan)
+/* "1 function", "2 data", "3 functions and 1 datum"; to be freed. */
+static char *
+count_text(const PatchPlan *plan)
 {
-    guint n = 0;
+    guint n_functions = 0, n_data = 0;
+    g_autofree char *functions = NULL, *data = NULL;
 
-    for (guint i = 0; i < plan->records->len; i++)
-        n += ((const PatchRecord *) plan->records->pdata[i])->jumps->len;
-    return n;
+    for (guint i = 0; i < plan->records->len; i++) {
+        const PatchRecord *record = plan->records->pdata[i];
+
+        n_functions += record->jumps->len;
+        n_data += record->values->len;
+    }
+    functions = g_strdup_printf("%u function%s", n_functions, n_functions == 1 ? "" : "s");
+    data = g_strdup_printf("%u %s", n_data, n_data == 1 ? "datum" : "data");
+    if (n_data == 0)
+        return g_steal_pointer(&functions);
+    return n_functions == 0 ? g_steal_pointer(&data) : g_strdup_printf("%s and %s", functions, data);
 }
 
 static gsize
@@ -88,7 +130,7 @@ bytes_written(const PatchPlan *plan)
 }
 
 static void
-print_functions(const PatchPlan *plan)
+print_places(const PatchPlan *plan)
 {
     for (guint r = 0; r < plan->records->len; r++) {
         const PatchRecord *record = plan->records->pdata[r];
@@ -98,6 +140,13 @@ print_functions(const PatchPlan *plan)
 
             g_printerr("  %s%s%s at %#" G_GINT64_MODIFIER "x, replacement at %#" G_GINT64_MODIFIER "x\n", jump->name,
                        *record->module.name ? " of " : "", record->module.name, jump->va, jump->replacement_va);
+        }
+        for (guint i = 0; i < record->values->len; i++) {
+            const PatchValue *value = record->values->pdata[i];
+            g_autofree char *before = value_text(value, value->before), *after = value_text(value, value->after);
+
+            g_printerr("  %s%s%s at %#" G_GINT64_MODIFIER "x, %s in place of %s\n", value->name,
+                       *record->module.name ? " of " : "", record->module.name, value->va, after, before);
         }
     }
 }
@@ -113,13 +162,13 @@ void
 patch_report_plan(const PatchCli *cli, const PatchPlan *plan, const char *guest)
 {
     g_autoptr(JsonBuilder) json = json_builder_new();
-    g_autofree char *ids = patch_plan_ids(plan->records);
+    g_autofree char *ids = patch_plan_ids(plan->records), *count = count_text(plan);
 
     if (cli->verbose)
-        print_functions(plan);
+        print_places(plan);
     if (!cli->json) {
-        g_print("%s fits %s: %u function%s, %zu bytes to write, no task in the way at the moment\n", ids, guest,
-                n_functions(plan), n_functions(plan) == 1 ? "" : "s", bytes_written(plan));
+        g_print("%s fits %s: %s, %zu bytes to write, no task in the way at the moment\n", ids, guest, count,
+                bytes_written(plan));
         if (!cli->quiet)
             print_waiting(plan, guest);
         return;
@@ -128,6 +177,7 @@ patch_report_plan(const PatchCli *cli, const PatchPlan *plan, const char *guest)
     add_subject(json, plan, guest, "fits");
     patch_json_int(json, "bytes", bytes_written(plan));
     add_functions(json, plan->records);
+    add_data(json, plan->records);
     json_builder_end_object(json);
     patch_cli_print_json(json);
 }
@@ -163,14 +213,14 @@ patch_report_in_guest(const PatchCli *cli, const PatchGuest *guest, const PatchP
 static void
 print_result(const PatchPlan *plan, const char *guest, const PatchCommitReport *report)
 {
-    guint n = n_functions(plan);
-    g_autofree char *what = describe_result(plan);
+    g_autofree char *what = describe_result(plan), *count = count_text(plan);
     g_autofree char *earlier =
         report->tries.n > 0 ? g_strdup_printf(", and for %.2f ms in %u earlier tries", report->tries.total_ns / 1e6,
                                               report->tries.n) : g_strdup("");
 
-    g_printerr("%s: %s: %u function%s; the guest stood still for %.2f ms%s\n", guest, what, n, n == 1 ? "" : "s",
-               report->stood_ns / 1e6, earlier);
+    g_printerr("%s: %s: %s; the guest stood still for %.2f ms%s\n", guest, what, count, report->stood_ns / 1e6, earlier);
+    for (guint i = 0; i < plan->notes->len; i++)
+        g_printerr("%s: %s\n", guest, (const char *) plan->notes->pdata[i]);
     print_waiting(plan, guest);
 }
 
@@ -248,7 +298,7 @@ patch_report_commit(const PatchCli *cli, const PatchPlan *plan, const char *gues
     patch_event_set_ids(*cli->event, ids);
     (*cli->event)->pause_ns = report->stood_ns;
     if (cli->verbose) {
-        print_functions(plan);
+        print_places(plan);
         print_times(plan, report);
     }
     print_hooks(guest, all->hooks);
@@ -269,6 +319,11 @@ patch_report_commit(const PatchCli *cli, const PatchPlan *plan, const char *gues
     patch_json_int(json, "bytes", bytes_written(plan));
     add_functions(json, plan->records);
     add_hooks(json, all->hooks);
+    add_data(json, plan->records);
+    patch_json_array(json, "notes");
+    for (guint i = 0; i < plan->notes->len; i++)
+        json_builder_add_string_value(json, plan->notes->pdata[i]);
+    json_builder_end_array(json);
     json_builder_end_object(json);
     patch_cli_print_json(json);
 }

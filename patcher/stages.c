@@ -17,6 +17,7 @@ typedef struct {
     PatchApplyStage apply;
     const char *id;             /* or to undo: NULL for all */
     PatchUndoStage undo;
+    gboolean keep_data;
 } Job;
 
 static void
@@ -48,7 +49,8 @@ plan_undo(gpointer data, GError **error)
 {
     Job *job = data;
 
-    return look(job, error) ? patch_plan_undo(job->stages->guest->kernel, job->arena, job->id, job->undo, error) : NULL;
+    return look(job, error) ? patch_plan_undo(job->stages->guest->kernel, job->arena, job->id, job->undo, job->keep_data,
+                                              error) : NULL;
 }
 
 static PatchPlan *
@@ -175,9 +177,9 @@ find_hooked(const Job *job)
 }
 
 PatchPlan *
-patch_stages_undo(const PatchStages *stages, const char *id, GError **error)
+patch_stages_undo(const PatchStages *stages, const char *id, gboolean keep_data, GError **error)
 {
-    g_auto(Job) job = { .stages = stages, .id = id };
+    g_auto(Job) job = { .stages = stages, .id = id, .keep_data = keep_data };
     g_autoptr(GPtrArray) hooked = NULL;
     g_autoptr(PatchPlan) plan = NULL;
 

@@ -29,7 +29,7 @@ typedef struct {
 /* Both return the plan of the change itself, to be freed. Once that is made, no hook's result makes it an error: HOOKS tells. */
 PatchPlan *patch_stages_apply(const PatchStages *stages, const PatchUpdate *update, gboolean replace, GError **error);
 
-/* ID: NULL for all. */
-PatchPlan *patch_stages_undo(const PatchStages *stages, const char *id, GError **error);
+/* ID: NULL for all. KEEP_DATA as in plan-undo.h. */
+PatchPlan *patch_stages_undo(const PatchStages *stages, const char *id, gboolean keep_data, GError **error);
 
 #endif

@@ -51,6 +51,18 @@ patch_reason_text(PatchReason reason, const char *cause)
 }
 
 const char *
+patch_origin_name(PatchOrigin origin)
+{
+    return origin == PATCH_ORIGIN_PATCH ? "patch" : "asked";
+}
+
+const char *
+patch_origin_text(PatchOrigin origin)
+{
+    return origin == PATCH_ORIGIN_PATCH ? "its initial value changed" : "as asked for";
+}
+
+const char *
 patch_site_kind_name(PatchSiteKind kind)
 {
     return (guint) kind < PATCH_N_SITE_KINDS ? site_kind_names[kind] : "unknown";

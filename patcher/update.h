@@ -254,6 +254,10 @@ const char *patch_hook_kind_name(PatchHookKind kind);
 const char *patch_reason_name(PatchReason reason);
 char *patch_reason_text(PatchReason reason, const char *cause);
 
+/* The same of a datum. */
+const char *patch_origin_name(PatchOrigin origin);
+const char *patch_origin_text(PatchOrigin origin);
+
 const char *patch_site_kind_name(PatchSiteKind kind);
 
 /* The bytes of an update file, and back. Loading checks everything: digest, indices, offsets, lengths; what it returns

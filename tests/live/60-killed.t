@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The tool is killed at a system call, in apply and in undo of an update of three functions: the guest runs on, and has all
-# of the update or nothing of it; recover agrees, and nothing is left behind on the host. Of the calls of a run that can
-# change anything outside of it, a sample; with VLP_EVERY=N, every N-th.
+# The tool is killed at a system call, in apply and in undo of an update of three functions and two data: the guest runs on,
+# and has all of the update or nothing of it; recover agrees, and nothing is left behind on the host. Of the calls of a run
+# that can change anything outside of it, a sample; with VLP_EVERY=N, every N-th.
 . "$(dirname "$0")/lib.sh"
 : "${VLP_EVERY:=}"
 
@@ -60,13 +60,15 @@ runs() {
         timeout 10 socat -t 1 - "UNIX-CONNECT:$guest/qmp.sock" | grep -q '"running": true'
 }
 
+data() { in_guest 'cat /proc/sys/kernel/panic_on_oops /proc/sys/kernel/domainname' < /dev/null | paste -sd ' '; }
+
 # state: "old", "new", or what is wrong.
 state() {
     local now
-    now=$(digest 2>&1)
+    now="$(digest 2>&1), $(data)"
     case $now in
-        "$old") echo old ;;
-        "${new% *} filled") vlp verify "$qmp" && echo new || echo "verify: $out $err" ;;
+        "$old, 0 (none)") echo old ;;
+        "${new% *} filled, 1 patched") vlp verify "$qmp" && echo new || echo "verify: $out $err" ;;
         *) echo "neither old nor new: $now" ;;
     esac
 }
@@ -97,7 +99,8 @@ at_moments() {
 
 command -v strace > /dev/null || skip_all "there is no strace"
 command -v socat > /dev/null || skip_all "there is no socat"
-update_create "$top/tests/live/patches/three.patch" three
+update_create "$top/tests/live/patches/three.patch" three --set kernel/panic.c:panic_on_oops=1 \
+    --set 'init/version.c:init_uts_ns.name.domainname="patched"'
 id=$(< "$work/three.id")
 guest_start
 old=$(digest)
@@ -107,6 +110,7 @@ tap_result $? "apply makes $n_calls system calls, and prepares in one stop and c
 new=$(digest)
 isnt "${new% *}" "${old% *}" "and changes the kernel's text"
 is "$(in_guest 'cat /proc/uptime /proc/loadavg /proc/version | grep -c ^new')" 3 "all three functions are replaced"
+is "$(data)" "1 patched" "and both data changed"
 vlp_exits 0 "undo" undo --no-log "$qmp" "$id"
 is "$(digest)" "$old" "restores it"
 

@@ -121,7 +121,7 @@ vlp_exits() {
 # source.
 make_patch() {
     local name=$1
-    "$top/images/fetch-kernel" --source "$(< "$VLP_KERNEL/version")" > /dev/null || give_up "there is no kernel source"
+    source_fetch
     : > "$work/$name.patch"
     while shift && [ $# -gt 0 ]; do
         sed "$2" "$VLP_KERNEL/source/$1" |
@@ -137,11 +137,27 @@ says() {
     is "$(wc -l <<< "$err")" 1 "in one sentence"
 }
 
-# update_create PATCH NAME: makes $work/NAME.vlp and $work/NAME.id from a source patch for $VLP_KERNEL.
+# source_fetch: sees to it that $VLP_KERNEL has its source.
+source_fetch() {
+    [ -e "$VLP_KERNEL/source/Makefile" ] ||
+        "$top/images/fetch-kernel" --source "$(< "$VLP_KERNEL/version")" > /dev/null || give_up "there is no kernel source"
+}
+
+# create_exits STATUS NAME ARGUMENT...: create for $VLP_KERNEL, which is to make $work/NAME.vlp and to exit so.
+create_exits() {
+    local expected=$1 name=$2
+    shift 2
+    source_fetch
+    vlp_exits "$expected" "create $name" create --source "$VLP_KERNEL/source" --config "$VLP_KERNEL/config" \
+        -o "$work/$name.vlp" "$@"
+}
+
+# update_create PATCH NAME [ARGUMENT of create...]: makes $work/NAME.vlp and $work/NAME.id from a source patch ("": from
+# none) for $VLP_KERNEL.
 update_create() {
-    "$top/images/fetch-kernel" --source "$(< "$VLP_KERNEL/version")" > /dev/null || give_up "there is no kernel source"
-    vlp_exits 0 "create $2" create --source "$VLP_KERNEL/source" --config "$VLP_KERNEL/config" -o "$work/$2.vlp" "$1" ||
-        give_up "there is nothing to apply"
-    "$VLP_BUILD/virt-livepatch" -o json show "$work/$2.vlp" | grep -oE '"id":"[a-z2-7]{8}"' | head -n 1 |
-        cut -d '"' -f 4 > "$work/$2.id"
+    local patch=$1 name=$2
+    shift 2
+    create_exits 0 "$name" "$@" ${patch:+"$patch"} || give_up "there is nothing to apply"
+    "$VLP_BUILD/virt-livepatch" -o json show "$work/$name.vlp" | grep -oE '"id":"[a-z2-7]{8}"' | head -n 1 |
+        cut -d '"' -f 4 > "$work/$name.id"
 }

@@ -50,3 +50,8 @@ check_PROGRAMS += tests/patcher/test-disassembly
 TESTS += tests/patcher/test-disassembly
 tests_patcher_test_disassembly_SOURCES = tests/patcher/test-disassembly.c
 tests_patcher_test_disassembly_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
+
+check_PROGRAMS += tests/patcher/test-setting
+TESTS += tests/patcher/test-setting
+tests_patcher_test_setting_SOURCES = tests/patcher/test-setting.c
+tests_patcher_test_setting_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "patcher/initial.h"
+
+#include <elf.h>
+#include <string.h>
+
+#include "patcher/compare.h"
+#include "patcher/tables.h"
+#include "patcher/update-format.h"
+
+#define UNIT_BYTES 4
+#define MAX_WRITABLE_BYTES 65536    /* of a datum all of which is looked at while the guest stands still */
+
+void
+patch_initial_clear(gpointer initial)
+{
+    g_free(((PatchInitial *) initial)->doubt);
+}
+
+const PatchInitial *
+patch_initial_find(const PatchDiff *diff, guint32 new_item)
+{
+    for (guint i = 0; i < diff->initials->len; i++) {
+        const PatchInitial *initial = &g_array_index(diff->initials, PatchInitial, i);
+
+        if (initial->new_item == new_item)
+            return initial;
+    }
+    return NULL;
+}
+
+static const PatchElfSection *
+section_of(const PatchElf *elf, guint32 item)
+{
+    return patch_elf_section(elf, patch_elf_item(elf, item)->section);
+}
+
+/* ---- Who refers to it ---- */
+
+static gboolean
+refers_to(const PatchElf *elf, const PatchElfSection *section, guint32 number)
+{
+    for (guint i = 0; i < section->relocs->len; i++) {
+        PatchPlace place = patch_elf_place(elf, &g_array_index(section->relocs, PatchReloc, i));
+
+        if (place.kind == PATCH_PLACE_ITEM && place.index == number)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Whether anything but code refers to the item: a pointer in data, which an update cannot redirect. */
+static gboolean
+has_data_referrer(const PatchElf *elf, guint32 number)
+{
+    for (guint32 i = 1; i < elf->sections->len; i++) {
+        const PatchElfSection *section = patch_elf_section(elf, i);
+
+        if (!patch_elf_is_code(section) && section->flags & SHF_ALLOC && !patch_tables_own(section->name) &&
+            !g_str_equal(section->name, "__dyndbg") && refers_to(elf, section, number))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static gboolean
+has_boot_referrer(const PatchElf *elf, guint32 number)
+{
+    for (guint32 i = 1; i < elf->sections->len; i++) {
+        const PatchElfSection *section = patch_elf_section(elf, i);
+
+        if (patch_elf_is_code(section) && patch_is_boot_section(section->name) && refers_to(elf, section, number))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+gboolean
+patch_initial_goes_with_code(const PatchDiff *diff, guint32 new_item)
+{
+    const PatchElf *elf = diff->pairing->new_elf;
+    const PatchElfItem *item = patch_elf_item(elf, new_item);
+
+    return !(patch_elf_section(elf, item->section)->flags & SHF_WRITE) && item->symbol >= 0 &&
+           !patch_elf_symbol(elf, item->symbol)->is_global && !has_data_referrer(elf, new_item) &&
+           !has_boot_referrer(elf, new_item);
+}
+
+/* ---- What of it differs ---- */
+
+static gint32
+reloc_at(const PatchElfSection *section, guint64 offset)
+{
+    guint i = patch_elf_first_reloc(section, offset);
+
+    return i < section->relocs->len && g_array_index(section->relocs, PatchReloc, i).offset == offset ? (gint32) i : -1;
+}
+
+/* What a pointer leads to stays the same datum, whatever becomes of its content. */
+static gboolean
+leads_to_the_same(PatchDiff *diff, const PatchReloc *old_reloc, const PatchReloc *new_reloc)
+{
+    PatchPlace old_place = patch_elf_place(diff->pairing->old_elf, old_reloc);
+    PatchPlace new_place = patch_elf_place(diff->pairing->new_elf, new_reloc);
+
+    if (old_reloc->type != new_reloc->type)
+        return FALSE;
+    if (old_place.kind == PATCH_PLACE_ITEM && new_place.kind == PATCH_PLACE_ITEM &&
+        diff->pairing->new_of_old[old_place.index] == (gint32) new_place.index)
+        return old_place.offset == new_place.offset;
+    return patch_compare_places(diff, &old_place, &new_place);
+}
+
+typedef struct {
+    const PatchElfSection *section;
+    guint64 start, size;
+} Content;
+
+static Content
+content_of(const PatchElf *elf, guint32 number)
+{
+    const PatchElfItem *item = patch_elf_item(elf, number);
+
+    return (Content) { patch_elf_section(elf, item->section), item->offset, item->size };
+}
+
+/* Marks the fields of ONE that are none, or another one, in OTHER, whose bytes tell nothing then. */
+static void
+mark_fields(PatchDiff *diff, const Content *one, const Content *other, gboolean is_old, guint8 *differs)
+{
+    for (guint i = patch_elf_first_reloc(one->section, one->start); i < one->section->relocs->len; i++) {
+        const PatchReloc *reloc = &g_array_index(one->section->relocs, PatchReloc, i);
+        guint64 at = reloc->offset - one->start, width = patch_fixup_width(reloc->type);
+        gint32 pair = reloc_at(other->section, other->start + at);
+        const PatchReloc *its = pair >= 0 ? &g_array_index(other->section->relocs, PatchReloc, pair) : NULL;
+
+        if (at >= one->size)
+            break;
+        memset(differs + at,
+               !its || !leads_to_the_same(diff, is_old ? reloc : its, is_old ? its : reloc), MIN(width, one->size - at));
+    }
+}
+
+/* Where a unit differs that no reference is in, all of it counts: numbers are not cut, and a small datum is one. */
+static void
+widen(const Content *is, const Content *was, guint8 *differs)
+{
+    guint64 unit = was->size <= sizeof(guint64) ? was->size : UNIT_BYTES;
+
+    for (guint64 at = 0; at + unit <= was->size; at += unit) {
+        guint i = patch_elf_first_reloc(is->section, is->start + at), j = patch_elf_first_reloc(was->section, was->start + at);
+        gboolean is_free = patch_elf_first_reloc(is->section, is->start + at + unit) == i &&
+                           patch_elf_first_reloc(was->section, was->start + at + unit) == j;
+
+        if (is_free && memchr(differs + at, 1, unit))
+            memset(differs + at, 1, unit);
+    }
+}
+
+GArray *
+patch_initial_stretches(PatchDiff *diff, guint32 old_item, guint32 new_item)
+{
+    Content was = content_of(diff->pairing->old_elf, old_item), is = content_of(diff->pairing->new_elf, new_item);
+    GArray *stretches = g_array_new(FALSE, FALSE, sizeof(PatchStretch));
+    g_autofree guint8 *differs = g_malloc0(was.size + 1);
+
+    for (guint64 i = 0; i < was.size; i++)
+        differs[i] = (was.section->data ? was.section->data[was.start + i] : 0) !=
+                     (is.section->data ? is.section->data[is.start + i] : 0);
+    mark_fields(diff, &is, &was, FALSE, differs);
+    mark_fields(diff, &was, &is, TRUE, differs);
+    if (was.size > 0 && (was.size <= sizeof(guint64) || was.size % UNIT_BYTES == 0))
+        widen(&is, &was, differs);
+    for (guint64 i = 0, start; i < was.size; i++) {
+        for (start = i; i < was.size && differs[i];)
+            i++;
+        if (i > start)
+            g_array_append_val(stretches, ((PatchStretch) { start, i - start }));
+    }
+    return stretches;
+}
+
+/* ---- Whether it may get its new value where it is ---- */
+
+static gboolean
+has_any_prefix(const char *name, const char *const *prefixes)
+{
+    for (; *prefixes; prefixes++)
+        if (g_str_has_prefix(name, *prefixes))
+            return TRUE;
+    return FALSE;
+}
+
+/* Sections that mean nothing but their bytes. */
+static gboolean
+is_plain(const PatchElfSection *section)
+{
+    static const char *const names[] = {
+        ".rodata", ".data..read_mostly", ".data..ro_after_init", ".data..cacheline_aligned", ".data..page_aligned", NULL,
+    };
+    static const char *const families[] = { ".data", ".bss", NULL };
+    static const char *const special[] = { ".data..", ".bss..", NULL };
+
+    return has_any_prefix(section->name, names) ||
+           (has_any_prefix(section->name, families) && !has_any_prefix(section->name, special));
+}
+
+static gboolean
+is_read_only(const PatchElfSection *section)
+{
+    return !(section->flags & SHF_WRITE) || g_str_has_prefix(section->name, ".data..ro_after_init");
+}
+
+static gboolean
+has_only_pointers(const PatchElf *elf, guint32 number, const GArray *stretches)
+{
+    Content content = content_of(elf, number);
+
+    for (guint i = patch_elf_first_reloc(content.section, content.start); i < content.section->relocs->len; i++) {
+        const PatchReloc *reloc = &g_array_index(content.section->relocs, PatchReloc, i);
+        guint64 at = reloc->offset - content.start;
+
+        if (at >= content.size)
+            break;
+        for (guint s = 0; s < stretches->len; s++) {
+            const PatchStretch *stretch = &g_array_index(stretches, PatchStretch, s);
+
+            if (at >= stretch->offset && at - stretch->offset < stretch->length && reloc->type != R_X86_64_64)
+                return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static char *
+find_doubt(const PatchDiff *diff, guint32 old_item, guint32 new_item)
+{
+    const PatchElf *old_elf = diff->pairing->old_elf, *new_elf = diff->pairing->new_elf;
+    const PatchElfItem *item = patch_elf_item(old_elf, old_item);
+
+    if (is_read_only(section_of(old_elf, old_item)))
+        return NULL;
+    if (patch_elf_symbol(old_elf, item->symbol)->is_global)
+        return g_strdup("the kernel may write it, and other files, which can have made something of it at boot, see it");
+    if (has_boot_referrer(old_elf, old_item) || has_boot_referrer(new_elf, new_item))
+        return g_strdup("the kernel may write it, and code that ran at boot, which can have made something of it, uses it");
+    if (item->size > MAX_WRITABLE_BYTES)
+        return g_strdup("it is too large to be looked at as a whole while the guest stands still");
+    return NULL;
+}
+
+static void
+consider(PatchDiff *diff, guint32 old_item, guint32 new_item)
+{
+    const PatchElf *old_elf = diff->pairing->old_elf, *new_elf = diff->pairing->new_elf;
+    const PatchElfSection *old_section = section_of(old_elf, old_item), *new_section = section_of(new_elf, new_item);
+    g_autoptr(GArray) stretches = NULL;
+    PatchInitial initial = { old_item, new_item, NULL };
+
+    if (patch_elf_item(old_elf, old_item)->size != patch_elf_item(new_elf, new_item)->size ||
+        patch_is_boot_section(new_section->name) || !is_plain(old_section) || !is_plain(new_section) ||
+        is_read_only(old_section) != is_read_only(new_section))
+        return;
+    stretches = patch_initial_stretches(diff, old_item, new_item);
+    if (stretches->len == 0 || patch_initial_goes_with_code(diff, new_item) ||
+        !has_only_pointers(old_elf, old_item, stretches) || !has_only_pointers(new_elf, new_item, stretches))
+        return;
+    initial.doubt = find_doubt(diff, old_item, new_item);
+    g_array_append_val(diff->initials, initial);
+}
+
+void
+patch_initials_find(PatchDiff *diff)
+{
+    const PatchPairing *pairing = diff->pairing;
+
+    for (guint32 i = 0; i < pairing->new_elf->items->len; i++)
+        if (!patch_elf_item(pairing->new_elf, i)->is_function && pairing->old_of_new[i] >= 0)
+            consider(diff, pairing->old_of_new[i], i);
+    /* What was compared on the way did not know yet what will be changed in its place. */
+    memset(diff->same, 0, pairing->old_elf->items->len + 1);
+}
