@@ -39,6 +39,25 @@ read_lockdown(const IntroKernel *kernel)
     return level >= integrity ? INTRO_LOCKDOWN_INTEGRITY : INTRO_LOCKDOWN_NONE;
 }
 
+/* The lists of paravirt sites go away at the end of boot; this is what they were all patched for. */
+static char *
+read_hypervisor(const IntroKernel *kernel)
+{
+    GuestVa info, name;
+    gsize offset;
+    char *text;
+
+    if (!intro_symbols_address(intro_kernel_symbols(kernel), "pv_info", &info, NULL)
+        || !intro_btf_offset(intro_kernel_btf(kernel), "pv_info", "name", &offset, NULL)
+        || !intro_space_read_u64(intro_kernel_space(kernel), info + offset, &name, NULL))
+        return NULL;
+    text = intro_space_read_string(intro_kernel_space(kernel), name, MAX_NAME_BYTES, NULL);
+    for (char *letter = text; letter != NULL && *letter != '\0'; letter++)
+        if (!g_ascii_isprint(*letter))
+            *letter = '?';
+    return text;
+}
+
 static char *
 read_livepatch_name(const IntroKernel *kernel, GuestVa patch, GError **error)
 {
@@ -90,6 +109,7 @@ intro_condition_new(const IntroKernel *kernel, GError **error)
     condition->livepatches = g_ptr_array_new_with_free_func(g_free);
     condition->has_panicked = intro_kernel_has_panicked(kernel);
     condition->lockdown = read_lockdown(kernel);
+    condition->hypervisor = read_hypervisor(kernel);
     condition->livepatch_in_transition =
         read_variable(kernel, "klp_transition_patch", &transition, sizeof transition) && transition != 0;
     if (!read_livepatches(kernel, condition->livepatches, error)
@@ -104,5 +124,6 @@ intro_condition_free(IntroCondition *condition)
     if (condition == NULL)
         return;
     g_ptr_array_unref(condition->livepatches);
+    g_free(condition->hypervisor);
     g_free(condition);
 }

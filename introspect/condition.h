@@ -16,6 +16,7 @@ typedef enum { INTRO_LOCKDOWN_NONE, INTRO_LOCKDOWN_INTEGRITY, INTRO_LOCKDOWN_CON
 typedef struct {
     guint n_static_keys, n_static_keys_jumping;     /* tests of static keys; those that are jumps at the moment */
     guint n_static_calls, n_static_calls_off;       /* static calls; those that are a nop, or a return, at the moment */
+    guint n_ftrace_sites, n_ftrace_calls;           /* functions' entries, modules' too; those that call a tracer */
     guint n_kprobes;
     guint n_tracers;                                /* struct ftrace_ops in use: tracers of functions, livepatches */
     gboolean lock_prefixes_removed;                 /* on a machine of one CPU */
@@ -24,6 +25,7 @@ typedef struct {
 typedef struct {
     gboolean has_panicked;
     IntroLockdown lockdown;
+    char *hypervisor;               /* whose operations its paravirt sites were patched for, by its own name; NULL if none */
     GPtrArray *livepatches;         /* names of the kernel's own livepatches' modules */
     gboolean livepatch_in_transition;
     IntroLiveText text;

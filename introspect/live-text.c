@@ -3,6 +3,7 @@
 #include "introspect/condition.h"
 
 #include "introspect/cursor.h"
+#include "introspect/ftrace-sites.h"
 
 #define MAX_TABLE_BYTES (16U << 20)
 #define MAX_PROBES 65536
@@ -180,5 +181,6 @@ intro_live_text_read(const IntroKernel *kernel, IntroLiveText *text, GError **er
         && !intro_space_read(intro_kernel_space(kernel), va, &removed, sizeof removed, error))
         return FALSE;
     text->lock_prefixes_removed = removed != 0;
-    return count_probes(kernel, &text->n_kprobes, error) && count_tracers(kernel, &text->n_tracers, error);
+    return intro_ftrace_sites_count(kernel, &text->n_ftrace_sites, &text->n_ftrace_calls, error)
+           && count_probes(kernel, &text->n_kprobes, error) && count_tracers(kernel, &text->n_tracers, error);
 }

@@ -9,6 +9,7 @@ libintrospect_a_SOURCES = \
 	introspect/kallsyms.c introspect/kallsyms.h \
 	introspect/kernel.c introspect/kernel.h \
 	introspect/locate.c introspect/locate.h \
+	introspect/module-sections.c introspect/module-sections.h \
 	introspect/module-symbols.c introspect/module-symbols.h \
 	introspect/module-uses.c introspect/module-uses.h \
 	introspect/module-table.c introspect/module-table.h \
@@ -29,6 +30,7 @@ libintrospect_a_SOURCES += \
 	introspect/unwind.c introspect/unwind.h
 libintrospect_a_SOURCES += \
 	introspect/condition.c introspect/condition.h \
+	introspect/ftrace-sites.c introspect/ftrace-sites.h \
 	introspect/live-text.c \
 	introspect/run-queues.c introspect/run-queues.h \
 	introspect/sleeping.c introspect/sleeping.h \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "introspect/condition.h"
+#include "introspect/module-sections.h"
 #include "patcher/agent.h"
 #include "patcher/arena.h"
 #include "patcher/command.h"
@@ -78,13 +79,15 @@ print_condition(const IntroCondition *condition)
 
     g_print("crashed:      %s\n", condition->has_panicked ? "yes, its kernel has panicked" : "no");
     g_print("lockdown:     %s\n", lockdowns[condition->lockdown]);
+    g_print("paravirt:     %s\n", condition->hypervisor ? condition->hypervisor : "none");
     g_print("own patches:  %u", condition->livepatches->len);
     for (guint i = 0; i < condition->livepatches->len; i++)
         g_print("%s%s", i ? ", " : ": ", (const char *) condition->livepatches->pdata[i]);
     g_print("%s\n", condition->livepatch_in_transition ? " (one is in transition)" : "");
-    g_print("live text:    %u static keys (%u jump), %u static calls (%u off), %u kprobes, %u tracers%s\n",
-            text->n_static_keys, text->n_static_keys_jumping, text->n_static_calls, text->n_static_calls_off,
-            text->n_kprobes, text->n_tracers, text->lock_prefixes_removed ? ", no lock prefixes" : "");
+    g_print("live text:    %u static keys (%u jump), %u static calls (%u off), %u ftrace sites (%u call), %u kprobes, "
+            "%u tracers%s\n", text->n_static_keys, text->n_static_keys_jumping, text->n_static_calls,
+            text->n_static_calls_off, text->n_ftrace_sites, text->n_ftrace_calls, text->n_kprobes, text->n_tracers,
+            text->lock_prefixes_removed ? ", no lock prefixes" : "");
 }
 
 static void
@@ -117,9 +120,29 @@ print_text(const PatchGuest *guest, const Findings *findings)
         print_comparison(findings->comparison);
 }
 
+/* A module that is being unloaded may have none any more. */
 static void
-add_modules(JsonBuilder *json, GPtrArray *modules)
+add_sections(JsonBuilder *json, const IntroKernel *kernel, const IntroModule *module)
 {
+    g_autoptr(GArray) sections = intro_module_sections(kernel, module, NULL);
+
+    patch_json_array(json, "sections");
+    for (guint i = 0; sections && i < sections->len; i++) {
+        const IntroModuleSection *section = &g_array_index(sections, IntroModuleSection, i);
+
+        json_builder_begin_object(json);
+        patch_json_string(json, "name", section->name);
+        patch_json_address(json, "address", section->va);
+        json_builder_end_object(json);
+    }
+    json_builder_end_array(json);
+}
+
+static void
+add_modules(JsonBuilder *json, const IntroKernel *kernel)
+{
+    GPtrArray *modules = intro_kernel_modules(kernel);
+
     patch_json_array(json, "modules");
     for (guint i = 0; i < modules->len; i++) {
         const IntroModule *module = modules->pdata[i];
@@ -130,6 +153,7 @@ add_modules(JsonBuilder *json, GPtrArray *modules)
         patch_json_string(json, "state", state);
         patch_json_int(json, "size", module->size);
         patch_json_address(json, "base", module->base);
+        add_sections(json, kernel, module);
         json_builder_end_object(json);
     }
     json_builder_end_array(json);
@@ -164,6 +188,8 @@ add_condition(JsonBuilder *json, const IntroCondition *condition)
 
     patch_json_boolean(json, "crashed", condition->has_panicked);
     patch_json_string(json, "lockdown", lockdowns[condition->lockdown]);
+    if (condition->hypervisor)
+        patch_json_string(json, "paravirt", condition->hypervisor);
     patch_json_array(json, "own_livepatches");
     for (guint i = 0; i < condition->livepatches->len; i++)
         json_builder_add_string_value(json, condition->livepatches->pdata[i]);
@@ -171,6 +197,8 @@ add_condition(JsonBuilder *json, const IntroCondition *condition)
     patch_json_boolean(json, "own_livepatch_in_transition", condition->livepatch_in_transition);
     json_builder_set_member_name(json, "live_text");
     json_builder_begin_object(json);
+    patch_json_int(json, "ftrace_sites", text->n_ftrace_sites);
+    patch_json_int(json, "ftrace_calls", text->n_ftrace_calls);
     patch_json_int(json, "static_keys", text->n_static_keys);
     patch_json_int(json, "static_keys_jumping", text->n_static_keys_jumping);
     patch_json_int(json, "static_calls", text->n_static_calls);
@@ -241,7 +269,7 @@ print_json(const PatchGuest *guest, const Findings *findings)
     patch_json_address(json, "kaslr_offset", intro_kernel_kaslr_offset(kernel));
     patch_json_int(json, "vcpus", vmm_reader_n_vcpus(vmm_machine_reader(guest->machine)));
     patch_json_int(json, "memory_bytes", findings->memory_bytes);
-    add_modules(json, intro_kernel_modules(kernel));
+    add_modules(json, kernel);
     add_condition(json, findings->condition);
     add_cpus(json, kernel);
     add_features(json, kernel);

@@ -2,6 +2,8 @@
 #include "tests/fuzz/looks.h"
 
 #include "introspect/condition.h"
+#include "introspect/generated.h"
+#include "introspect/module-sections.h"
 #include "introspect/module-table.h"
 #include "introspect/module-uses.h"
 #include "introspect/probes.h"
@@ -33,8 +35,23 @@ look_at_modules(const IntroKernel *kernel)
     gboolean uses;
 
     intro_module_table_read(kernel, &table, NULL);
-    for (guint i = 0; i < modules->len; i++)
+    for (guint i = 0; i < modules->len; i++) {
+        g_autoptr(GArray) sections = intro_module_sections(kernel, modules->pdata[i], NULL);
+
         intro_module_uses(kernel, modules->pdata[i], modules->pdata[0], &uses, NULL);
+    }
+}
+
+static void
+look_at_generated(const IntroKernel *kernel)
+{
+    g_autoptr(GArray) generated = intro_generated_read(kernel, NULL);
+
+    for (guint i = 0; generated && i < generated->len; i++) {
+        const IntroGenerated *code = &g_array_index(generated, IntroGenerated, i);
+
+        intro_generated_has_frame(code, intro_kernel_space(kernel), code->end - 1, FALSE);
+    }
 }
 
 static void
@@ -59,6 +76,7 @@ look_at_condition(const IntroKernel *kernel)
 
     look_at_probes(kernel);
     look_at_modules(kernel);
+    look_at_generated(kernel);
     look_at_windows(kernel);
 }
 
@@ -66,15 +84,16 @@ static void
 plan_apply(const IntroKernel *kernel, const PatchUpdate *update, gboolean replace)
 {
     g_autoptr(PatchArena) arena = patch_arena_open(kernel, NULL);
-    g_autoptr(PatchPlan) plan = arena ? patch_plan_apply(kernel, arena, update, replace, NULL) : NULL;
+    g_autoptr(PatchPlan) plan = arena ? patch_plan_apply(kernel, arena, update, replace, PATCH_APPLY_AT_ONCE, NULL)
+                                      : NULL;
 }
 
 void
 look_at_updates(const IntroKernel *kernel, const PatchUpdate *update)
 {
     g_autoptr(PatchArena) arena = patch_arena_open(kernel, NULL);
-    g_autoptr(PatchPlan) undo = arena ? patch_plan_undo(kernel, arena, NULL, NULL) : NULL;
-    g_autoptr(PatchPlan) recovery = arena ? patch_plan_recover(kernel, arena, NULL) : NULL;
+    g_autoptr(PatchPlan) undo = arena ? patch_plan_undo(kernel, arena, NULL, PATCH_UNDO_AT_ONCE, NULL) : NULL;
+    g_autoptr(PatchPlan) recovery = arena ? patch_plan_recover(kernel, arena, NULL, NULL) : NULL;
     GPtrArray *records = arena ? patch_arena_records(arena) : NULL;
 
     for (guint i = 0; records && i < records->len; i++)

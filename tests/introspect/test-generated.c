@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "introspect/ftrace-sites.h"
 #include "introspect/generated.h"
+#include "introspect/module-sections.h"
 #include "introspect/tracers.h"
 #include "tests/fake-guest.h"
 #include "tests/introspect/btf-writer.h"
@@ -14,6 +16,7 @@
 #define DATA            0xffffffff82000000ULL
 #define CODE            0xffffffffc0000000ULL
 #define SAVE_REGS       4
+#define SITE_ENABLED    0x80000000U
 #define N_CHAINS        8
 #define SLOT            0xffffc90000001000ULL
 
@@ -40,6 +43,25 @@ typedef struct {
     guint64 rethooks, ret_stack;
 } FakeTask;
 
+typedef struct {
+    guint64 next, records;
+    guint32 index;
+} FakePage;
+
+typedef struct {
+    guint64 ip, flags;
+} FakeSite;
+
+typedef struct {
+    guint64 name, address;
+} FakeSection;
+
+typedef struct {
+    guint64 bin_attrs;
+    guint32 nsections;
+    FakeSection attrs[3];
+} FakeSections;
+
 /* What lies at DATA. */
 typedef struct {
     guint64 bpf_head, ops_head, chains[N_CHAINS];
@@ -48,6 +70,12 @@ typedef struct {
     FakeHook hooks[4];
     FakeTask tasks[2];
     FakeReturn returns[512];
+    guint64 first_page;
+    FakePage pages[2];
+    FakeSite sites[3];
+    guint64 module, pointers[3];        /* a struct module is but the pointer to its sections */
+    FakeSections sections;
+    char names[2][16];
 } FakeData;
 
 /* Stands in for the real one: just what the code under test asks for. */
@@ -113,11 +141,51 @@ write_hooks(BtfWriter *writer, guint32 u64, gboolean has_rethooks)
     btf_writer_composite(writer, BTF_STRUCT, "task_struct", sizeof(FakeTask), FALSE, task, has_rethooks ? 2 : 1);
 }
 
+static void
+write_sites(BtfWriter *writer, guint32 u64, guint32 u32)
+{
+    const BtfWriterMember page[] = {
+        NAMED(FakePage, "next", next, u64), NAMED(FakePage, "records", records, u64),
+        NAMED(FakePage, "index", index, u32),
+    };
+    const BtfWriterMember site[] = { NAMED(FakeSite, "ip", ip, u64), NAMED(FakeSite, "flags", flags, u64) };
+
+    btf_writer_composite(writer, BTF_STRUCT, "ftrace_page", sizeof(FakePage), FALSE, page, 3);
+    btf_writer_composite(writer, BTF_STRUCT, "dyn_ftrace", sizeof(FakeSite), FALSE, site, 2);
+    btf_writer_type(writer, BTF_ENUM, NULL, 1, FALSE, 4);
+    btf_writer_u32(writer, btf_writer_string(writer, "FTRACE_FL_ENABLED"));
+    btf_writer_u32(writer, SITE_ENABLED);
+}
+
+/* As until Linux 6.13, or as since 6.14. */
+static void
+write_sections(BtfWriter *writer, guint32 u64, guint32 u32, gboolean is_new)
+{
+    const BtfWriterMember name[] = { { "name", u64, 0 } };
+    guint32 attribute = btf_writer_composite(writer, BTF_STRUCT, "attribute", 8, FALSE, name, 1);
+    const BtfWriterMember bin[] = { { "attr", attribute, 0 }, NAMED(FakeSection, "private", address, u64) };
+    guint32 bin_attribute = btf_writer_composite(writer, BTF_STRUCT, "bin_attribute", sizeof(FakeSection), FALSE, bin, 2);
+    const BtfWriterMember old[] = { { "battr", bin_attribute, 0 }, NAMED(FakeSection, "address", address, u64) };
+    guint32 section = btf_writer_composite(writer, BTF_STRUCT, "module_sect_attr", sizeof(FakeSection), FALSE, old, 2);
+    guint32 attrs = btf_writer_array(writer, is_new ? bin_attribute : section, 0);
+    const BtfWriterMember group[] = { { "bin_attrs", u64, 0 } };
+    guint32 grp = btf_writer_composite(writer, BTF_STRUCT, "attribute_group", 8, FALSE, group, 1);
+    const BtfWriterMember list[] = {
+        NAMED(FakeSections, "grp", bin_attrs, grp), NAMED(FakeSections, "attrs", attrs, attrs),
+        NAMED(FakeSections, "nsections", nsections, u32),
+    };
+    const BtfWriterMember module[] = { { "sect_attrs", u64, 0 } };
+
+    btf_writer_composite(writer, BTF_STRUCT, "module_sect_attrs", sizeof(FakeSections), FALSE, list, is_new ? 2 : 3);
+    btf_writer_composite(writer, BTF_STRUCT, "module", 8, FALSE, module, 1);
+}
+
 static IntroBtf *
-make_btf(gboolean has_rethooks)
+make_btf(gboolean is_new)
 {
     g_autoptr(BtfWriter) writer = btf_writer_new();
     guint32 u64 = btf_writer_int(writer, "long", 8), letter = btf_writer_int(writer, "char", 1);
+    guint32 u32 = btf_writer_int(writer, "int", 4);
     guint32 name = btf_writer_array(writer, letter, 32);
     const BtfWriterMember ksym[] = {
         NAMED(FakeKsym, "start", start, u64), NAMED(FakeKsym, "end", end, u64), NAMED(FakeKsym, "name", name, name),
@@ -132,7 +200,9 @@ make_btf(gboolean has_rethooks)
 
     btf_writer_composite(writer, BTF_STRUCT, "bpf_ksym", sizeof(FakeKsym), FALSE, ksym, 4);
     btf_writer_composite(writer, BTF_STRUCT, "ftrace_ops", sizeof(FakeOps), FALSE, ops, 4);
-    write_hooks(writer, u64, has_rethooks);
+    write_hooks(writer, u64, is_new);
+    write_sites(writer, u64, u32);
+    write_sections(writer, u64, u32, is_new);
     btf_writer_type(writer, BTF_ENUM, NULL, 1, FALSE, 4);
     btf_writer_u32(writer, btf_writer_string(writer, "FTRACE_OPS_FL_SAVE_REGS"));
     btf_writer_u32(writer, SAVE_REGS);
@@ -143,7 +213,7 @@ make_btf(gboolean has_rethooks)
 }
 
 static IntroSymbols *
-make_symbols(gboolean has_rethooks)
+make_symbols(gboolean is_new)
 {
     const IntroSymbol all[] = {
         { .va = CALLER, .name = "ftrace_caller", .type = 'T' },
@@ -154,8 +224,9 @@ make_symbols(gboolean has_rethooks)
         { .va = RETHOOK + 0x100, .name = "next", .type = 'T' },
         { .va = VA(bpf_head), .name = "bpf_kallsyms", .type = 'd' },
         { .va = VA(ops_head), .name = "ftrace_ops_trampoline_list", .type = 'd' },
-        { .va = VA(chains), .name = has_rethooks ? "no_table" : "kretprobe_inst_table", .type = 'b' },
+        { .va = VA(chains), .name = is_new ? "no_table" : "kretprobe_inst_table", .type = 'b' },
         { .va = VA(ksyms), .name = "behind_it", .type = 'd' },
+        { .va = VA(first_page), .name = "ftrace_pages_start", .type = 'b' },
     };
     IntroSymbolGroup *group = intro_symbol_group_new(NULL, g_strdup(""));
     const IntroRegion region = { TEXT, DATA + 0x100000 };
@@ -166,15 +237,15 @@ make_symbols(gboolean has_rethooks)
 }
 
 static void
-set_up(Fixture *fixture, gconstpointer has_rethooks)
+set_up(Fixture *fixture, gconstpointer is_new)
 {
     static const guint8 zeros[4096];
     static const FakeData empty = { .bpf_head = VA(bpf_head), .ops_head = VA(ops_head) };
 
     fixture->guest = fake_guest_new(MEMORY_BYTES, FALSE);
     fixture->space = intro_space_new(fake_guest_reader(fixture->guest), fake_guest_root(fixture->guest), FALSE);
-    fixture->btf = make_btf(has_rethooks != NULL);
-    fixture->symbols = make_symbols(has_rethooks != NULL);
+    fixture->btf = make_btf(is_new != NULL);
+    fixture->symbols = make_symbols(is_new != NULL);
     fixture->data = (FakeData *) fake_guest_place(fixture->guest, DATA, &empty, sizeof empty, FAKE_WRITABLE);
     fixture->code = fake_guest_place(fixture->guest, CODE, zeros, sizeof zeros, 0);
 }
@@ -342,7 +413,73 @@ test_both(Fixture *fixture, gconstpointer data)
     assert_original(fixture, VA(tasks[0]), KRETPROBE, FALSE, 0);
 }
 
-#define HAS_RETHOOKS ((gconstpointer) 1)
+static void
+test_sites(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    guint n_sites, n_calls;
+
+    g_assert_true(intro_ftrace_sites_count(fixture, &n_sites, &n_calls, &error));
+    g_assert_cmpuint(n_sites, ==, 0);
+    fixture->data->first_page = VA(pages[1]);
+    fixture->data->pages[1] = (FakePage) { VA(pages[0]), VA(sites[1]), 2 };
+    fixture->data->pages[0] = (FakePage) { 0, VA(sites[0]), 1 };
+    fixture->data->sites[1].flags = SITE_ENABLED | 1;
+    fixture->data->sites[2].flags = SITE_ENABLED - 1;
+    g_assert_true(intro_ftrace_sites_count(fixture, &n_sites, &n_calls, &error));
+    g_assert_cmpuint(n_sites, ==, 3);
+    g_assert_cmpuint(n_calls, ==, 1);
+    fixture->data->pages[0].next = VA(pages[1]);
+    g_assert_false(intro_ftrace_sites_count(fixture, &n_sites, &n_calls, &error));
+    g_assert_error(error, INTRO_ERROR, INTRO_ERROR_CORRUPT);
+    g_clear_error(&error);
+    fixture->data->pages[0] = (FakePage) { 0, VA(sites[0]), G_MAXUINT32 };
+    g_assert_false(intro_ftrace_sites_count(fixture, &n_sites, &n_calls, &error));
+    g_assert_error(error, INTRO_ERROR, INTRO_ERROR_CORRUPT);
+}
+
+static void
+assert_no_sections(Fixture *fixture, const IntroModule *module)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(intro_module_sections(fixture, module, &error));
+    g_assert_nonnull(error);
+}
+
+static void
+test_sections(Fixture *fixture, gconstpointer data)
+{
+    const IntroModule module = { .name = (char *) "some", .module = VA(module) };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GArray) none = intro_module_sections(fixture, &module, &error);
+    g_autoptr(GArray) found = NULL;
+    FakeData *fake = fixture->data;
+
+    g_assert_no_error(error);
+    g_assert_cmpuint(none->len, ==, 0);
+    strcpy(fake->names[0], ".text");
+    strcpy(fake->names[1], ".da\nta");
+    fake->module = VA(sections);
+    fake->sections = (FakeSections) {
+        VA(pointers), 2, { { VA(names[0]), 0xffffffffc0001000 }, { VA(names[1]), 0xffffffffc0002000 } },
+    };
+    fake->pointers[0] = VA(sections.attrs[0]);
+    fake->pointers[1] = VA(sections.attrs[1]);
+    found = intro_module_sections(fixture, &module, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(found->len, ==, 2);
+    g_assert_cmpstr(g_array_index(found, IntroModuleSection, 0).name, ==, ".text");
+    g_assert_cmphex(g_array_index(found, IntroModuleSection, 0).va, ==, 0xffffffffc0001000);
+    g_assert_cmpstr(g_array_index(found, IntroModuleSection, 1).name, ==, ".da?ta");
+    fake->sections.attrs[1].name = 0x1000;
+    assert_no_sections(fixture, &module);
+    fake->sections.nsections = G_MAXUINT32;
+    fake->sections.bin_attrs = 0x1000;
+    assert_no_sections(fixture, &module);
+}
+
+#define NEW ((gconstpointer) 1)
 
 int
 main(int argc, char **argv)
@@ -352,6 +489,9 @@ main(int argc, char **argv)
     g_test_add("/generated/corrupt", Fixture, NULL, set_up, test_corrupt, tear_down);
     g_test_add("/generated/frames", Fixture, NULL, set_up, test_frames, tear_down);
     g_test_add("/tracers/kretprobe-table", Fixture, NULL, set_up, test_kretprobe_table, tear_down);
-    g_test_add("/tracers/both", Fixture, HAS_RETHOOKS, set_up, test_both, tear_down);
+    g_test_add("/tracers/both", Fixture, NEW, set_up, test_both, tear_down);
+    g_test_add("/ftrace-sites/count", Fixture, NULL, set_up, test_sites, tear_down);
+    g_test_add("/module-sections/old", Fixture, NULL, set_up, test_sections, tear_down);
+    g_test_add("/module-sections/new", Fixture, NEW, set_up, test_sections, tear_down);
     return g_test_run();
 }

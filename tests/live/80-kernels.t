@@ -39,6 +39,11 @@ condition_agrees() {
        "$(in_guest "sed -n 's/^flags[^:]*: //p' /proc/cpuinfo | head -n 1")" "$release: the features of its CPU"
     is "$(inspected 'join(" ", scalar @{$_->{cpus}}, @{$_->{live_text}}{qw(kprobes tracers)}, $_->{lockdown})')" \
        "$(in_guest nproc) 0 0 none" "$release: its CPUs, and nobody traces"
+    is "$(inspected '$_->{paravirt}')" "$(in_guest dmesg | sed -n 's/.*Booting paravirtualized kernel on //p')" \
+       "$release: what its paravirt sites were patched for"
+    ok "$release: its modules' sections" sections_agree
+    is "$(inspected '$_->{live_text}{ftrace_sites}')" \
+       "$(in_guest 'cut -d " " -f 1 /sys/kernel/tracing/dyn_ftrace_total_info')" "$release: the functions that it can trace"
     jumping=$(inspected '$_->{live_text}{static_keys_jumping}')
     in_guest 'cd /sys/kernel/tracing && echo "p:probe do_sys_openat2" > kprobe_events &&
         echo 1 > events/kprobes/probe/enable && echo do_exit > set_ftrace_filter && echo function > current_tracer &&
@@ -46,6 +51,8 @@ condition_agrees() {
         give_up "the guest cannot trace itself"
     is "$(inspected 'join(" ", @{$_->{live_text}}{qw(kprobes tracers)}, $_->{lockdown})')" "1 2 integrity" \
        "$release: a kprobe, its tracer, another tracer, and lockdown"
+    is "$(inspected '$_->{live_text}{ftrace_calls}')" "$(in_guest 'grep -c . /sys/kernel/tracing/enabled_functions')" \
+       "$release: and those that it does trace"
     ok "$release: static keys that were switched on" test "$(inspected '$_->{live_text}{static_keys_jumping}')" -gt "$jumping"
 }
 

@@ -22,6 +22,18 @@ modules_agree() {
     echo "$(wc -l <<< "$found") modules"
 }
 
+# sections_agree: every section of every module, and where it is. Nothing may load or unload them meanwhile.
+sections_agree() {
+    in_guest 'cd /sys/module
+        for at in */sections/* */sections/.*; do [ ! -f $at ] || echo "${at%%/*} ${at##*/} $(cat $at)"; done' |
+        sort > "$work/guest" && [ -s "$work/guest" ] || return
+    vlp -o json inspect "$qmp" || { echo "$err"; return 1; }
+    perl -MJSON::PP -0777 -ne '
+        for my $module (@{decode_json($_)->{modules}}) {
+            print "$module->{name} $_->{name} $_->{address}\n" for @{$module->{sections}};
+        }' "$work/out" | sort | diff "$work/guest" -
+}
+
 # tasks_agree: every task's number, state, name and stack; see views.pl.
 tasks_agree() {
     in_guest views > "$work/before" || return
