@@ -15,7 +15,8 @@
 typedef struct {
     guint64 answer;             /* the function; begins with a nop of five bytes */
     guint64 spare;              /* a page for new code */
-    guint64 old_counts, new_counts, wrong_counts;   /* for each vCPU: answers 1, 2, others */
+    guint64 old_counts, new_counts, wrong_counts;   /* for each vCPU: answers 1, 2, others; */
+    guint64 nmi_counts;         /* and NMIs */
 } KvmGuestTable;
 
 typedef struct {

@@ -132,7 +132,7 @@ test_paused(Fixture *fixture, gconstpointer data)
     g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, fixture->table.old_counts));
 }
 
-/* This guest has left its local APICs as they are after a reset, where an NMI does not get through. */
+/* Each vCPU takes one, and not before the guest goes on. */
 static void
 test_nmi(Fixture *fixture, gconstpointer data)
 {
@@ -144,8 +144,10 @@ test_nmi(Fixture *fixture, gconstpointer data)
     pause = vmm_pause_begin(fixture->machine, &error);
     g_assert_no_error(error);
     g_assert_true(vmm_pause_inject_nmi(pause, &error));
+    g_assert_cmpuint(kvm_guest_sum(fixture->guest, fixture->machine, fixture->table.nmi_counts), ==, 0);
     g_assert_true(vmm_pause_end(pause, NULL, NULL));
     g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, fixture->table.old_counts));
+    g_assert_cmpuint(kvm_guest_sum(fixture->guest, fixture->machine, fixture->table.nmi_counts), ==, N_VCPUS);
 }
 
 /* A pause that follows on another one, before the vCPUs have begun to run again. */
