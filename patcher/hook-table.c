@@ -16,8 +16,8 @@ static gboolean
 refuse(const char *what, guint64 offset, GError **error)
 {
     g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
-                "hook %" G_GUINT64_FORMAT " %s; they are made with the macros of <virt-livepatch.h>", offset / ENTRY_BYTES + 1,
-                what);
+                "hook %" G_GUINT64_FORMAT " %s; they are made with the macros of <virt-livepatch.h>",
+                offset / ENTRY_BYTES + 1, what);
     return FALSE;
 }
 

@@ -15,8 +15,8 @@ typedef struct {
     guint32 item;               /* of the object: the function */
 } PatchHookEntry;
 
-/* Of PatchHookEntry, in the order in which the compiler has left them; to be unreffed. PATCH_ERROR_DOES_NOT_FIT: one that cannot
- * be called. */
+/* Of PatchHookEntry, in the order in which the compiler has left them; to be unreffed. PATCH_ERROR_DOES_NOT_FIT: one that
+ * cannot be called. */
 GArray *patch_hook_table_read(const PatchElf *elf, GError **error);
 
 /* Whether there are any. */

@@ -42,8 +42,8 @@ check_result(const PatchHookPlace *hook, gint32 result, GError **error)
 }
 
 static gboolean
-run(const PatchGuest *guest, const PatchRecord *record, const PatchHookPlace *hook, GPtrArray *results, PatchPauses *pauses,
-    GError **error)
+run(const PatchGuest *guest, const PatchRecord *record, const PatchHookPlace *hook, GPtrArray *results,
+    PatchPauses *pauses, GError **error)
 {
     g_autofree char *name = g_strdup_printf("%s hook %s", patch_hook_kind_name(hook->kind), hook->name);
     PatchCall call = { .name = name, .function = hook->va, .bytes_argument = -1, .limit_s = hook->limit_s };

@@ -164,7 +164,8 @@ sort_out_replaced(Application *application, gboolean replace, GError **error)
         if (is_own || record->hooks->len == 0)
             continue;
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
-                    "update %s, whose place is to be taken, has hooks to be run when it is undone: undo it first", record->id);
+                    "update %s, whose place is to be taken, has hooks to be run when it is undone: undo it first",
+                    record->id);
         return FALSE;
     }
     return TRUE;
@@ -390,5 +391,7 @@ patch_plan_apply(const IntroKernel *kernel, PatchArena *arena, const PatchUpdate
         (stage != PATCH_APPLY_SWITCH && !patch_arena_check_settled(arena, error)) ||
         !sort_out_modules(&application, error))
         return NULL;
-    return sort_out_replaced(&application, replace, error) && plan_all(&application, error) ? g_steal_pointer(&application.plan) : NULL;
+    if (!sort_out_replaced(&application, replace, error) || !plan_all(&application, error))
+        return NULL;
+    return g_steal_pointer(&application.plan);
 }

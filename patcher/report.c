@@ -200,14 +200,15 @@ describe_result(const PatchPlan *plan)
 void
 patch_report_in_guest(const PatchCli *cli, const PatchGuest *guest, const PatchPlan *plan, PatchReport *report)
 {
+    const PatchRecord *first = plan->records->len > 0 ? plan->records->pdata[0] : NULL;
     g_autofree char *text = describe_result(plan);
     g_autoptr(GError) error = NULL;
 
-    if (plan->records->len == 0
-        || patch_guest_log(guest, ((const PatchRecord *) plan->records->pdata[0])->id, text, &report->commit.others, &error))
+    if (!first || patch_guest_log(guest, first->id, text, &report->commit.others, &error))
         return;
     if (cli->verbose || !g_error_matches(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT))
-        g_printerr("%s: the guest's own log does not tell of it: %s\n", vmm_machine_name(guest->machine), error->message);
+        g_printerr("%s: the guest's own log does not tell of it: %s\n", vmm_machine_name(guest->machine),
+                   error->message);
 }
 
 static void

@@ -30,7 +30,8 @@ static gboolean
 unsupported(const GError *cause, GError **error)
 {
     g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
-                "nothing can be run in this guest, since its kernel is of a kind that is not known: %s", cause->message);
+                "nothing can be run in this guest, since its kernel is of a kind that is not known: %s",
+                cause->message);
     return FALSE;
 }
 
@@ -145,13 +146,15 @@ add_work(Maker *maker)
     put_address(maker, func, PATCH_RUNNER_TEXT_PIECE, offset_of(patch_runner_work));
 }
 
+/* The queue whose workers are bound to no CPU; it is called otherwise in newer kernels. */
 static void
 add_queue(Maker *maker)
 {
+    const IntroSymbols *symbols = intro_kernel_symbols(maker->kernel);
     GuestVa pointer, queue = 0;
 
-    if (!maker->error &&
-        intro_symbols_address(intro_kernel_symbols(maker->kernel), "system_unbound_wq", &pointer, &maker->error))
+    if (!maker->error && (intro_symbols_address(symbols, "system_dfl_wq", &pointer, NULL) ||
+                          intro_symbols_address(symbols, "system_unbound_wq", &pointer, &maker->error)))
         intro_space_read_u64(intro_kernel_space(maker->kernel), pointer, &queue, &maker->error);
     maker->runner->parts[PATCH_RUNNER_QUEUE] = add_word(maker, queue);
 }

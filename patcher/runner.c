@@ -13,6 +13,7 @@
 #define FIRST_WAIT_US 200
 #define LONGEST_WAIT_US 50000
 #define TIMEOUT_S 10.0          /* of putting in and taking out */
+#define NMI_TIMEOUT_US (5 * G_USEC_PER_SEC)     /* a CPU that takes NMIs does so as soon as it runs */
 
 /* The start of the data, which is the same for all guests. */
 typedef struct {
@@ -139,8 +140,8 @@ plan_start(gpointer data, GError **error)
 gboolean
 patch_record_is_runner(const PatchRecord *record)
 {
-    return record->jumps->len + record->values->len + record->hooks->len == 0 && record->known_va == 0 && record->data.length >= sizeof(Words) &&
-           record->placed->len == 2 &&
+    return record->jumps->len + record->values->len + record->hooks->len == 0 && record->known_va == 0 &&
+           record->data.length >= sizeof(Words) && record->placed->len == 2 &&
            g_str_equal(((const PatchPlaced *) record->placed->pdata[0])->name, PATCH_RUNNER_PIECE_NAME);
 }
 
@@ -178,7 +179,8 @@ require_arrived(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *r
     if (words.state)
         return TRUE;
     g_set_error(error, PATCH_ERROR, PATCH_ERROR_PASSING,
-                "the guest's kernel has been told to run something for update %s, and has not come to it yet", record->id);
+                "the guest's kernel has been told to run something for update %s, and has not come to it yet",
+                record->id);
     return FALSE;
 }
 
@@ -261,6 +263,7 @@ typedef enum { OVER, DEAD, LATE, UNREADABLE } Outcome;
 static Outcome
 wait_for_it(const Run *run, gint64 deadline, Words *words, GError **error)
 {
+    gint64 start = g_get_monotonic_time();
     gulong wait = FIRST_WAIT_US;
 
     for (;;) {
@@ -274,7 +277,7 @@ wait_for_it(const Run *run, gint64 deadline, Words *words, GError **error)
             return DEAD;
         if (words->state > PATCH_RUNNER_HAS_BEGUN)
             return OVER;
-        if (now >= deadline)
+        if (now >= deadline || (words->armed && now >= start + NMI_TIMEOUT_US))
             return LATE;
         g_usleep(MIN((gint64) wait, deadline - now));
         wait = MIN(wait * 2, LONGEST_WAIT_US);
@@ -288,8 +291,8 @@ set_failure(const Run *run, Outcome outcome, const Words *words, GError **error)
 
     if (outcome == DEAD)
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED,
-                    "%s faulted in the guest, whose log has the details; its thread is gone, and whatever it held is held "
-                    "for good", call->name);
+                    "%s faulted in the guest, whose log has the details; its thread is gone, and whatever it held is "
+                    "held for good", call->name);
     else if (words->state == PATCH_RUNNER_HAS_NO_THREAD)
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
                     "the guest's kernel could not make a thread for %s (error %d)", call->name, (int) -words->task);
@@ -299,7 +302,7 @@ set_failure(const Run *run, Outcome outcome, const Words *words, GError **error)
                     "recover takes out what it needed", call->name, call->limit_s, run->id);
     else
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
-                    words->armed ? "the guest's CPU 0 has not taken an NMI within %2$g s, so %1$s could not be run"
+                    words->armed ? "the guest's CPU 0 does not take NMIs, so %1$s could not be run in it"
                                  : "the guest has not come to run %1$s within %2$g s, and will not do so any more",
                     call->name, call->limit_s);
 }

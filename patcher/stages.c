@@ -40,8 +40,8 @@ plan_apply(gpointer data, GError **error)
 {
     Job *job = data;
 
-    return look(job, error) ? patch_plan_apply(job->stages->guest->kernel, job->arena, job->update, job->replace, job->apply,
-                                               error) : NULL;
+    return look(job, error) ? patch_plan_apply(job->stages->guest->kernel, job->arena, job->update, job->replace,
+                                               job->apply, error) : NULL;
 }
 
 static PatchPlan *
@@ -79,13 +79,15 @@ run_hooks(const Job *job, const GPtrArray *records, PatchHookKind kind, GError *
 static void
 take_out(Job *job, const char *id)
 {
+    const PatchStages *stages = job->stages;
     g_autoptr(GError) failure = NULL;
     g_autoptr(PatchPlan) plan = NULL;
 
     job->id = id;
-    plan = patch_commit_aside(job->stages->guest, plan_rest, job, TAKE_OUT_TIMEOUT_S, &job->stages->report->others, &failure);
+    plan = patch_commit_aside(stages->guest, plan_rest, job, TAKE_OUT_TIMEOUT_S, &stages->report->others, &failure);
     if (!plan)
-        g_warning("the update's code could not be taken out of the guest yet (%s); recover does that", failure->message);
+        g_warning("the update's code could not be taken out of the guest yet (%s); recover does that",
+                  failure->message);
 }
 
 /* ---- Apply ---- */
@@ -164,7 +166,8 @@ patch_stages_apply(const PatchStages *stages, const PatchUpdate *update, gboolea
 static GPtrArray *
 find_hooked(const Job *job)
 {
-    GPtrArray *all = patch_arena_records(job->arena), *hooked = g_ptr_array_new_with_free_func((GDestroyNotify) patch_record_unref);
+    GPtrArray *hooked = g_ptr_array_new_with_free_func((GDestroyNotify) patch_record_unref);
+    GPtrArray *all = patch_arena_records(job->arena);
 
     for (guint i = 0; i < all->len; i++) {
         const PatchRecord *record = all->pdata[i];

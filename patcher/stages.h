@@ -26,7 +26,8 @@ typedef struct {
     GPtrArray *hooks;           /* of PatchHookResult; is added to */
 } PatchStages;
 
-/* Both return the plan of the change itself, to be freed. Once that is made, no hook's result makes it an error: HOOKS tells. */
+/* Both return the plan of the change itself, to be freed. Once that is made, no hook's result makes it an error: HOOKS
+ * tells. */
 PatchPlan *patch_stages_apply(const PatchStages *stages, const PatchUpdate *update, gboolean replace, GError **error);
 
 /* ID: NULL for all. KEEP_DATA as in plan-undo.h. */

@@ -55,3 +55,9 @@ check_PROGRAMS += tests/patcher/test-setting
 TESTS += tests/patcher/test-setting
 tests_patcher_test_setting_SOURCES = tests/patcher/test-setting.c
 tests_patcher_test_setting_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
+
+check_PROGRAMS += tests/patcher/test-hook-table
+TESTS += tests/patcher/test-hook-table
+tests_patcher_test_hook_table_SOURCES = tests/patcher/test-hook-table.c tests/patcher/diff-cases.c \
+	tests/patcher/diff-cases.h
+tests_patcher_test_hook_table_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
