@@ -30,7 +30,20 @@ count_places(const IntroKernel *kernel, const char *module, const char *name, Gu
     return n_places;
 }
 
-/* The module, other than OBJECT's own, that exports NAME; NULL if there is none. Exported symbols have capital letters. */
+/* The kernel shows what is exported to all with capital letters, and what only to GPL modules like any other symbol; both
+ * have an entry in the table of what is exported. */
+static gboolean
+is_exported(const IntroKernel *kernel, const IntroModule *module, const IntroSymbol *symbol)
+{
+    g_autofree char *entry = g_strconcat("__ksymtab_", symbol->name, NULL);
+    guint n_entries;
+    g_autofree const IntroSymbol **entries =
+        intro_symbols_named(intro_kernel_symbols(kernel), module->name, entry, &n_entries);
+
+    return g_ascii_isupper(symbol->type) || n_entries > 0;
+}
+
+/* The module, other than OBJECT's own, that exports NAME; NULL if there is none. */
 static const IntroModule *
 find_exporter(const IntroKernel *kernel, const PatchObject *object, const char *name, GuestVa *va)
 {
@@ -44,7 +57,7 @@ find_exporter(const IntroKernel *kernel, const PatchObject *object, const char *
 
         for (guint i = 0; i < n_named && !g_str_equal(module->name, object->module); i++) {
             *va = named[i]->va;
-            if (g_ascii_isupper(named[i]->type))
+            if (is_exported(kernel, module, named[i]))
                 return module;
         }
     }

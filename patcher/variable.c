@@ -207,6 +207,8 @@ go_to_member(Way *way, const char *name)
         return refuse(way, "what stands before .%s is no structure", name);
     if (!check_structure(way, &way->type))
         return FALSE;
+    if (dwarf_hasattr(&way->type, DW_AT_declaration))
+        return refuse(way, "the file that defines the variable only declares %s, and does not know its members", type_name);
     if (!find_member(&way->type, name, &member, &bits, 0))
         return refuse(way, "%s has no member %s", *type_name ? type_name : "the structure", name);
     n_bits = patch_dwarf_number(&member, DW_AT_bit_size, 0);

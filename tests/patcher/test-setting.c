@@ -24,6 +24,7 @@ static const char source[] =
     "enum colour { RED, GREEN };\n"
     "int plain = 10; static unsigned char small = 200; unsigned long wide; bool flag = 1; enum colour colour = GREEN;\n"
     "char text[8] = \"abc\"; const char *string = \"abc\"; int (*callback)(int); double real; int square[2][2];\n"
+    "struct opaque *opaque;\n"
     "struct outer outer = { .second = 9, .signed_field = -3, .inner = { .low = 1, .name = \"in\" }, .next = &outer };\n"
     "struct static_key_true key; int per_cpu __attribute__((section(\".data..percpu\")));\n"
     "int boot __attribute__((section(\".init.data\"))); const int constant = 7;\n"
@@ -174,7 +175,7 @@ test_values_refused(void)
         { "flag=2", "takes true or false" }, { "text=\"abcdefgh\"", "does not fit into 8 bytes" }, { "text=5", "takes a \"string\"" },
         { "plain=\"5\"", "takes no string" }, { "plain=&one", "takes no address" }, { "callback=0xffffffff81000000", "addresses" },
         { "outer=1", "name one of its members" }, { "real=1", "name one of its members" }, { "outer.none=1", "no member none" },
-        { "outer.first=8", "does not fit into 3 bits" }, { "outer.signed_field=-17", "does not fit into 5 bits" },
+        { "opaque->x=0:1", "only declares opaque" }, { "outer.first=8", "does not fit into 3 bits" }, { "outer.signed_field=-17", "does not fit into 5 bits" },
         { "plain.x=1", "no structure" }, { "plain->x=1", "no pointer" }, { "plain[0]=1", "no array" },
         { "outer.table[3].low=1", "has 3 elements" }, { "square[0]=1", "several dimensions" }, { "outer+9=1", "no member" },
         { "outer+4000=1", "no member" }, { "outer.next->inner.low=1", "say what has to be there" },
