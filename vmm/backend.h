@@ -47,6 +47,7 @@ VmmMachine *vmm_machine_new(const VmmBackendInstance *instance);
 
 gboolean vmm_core_open(const char *path, const char *uri, VmmBackendInstance *instance, GError **error);
 gboolean vmm_kvm_open(const char *socket_path, const char *uri, VmmBackendInstance *instance, GError **error);
+gboolean vmm_pid_open(const char *pid, const char *uri, VmmBackendInstance *instance, GError **error);
 gboolean vmm_qmp_open(const char *socket_path, const char *uri, VmmBackendInstance *instance, GError **error);
 gboolean vmm_libvirt_open(const char *domain, const char *uri, VmmBackendInstance *instance, GError **error);
 

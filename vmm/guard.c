@@ -3,21 +3,13 @@
 
 #include <errno.h>
 #include <libgen.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "vmm/helper.h"
 #include "vmm/machine.h"
 #include "vmm/socket.h"
-
-/* How long a guard that has something to do is waited for. */
-#define PATIENCE_MS 3000
 
 struct VmmGuard {
     pid_t pid;
@@ -29,57 +21,6 @@ typedef struct {
     gboolean armed;
     VmmGuardOrder order;
 } Message;
-
-/* Our own group's signals, and those that a terminal sends to all of it, are not meant for the guard. */
-static void
-stand_aside(void)
-{
-    static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGALRM, SIGUSR1, SIGUSR2 };
-    sigset_t none;
-
-    setsid();
-    for (gsize i = 0; i < G_N_ELEMENTS(ignored); i++)
-        signal(ignored[i], SIG_IGN);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    prctl(PR_SET_NAME, "vmm-guard");
-    if (chdir("/") != 0)
-        return;     /* it would only keep a directory busy */
-}
-
-static void
-close_range_of_fds(unsigned int first, unsigned int last)
-{
-    if (first > last)
-        return;
-#ifdef SYS_close_range
-    if (syscall(SYS_close_range, first, last, 0) == 0)
-        return;
-#endif
-    for (long fd = first, end = MIN((long)last, sysconf(_SC_OPEN_MAX)); fd <= end; fd++)
-        close(fd);
-}
-
-static int
-compare_fds(const void *a, const void *b)
-{
-    return *(const int *)a - *(const int *)b;
-}
-
-/* -1 among KEPT stands for none. */
-static void
-close_all_but(int *kept, gsize n_kept)
-{
-    int next = 0;
-
-    qsort(kept, n_kept, sizeof *kept, compare_fds);
-    for (gsize i = 0; i < n_kept; i++) {
-        if (kept[i] > next)
-            close_range_of_fds(next, kept[i] - 1);
-        next = MAX(next, kept[i] + 1);
-    }
-    close_range_of_fds(next, ~0U);
-}
 
 static void
 remove_socket(const VmmGuardOrder *order)
@@ -149,8 +90,7 @@ vmm_guard_new(VmmGuardRescue rescue, gpointer data, int kept_fd, GError **error)
     if (pid == 0) {
         int kept[] = { far, kept_fd, vmm_will_fd(will) };
 
-        stand_aside();
-        close_all_but(kept, G_N_ELEMENTS(kept));
+        vmm_helper_stand_aside("vmm-guard", kept, G_N_ELEMENTS(kept));
         run_guard(far, rescue, data, will);
     }
     guard = g_new0(VmmGuard, 1);
@@ -166,27 +106,13 @@ vmm_guard_will(VmmGuard *guard)
     return guard->will;
 }
 
-/* FALSE if it has not come to its end within the time. */
-static gboolean
-wait_for_end(pid_t pid, int timeout_ms)
-{
-    VMM_AUTO_FD int fd = syscall(SYS_pidfd_open, pid, 0);
-    struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-
-    if (fd >= 0 && poll(&poll_fd, 1, timeout_ms) == 0)
-        return FALSE;
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-        ;
-    return TRUE;
-}
-
 void
 vmm_guard_free(VmmGuard *guard)
 {
     if (guard == NULL)
         return;
     vmm_fd_clear(&guard->fd);
-    if (!wait_for_end(guard->pid, PATIENCE_MS))
+    if (!vmm_helper_wait(guard->pid))
         g_warning("the machine does not answer; process %d stays behind, and puts the guest right as soon as it does",
                   (int)guard->pid);
     vmm_will_free(guard->will);

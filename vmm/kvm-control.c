@@ -2,7 +2,6 @@
 #include "vmm/kvm-control.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -18,9 +17,9 @@ typedef struct {
 } Client;
 
 struct VmmControl {
-    VmmVm *vm;
+    VmmControlled machine;
     char *path;
-    int fd, memory_fd;          /* the memory as clients get it: for reading */
+    int fd;                     /* that listens; -1: nobody else can come */
     GPtrArray *clients;
     Client *pauser;             /* of the clients, or NULL */
     Client *claimer;            /* likewise: the one that may change the guest, of those that ask */
@@ -43,29 +42,52 @@ next_piece(const guint8 *data, gsize length, gsize *position, VmmKvmPiece *piece
     return TRUE;
 }
 
+static gboolean
+is_memory(const VmmControlled *machine, guint64 pa, guint64 length)
+{
+    for (guint i = 0; i < machine->n_regions; i++) {
+        const VmmKvmRegion *region = &machine->regions[i];
+
+        if (pa >= region->pa && pa - region->pa <= region->length && length <= region->length - (pa - region->pa))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 /* TRUE if all of DATA is pieces that lie in memory. */
 static gboolean
-check_pieces(VmmVm *vm, const guint8 *data, gsize length)
+check_pieces(const VmmControlled *machine, const guint8 *data, gsize length)
 {
     const guint8 *bytes;
     gsize position = 0;
     VmmKvmPiece piece;
 
     while (position < length)
-        if (!next_piece(data, length, &position, &piece, &bytes) || vmm_vm_bytes(vm, piece.pa, piece.length) == NULL)
+        if (!next_piece(data, length, &position, &piece, &bytes) || !is_memory(machine, piece.pa, piece.length))
             return FALSE;
     return TRUE;
 }
 
-static void
-write_pieces(VmmVm *vm, const guint8 *data, gsize length)
+static gboolean
+write_pieces(const VmmControlled *machine, const guint8 *data, gsize length, GError **error)
 {
     const guint8 *bytes;
     gsize position = 0;
     VmmKvmPiece piece;
 
     while (next_piece(data, length, &position, &piece, &bytes))
-        memcpy(vmm_vm_bytes(vm, piece.pa, piece.length), bytes, piece.length);
+        if (!machine->ops->write(machine->self, piece.pa, bytes, piece.length, error))
+            return FALSE;
+    return TRUE;
+}
+
+static gboolean
+holds_true(const VmmControlled *machine, const VmmKvmPiece *proof, const guint8 *bytes)
+{
+    g_autofree guint8 *now = g_malloc(proof->length);
+
+    return machine->ops->read(machine->self, proof->pa, now, proof->length, NULL)
+           && memcmp(now, bytes, proof->length) == 0;
 }
 
 static void
@@ -75,9 +97,8 @@ execute_will(VmmControl *control, const GByteArray *will)
     gsize position = 0;
     VmmKvmPiece proof;
 
-    if (next_piece(will->data, will->len, &position, &proof, &bytes)
-        && memcmp(vmm_vm_bytes(control->vm, proof.pa, proof.length), bytes, proof.length) == 0)
-        write_pieces(control->vm, will->data + position, will->len - position);
+    if (next_piece(will->data, will->len, &position, &proof, &bytes) && holds_true(&control->machine, &proof, bytes))
+        write_pieces(&control->machine, will->data + position, will->len - position, NULL);
 }
 
 static void
@@ -94,15 +115,16 @@ client_free(gpointer data)
 static void
 drop_client(VmmControl *control, Client *client)
 {
+    const VmmControlled *machine = &control->machine;
     gboolean paused = control->pauser != NULL;
 
-    if (client->will != NULL && (paused || vmm_vm_pause(control->vm, control->registers, NULL))) {
+    if (client->will != NULL && (paused || machine->ops->pause(machine->self, control->registers, NULL))) {
         execute_will(control, client->will);
         if (!paused)
-            vmm_vm_resume(control->vm);
+            machine->ops->resume(machine->self, NULL);
     }
     if (control->pauser == client) {
-        vmm_vm_resume(control->vm);
+        machine->ops->resume(machine->self, NULL);
         control->pauser = NULL;
     }
     if (control->claimer == client)
@@ -127,86 +149,125 @@ refuse(const Client *client, guint32 request, VmmKvmStatus status, const char *w
 }
 
 static gboolean
+refuse_for(const Client *client, guint32 request, const GError *error)
+{
+    VmmKvmStatus status = VMM_KVM_FAILED;
+
+    if (g_error_matches(error, VMM_ERROR, VMM_ERROR_BUSY))
+        status = VMM_KVM_BUSY;
+    else if (g_error_matches(error, VMM_ERROR, VMM_ERROR_LOST))
+        status = VMM_KVM_ENDED;
+    return refuse(client, request, status, error->message);
+}
+
+static gboolean
 greet(VmmControl *control, Client *client, guint64 version)
 {
-    struct {
-        VmmKvmHeader header;
-        VmmKvmHello hello;
-        VmmKvmRegion regions[2];
-    } answer = { .header = { VMM_KVM_HELLO, VMM_KVM_OK, VMM_KVM_VERSION } };
+    const VmmControlled *machine = &control->machine;
+    const VmmKvmHeader header = { VMM_KVM_HELLO, VMM_KVM_OK, VMM_KVM_VERSION };
+    const VmmKvmHello hello = { machine->n_vcpus, machine->n_regions };
     char space[CMSG_SPACE(sizeof(int))] = { 0 };
-    struct iovec part = { &answer, sizeof answer };
-    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space };
-    struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+    struct iovec parts[] = {
+        { (void *)&header, sizeof header }, { (void *)&hello, sizeof hello },
+        { (void *)machine->regions, machine->n_regions * sizeof machine->regions[0] },
+    };
+    struct msghdr message = { .msg_iov = parts, .msg_iovlen = G_N_ELEMENTS(parts) };
+    struct cmsghdr *rights;
 
     if (version != VMM_KVM_VERSION)
         return refuse(client, VMM_KVM_HELLO, VMM_KVM_REFUSED, "this machine knows version 1 of the protocol only");
-    answer.hello.n_vcpus = vmm_vm_n_vcpus(control->vm);
-    answer.hello.n_regions = vmm_vm_regions(control->vm, answer.regions);
-    part.iov_len -= (G_N_ELEMENTS(answer.regions) - answer.hello.n_regions) * sizeof answer.regions[0];
-    rights->cmsg_level = SOL_SOCKET;
-    rights->cmsg_type = SCM_RIGHTS;
-    rights->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(rights), &control->memory_fd, sizeof(int));
+    if (machine->memory_fd >= 0) {
+        message.msg_control = space;
+        message.msg_controllen = sizeof space;
+        rights = CMSG_FIRSTHDR(&message);
+        rights->cmsg_level = SOL_SOCKET;
+        rights->cmsg_type = SCM_RIGHTS;
+        rights->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(rights), &machine->memory_fd, sizeof(int));
+    }
     return sendmsg(client->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+static gboolean
+tell_state(VmmControl *control, Client *client)
+{
+    const VmmControlled *machine = &control->machine;
+    g_autoptr(GError) error = NULL;
+    gboolean running = control->pauser == NULL;
+
+    if (running && machine->ops->is_running != NULL && !machine->ops->is_running(machine->self, &running, &error))
+        return refuse_for(client, VMM_KVM_STATE, error);
+    return send_answer(client, VMM_KVM_STATE, VMM_KVM_OK, running, NULL, 0);
 }
 
 static gboolean
 do_pause(VmmControl *control, Client *client)
 {
+    const VmmControlled *machine = &control->machine;
     g_autoptr(GError) error = NULL;
 
     if (control->pauser != NULL)
         return refuse(client, VMM_KVM_PAUSE, VMM_KVM_BUSY, "the guest is paused by another client");
     control->paused_at = g_get_monotonic_time();
-    if (!vmm_vm_pause(control->vm, control->registers, &error))
-        return refuse(client, VMM_KVM_PAUSE, VMM_KVM_FAILED, error->message);
+    if (!machine->ops->pause(machine->self, control->registers, &error))
+        return refuse_for(client, VMM_KVM_PAUSE, error);
     control->pauser = client;
     return send_answer(client, VMM_KVM_PAUSE, VMM_KVM_OK, 0, control->registers,
-                       vmm_vm_n_vcpus(control->vm) * sizeof control->registers[0]);
+                       machine->n_vcpus * sizeof control->registers[0]);
 }
 
 static gboolean
 do_resume(VmmControl *control, Client *client)
 {
+    const VmmControlled *machine = &control->machine;
+    g_autoptr(GError) error = NULL;
+    gboolean resumed;
     gint64 stood_us;
 
     if (control->pauser != client)
         return refuse(client, VMM_KVM_RESUME, VMM_KVM_REFUSED, "this client has not paused the guest");
-    vmm_vm_resume(control->vm);
+    resumed = machine->ops->resume(machine->self, &error);
     stood_us = g_get_monotonic_time() - control->paused_at;
     control->pauser = NULL;
+    if (!resumed)
+        return refuse_for(client, VMM_KVM_RESUME, error);
     return send_answer(client, VMM_KVM_RESUME, VMM_KVM_OK, stood_us * 1000, NULL, 0);
 }
 
 static gboolean
 do_peek(VmmControl *control, Client *client, guint64 index)
 {
+    const VmmControlled *machine = &control->machine;
     g_autoptr(GError) error = NULL;
     VmmKvmRegisters registers;
 
-    if (index >= vmm_vm_n_vcpus(control->vm))
+    if (index >= machine->n_vcpus)
         return refuse(client, VMM_KVM_PEEK, VMM_KVM_REFUSED, "there is no such vCPU");
-    if (!vmm_vm_peek(control->vm, index, &registers, &error))
-        return refuse(client, VMM_KVM_PEEK, VMM_KVM_FAILED, error->message);
+    if (control->pauser != NULL)
+        registers = control->registers[index];
+    else if (!machine->ops->peek(machine->self, index, &registers, &error))
+        return refuse_for(client, VMM_KVM_PEEK, error);
     return send_answer(client, VMM_KVM_PEEK, VMM_KVM_OK, 0, &registers, sizeof registers);
 }
 
 static gboolean
 do_write(VmmControl *control, Client *client, const guint8 *data, gsize length)
 {
+    g_autoptr(GError) error = NULL;
+
     if (control->pauser != client)
         return refuse(client, VMM_KVM_WRITE, VMM_KVM_REFUSED, "this client has not paused the guest");
-    if (!check_pieces(control->vm, data, length))
+    if (!check_pieces(&control->machine, data, length))
         return refuse(client, VMM_KVM_WRITE, VMM_KVM_BAD_ADDRESS, "there is no guest memory");
-    write_pieces(control->vm, data, length);
+    if (!write_pieces(&control->machine, data, length, &error))
+        return refuse_for(client, VMM_KVM_WRITE, error);
     return send_answer(client, VMM_KVM_WRITE, VMM_KVM_OK, 0, NULL, 0);
 }
 
 static gboolean
 add_to_draft(VmmControl *control, Client *client, const guint8 *data, gsize length)
 {
-    if (!check_pieces(control->vm, data, length))
+    if (!check_pieces(&control->machine, data, length))
         return refuse(client, VMM_KVM_WILL_ADD, VMM_KVM_BAD_ADDRESS, "there is no guest memory");
     if (client->draft->len + length > VMM_KVM_MAX_WILL_BYTES)
         return refuse(client, VMM_KVM_WILL_ADD, VMM_KVM_REFUSED, "the will is too long");
@@ -237,9 +298,12 @@ do_claim(VmmControl *control, Client *client)
 static gboolean
 do_inject_nmi(VmmControl *control, Client *client)
 {
+    g_autoptr(GError) error = NULL;
+
     if (control->pauser != client)
         return refuse(client, VMM_KVM_INJECT_NMI, VMM_KVM_REFUSED, "this client has not paused the guest");
-    vmm_vm_inject_nmi(control->vm);
+    if (!control->machine.ops->inject_nmi(control->machine.self, &error))
+        return refuse_for(client, VMM_KVM_INJECT_NMI, error);
     return send_answer(client, VMM_KVM_INJECT_NMI, VMM_KVM_OK, 0, NULL, 0);
 }
 
@@ -250,7 +314,7 @@ answer_request(VmmControl *control, Client *client, const VmmKvmHeader *header, 
     case VMM_KVM_HELLO:
         return greet(control, client, header->value);
     case VMM_KVM_STATE:
-        return send_answer(client, VMM_KVM_STATE, VMM_KVM_OK, control->pauser == NULL, NULL, 0);
+        return tell_state(control, client);
     case VMM_KVM_PEEK:
         return do_peek(control, client, header->value);
     case VMM_KVM_PAUSE:
@@ -287,67 +351,36 @@ serve_client(VmmControl *control, Client *client)
     return answer_request(control, client, &header, packet + sizeof header, n - sizeof header);
 }
 
-static void
-accept_client(VmmControl *control)
+void
+vmm_control_adopt(VmmControl *control, int fd)
 {
-    int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC);
-    Client *client = NULL;
+    Client *client = g_new0(Client, 1);
 
-    if (fd < 0)
-        return;
-    if (control->clients->len == VMM_CONTROL_MAX_CLIENTS) {
-        close(fd);
-        return;
-    }
-    client = g_new0(Client, 1);
     client->fd = fd;
     client->draft = g_byte_array_new();
     g_ptr_array_add(control->clients, client);
 }
 
-static gboolean
-listen_on(VmmControl *control, GError **error)
+static void
+accept_client(VmmControl *control)
 {
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    mode_t before;
-    int bound;
+    int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC);
 
-    if (strlen(control->path) >= sizeof address.sun_path) {
-        g_set_error(error, VMM_ERROR, VMM_ERROR_USAGE, "the path of the socket is too long: %s", control->path);
-        return FALSE;
-    }
-    strcpy(address.sun_path, control->path);
-    control->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    before = umask(0177);
-    bound = bind(control->fd, (const struct sockaddr *)&address, sizeof address);
-    umask(before);
-    if (bound != 0 || listen(control->fd, VMM_CONTROL_MAX_CLIENTS) != 0) {
-        g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "cannot listen on %s: %s", control->path,
-                    g_strerror(errno));
-        if (bound != 0)
-            g_clear_pointer(&control->path, g_free);        /* somebody else's */
-        return FALSE;
-    }
-    return TRUE;
+    if (fd >= 0 && control->clients->len == VMM_CONTROL_MAX_CLIENTS)
+        close(fd);
+    else if (fd >= 0)
+        vmm_control_adopt(control, fd);
 }
 
 VmmControl *
-vmm_control_new(const char *path, VmmVm *vm, GError **error)
+vmm_control_new(const VmmControlled *machine)
 {
-    g_autoptr(VmmControl) control = g_new0(VmmControl, 1);
-    g_autofree char *memory = g_strdup_printf("/proc/self/fd/%d", vmm_vm_memory_fd(vm));
+    VmmControl *control = g_new0(VmmControl, 1);
 
-    control->vm = vm;
-    control->path = g_strdup(path);
+    control->machine = *machine;
     control->fd = -1;
     control->clients = g_ptr_array_new_with_free_func(client_free);
-    control->memory_fd = open(memory, O_RDONLY | O_CLOEXEC);
-    if (control->memory_fd < 0) {
-        g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "cannot open the guest's memory once more: %s",
-                    g_strerror(errno));
-        return NULL;
-    }
-    return listen_on(control, error) ? g_steal_pointer(&control) : NULL;
+    return control;
 }
 
 void
@@ -359,11 +392,40 @@ vmm_control_free(VmmControl *control)
         drop_client(control, g_ptr_array_index(control->clients, 0));
     g_ptr_array_unref(control->clients);
     vmm_fd_clear(&control->fd);
-    vmm_fd_clear(&control->memory_fd);
     if (control->path != NULL)
         unlink(control->path);
     g_free(control->path);
     g_free(control);
+}
+
+gboolean
+vmm_control_listen(VmmControl *control, const char *path, GError **error)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    mode_t before;
+    int bound;
+
+    if (strlen(path) >= sizeof address.sun_path) {
+        g_set_error(error, VMM_ERROR, VMM_ERROR_USAGE, "the path of the socket is too long: %s", path);
+        return FALSE;
+    }
+    strcpy(address.sun_path, path);
+    control->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    before = umask(0177);
+    bound = bind(control->fd, (const struct sockaddr *)&address, sizeof address);
+    umask(before);
+    if (bound == 0)
+        control->path = g_strdup(path);     /* else it is somebody else's */
+    if (bound == 0 && listen(control->fd, VMM_CONTROL_MAX_CLIENTS) == 0)
+        return TRUE;
+    g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "cannot listen on %s: %s", path, g_strerror(errno));
+    return FALSE;
+}
+
+guint
+vmm_control_n_clients(const VmmControl *control)
+{
+    return control->clients->len;
 }
 
 guint

@@ -200,8 +200,8 @@ load_initrd(VmmVm *vm, const char *path, guint64 kernel_end, struct setup_header
 static void
 describe_memory(VmmVm *vm, struct boot_params *params)
 {
-    VmmKvmRegion regions[2];
-    guint n = vmm_vm_regions(vm, regions);
+    const VmmKvmRegion *regions;
+    guint n = vmm_vm_regions(vm, &regions);
 
     params->e820_table[params->e820_entries++] = (struct boot_e820_entry) { 0, LOW_MEMORY_END, 1 };
     params->e820_table[params->e820_entries++] =

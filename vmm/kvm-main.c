@@ -124,6 +124,7 @@ run(const Options *options, GError **error)
         .port = vmm_serial_port, .devices = serial,
     };
     g_autoptr(VmmVm) vm = NULL;
+    VmmControlled machine;
     g_autoptr(VmmControl) control = NULL;
     VMM_AUTO_FD int signal_fd = open_signals();
     Session session = { .serial = serial, .signal_fd = signal_fd, .input_open = TRUE };
@@ -131,8 +132,13 @@ run(const Options *options, GError **error)
     vm = vmm_vm_new(&setup, error);
     if (vm == NULL || !vmm_load(vm, &options->load, error))
         return FALSE;
-    if (options->control != NULL && (control = vmm_control_new(options->control, vm, error)) == NULL)
-        return FALSE;
+    if (options->control != NULL) {
+        if (!vmm_vm_describe(vm, &machine, error))
+            return FALSE;
+        control = vmm_control_new(&machine);
+        if (!vmm_control_listen(control, options->control, error))
+            return FALSE;
+    }
     session.vm = vm;
     session.control = control;
     vmm_serial_connect(serial, vm);

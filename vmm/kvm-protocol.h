@@ -11,7 +11,7 @@
 #define VMM_KVM_VERSION 1
 #define VMM_KVM_MAX_PACKET 65536
 #define VMM_KVM_MAX_VCPUS 64
-#define VMM_KVM_MAX_REGIONS 16
+#define VMM_KVM_MAX_REGIONS 256
 #define VMM_KVM_MAX_WILL_BYTES (64 << 20)
 
 /* How long a pause may last before the machine goes on by itself. */
@@ -36,6 +36,7 @@ typedef enum {
     VMM_KVM_REFUSED,        /* the request makes no sense, or not at this moment */
     VMM_KVM_BAD_ADDRESS,
     VMM_KVM_FAILED,
+    VMM_KVM_ENDED,          /* there is no machine any more */
 } VmmKvmStatus;
 
 /* The start of each packet, either way. */

@@ -13,17 +13,11 @@
 
 #include "vmm/kvm-cpuid.h"
 #include "vmm/kvm-fault.h"
+#include "vmm/kvm-registers.h"
 #include "vmm/socket.h"
 
 #define STOP_TIMEOUT_US (5 * G_USEC_PER_SEC)
 #define KICK_SIGNAL SIGUSR1
-#define MSR_KERNEL_GS_BASE 0xc0000102
-
-/* In the local APIC's page: offset and fields of the entry for LINT1 (Intel SDM volume 3, "Local Vector Table"). */
-#define APIC_LVT_LINT1 0x360
-#define APIC_LVT_MASKED 0x10000
-#define APIC_MODE_MASK 0x700
-#define APIC_MODE_NMI 0x400
 
 /* Where Intel's KVM may keep pages of its own, in the gap. */
 #define TSS_ADDRESS 0xfffbd000
@@ -43,8 +37,10 @@ typedef struct {
 
 struct VmmVm {
     int kvm_fd, fd, memory_fd, end_fd;
+    int reading_fd;             /* the memory as others get it: for reading */
     guint8 *memory;
     guint64 memory_bytes;
+    VmmKvmRegion regions[2];    /* the second one may be empty */
     gsize run_bytes;
     guint n_vcpus;
     Cpu *cpus;
@@ -87,18 +83,17 @@ open_kvm(VmmVm *vm, GError **error)
 }
 
 guint
-vmm_vm_regions(const VmmVm *vm, VmmKvmRegion regions[2])
+vmm_vm_regions(const VmmVm *vm, const VmmKvmRegion **regions)
 {
-    regions[0] = (VmmKvmRegion) { 0, MIN(vm->memory_bytes, VMM_VM_GAP_START), 0 };
-    regions[1] = (VmmKvmRegion) { VMM_VM_GAP_END, vm->memory_bytes - regions[0].length, regions[0].length };
-    return regions[1].length > 0 ? 2 : 1;
+    *regions = vm->regions;
+    return vm->regions[1].length > 0 ? 2 : 1;
 }
 
 static gboolean
 make_memory(VmmVm *vm, GError **error)
 {
-    VmmKvmRegion regions[2];
-    guint n = vmm_vm_regions(vm, regions);
+    const VmmKvmRegion *regions;
+    guint n = vmm_vm_regions(vm, &regions);
 
     vm->memory_fd = memfd_create("guest-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (vm->memory_fd < 0 || ftruncate(vm->memory_fd, vm->memory_bytes) != 0
@@ -155,9 +150,11 @@ vmm_vm_new(const VmmVmSetup *setup, GError **error)
 {
     g_autoptr(VmmVm) vm = g_new0(VmmVm, 1);
 
-    vm->kvm_fd = vm->fd = vm->memory_fd = -1;
+    vm->kvm_fd = vm->fd = vm->memory_fd = vm->reading_fd = -1;
     vm->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     vm->memory_bytes = setup->memory_bytes;
+    vm->regions[0] = (VmmKvmRegion) { 0, MIN(vm->memory_bytes, VMM_VM_GAP_START), 0 };
+    vm->regions[1] = (VmmKvmRegion) { VMM_VM_GAP_END, vm->memory_bytes - vm->regions[0].length, vm->regions[0].length };
     vm->n_vcpus = setup->n_vcpus;
     vm->port = setup->port;
     vm->devices = setup->devices;
@@ -218,6 +215,7 @@ vmm_vm_free(VmmVm *vm)
     if (vm->memory != NULL)
         munmap(vm->memory, vm->memory_bytes);
     vmm_fd_clear(&vm->memory_fd);
+    vmm_fd_clear(&vm->reading_fd);
     vmm_fd_clear(&vm->fd);
     vmm_fd_clear(&vm->kvm_fd);
     vmm_fd_clear(&vm->end_fd);
@@ -233,12 +231,6 @@ guint
 vmm_vm_n_vcpus(const VmmVm *vm)
 {
     return vm->n_vcpus;
-}
-
-int
-vmm_vm_memory_fd(const VmmVm *vm)
-{
-    return vm->memory_fd;
 }
 
 guint64
@@ -262,8 +254,8 @@ vmm_vm_end_reason(const VmmVm *vm)
 guint8 *
 vmm_vm_bytes(VmmVm *vm, guint64 pa, guint64 length)
 {
-    VmmKvmRegion regions[2];
-    guint n = vmm_vm_regions(vm, regions);
+    const VmmKvmRegion *regions;
+    guint n = vmm_vm_regions(vm, &regions);
 
     for (guint i = 0; i < n; i++)
         if (pa >= regions[i].pa && pa - regions[i].pa <= regions[i].length
@@ -304,7 +296,7 @@ collect_registers(Cpu *cpu)
     struct {
         struct kvm_msrs list;
         struct kvm_msr_entry entry;
-    } msrs = { .list.nmsrs = 1, .entry.index = MSR_KERNEL_GS_BASE };
+    } msrs = { .list.nmsrs = 1, .entry.index = VMM_MSR_KERNEL_GS_BASE };
     struct kvm_regs r;
     struct kvm_sregs s;
 
@@ -312,31 +304,16 @@ collect_registers(Cpu *cpu)
         return FALSE;
     if (ioctl(cpu->fd, KVM_GET_MSRS, &msrs) != 1)
         msrs.entry.data = 0;
-    cpu->registers = (VmmKvmRegisters) {
-        .gpr = {
-            [VMM_RAX] = r.rax, [VMM_RBX] = r.rbx, [VMM_RCX] = r.rcx, [VMM_RDX] = r.rdx, [VMM_RSI] = r.rsi,
-            [VMM_RDI] = r.rdi, [VMM_RBP] = r.rbp, [VMM_RSP] = r.rsp, [VMM_R8] = r.r8, [VMM_R9] = r.r9,
-            [VMM_R10] = r.r10, [VMM_R11] = r.r11, [VMM_R12] = r.r12, [VMM_R13] = r.r13, [VMM_R14] = r.r14,
-            [VMM_R15] = r.r15,
-        },
-        .rip = r.rip, .eflags = r.rflags, .cs = s.cs.selector, .ss = s.ss.selector, .fs_base = s.fs.base,
-        .gs_base = s.gs.base, .kernel_gs_base = msrs.entry.data, .cr0 = s.cr0, .cr3 = s.cr3, .cr4 = s.cr4,
-        .efer = s.efer,
-    };
+    cpu->registers = vmm_kvm_registers(&r, &s, msrs.entry.data);
     return TRUE;
 }
 
-/* What an NMI on the board's line does: LINT1 of each local APIC is wired to it. See KVM_NMI in api.rst. */
 static void
 take_nmi(Cpu *cpu)
 {
     struct kvm_lapic_state apic;
-    guint32 lint1;
 
-    if (ioctl(cpu->fd, KVM_GET_LAPIC, &apic) != 0)
-        return;
-    memcpy(&lint1, apic.regs + APIC_LVT_LINT1, sizeof lint1);
-    if ((lint1 & (APIC_LVT_MASKED | APIC_MODE_MASK)) == APIC_MODE_NMI)
+    if (ioctl(cpu->fd, KVM_GET_LAPIC, &apic) == 0 && vmm_kvm_takes_nmi(&apic))
         ioctl(cpu->fd, KVM_NMI);
 }
 
@@ -493,9 +470,22 @@ ask(VmmVm *vm, guint first, guint n, GError **error)
     return !vm->has_ended;
 }
 
-gboolean
-vmm_vm_pause(VmmVm *vm, VmmKvmRegisters *registers, GError **error)
+static gboolean
+vm_resume(gpointer self, GError **error)
 {
+    VmmVm *vm = self;
+
+    g_mutex_lock(&vm->lock);
+    vm->is_paused = FALSE;
+    g_cond_broadcast(&vm->go_on);
+    g_mutex_unlock(&vm->lock);
+    return TRUE;
+}
+
+static gboolean
+vm_pause(gpointer self, VmmKvmRegisters *registers, GError **error)
+{
+    VmmVm *vm = self;
     gboolean done;
 
     g_mutex_lock(&vm->lock);
@@ -505,37 +495,70 @@ vmm_vm_pause(VmmVm *vm, VmmKvmRegisters *registers, GError **error)
         registers[i] = vm->cpus[i].registers;
     g_mutex_unlock(&vm->lock);
     if (!done)
-        vmm_vm_resume(vm);
+        vm_resume(vm, NULL);
     return done;
 }
 
-void
-vmm_vm_resume(VmmVm *vm)
+static gboolean
+vm_peek(gpointer self, guint index, VmmKvmRegisters *registers, GError **error)
 {
+    VmmVm *vm = self;
+    gboolean done;
+
     g_mutex_lock(&vm->lock);
-    vm->is_paused = FALSE;
-    g_cond_broadcast(&vm->go_on);
+    done = ask(vm, index, 1, error);
+    *registers = vm->cpus[index].registers;
     g_mutex_unlock(&vm->lock);
+    return done;
 }
 
-void
-vmm_vm_inject_nmi(VmmVm *vm)
+static gboolean
+vm_read(gpointer self, guint64 pa, void *buffer, gsize length, GError **error)
 {
+    memcpy(buffer, vmm_vm_bytes(self, pa, length), length);
+    return TRUE;
+}
+
+static gboolean
+vm_write(gpointer self, guint64 pa, const void *data, gsize length, GError **error)
+{
+    memcpy(vmm_vm_bytes(self, pa, length), data, length);
+    return TRUE;
+}
+
+static gboolean
+vm_inject_nmi(gpointer self, GError **error)
+{
+    VmmVm *vm = self;
+
     g_mutex_lock(&vm->lock);
     for (guint i = 0; i < vm->n_vcpus; i++)
         vm->cpus[i].is_sent_nmi = TRUE;
     g_mutex_unlock(&vm->lock);
+    return TRUE;
 }
 
-gboolean
-vmm_vm_peek(VmmVm *vm, guint index, VmmKvmRegisters *registers, GError **error)
-{
-    gboolean done = TRUE;
+static const VmmControlOps vm_control_ops = {
+    .peek = vm_peek,
+    .pause = vm_pause,
+    .resume = vm_resume,
+    .read = vm_read,
+    .write = vm_write,
+    .inject_nmi = vm_inject_nmi,
+};
 
-    g_mutex_lock(&vm->lock);
-    if (!vm->is_paused)
-        done = ask(vm, index, 1, error);
-    *registers = vm->cpus[index].registers;
-    g_mutex_unlock(&vm->lock);
-    return done;
+gboolean
+vmm_vm_describe(VmmVm *vm, VmmControlled *machine, GError **error)
+{
+    g_autofree char *memory = g_strdup_printf("/proc/self/fd/%d", vm->memory_fd);
+
+    if (vm->reading_fd < 0)
+        vm->reading_fd = open(memory, O_RDONLY | O_CLOEXEC);
+    if (vm->reading_fd < 0)
+        return set_errno_error(error, "open the guest's memory once more");
+    *machine = (VmmControlled) {
+        .ops = &vm_control_ops, .self = vm, .n_vcpus = vm->n_vcpus, .memory_fd = vm->reading_fd,
+    };
+    machine->n_regions = vmm_vm_regions(vm, &machine->regions);
+    return TRUE;
 }

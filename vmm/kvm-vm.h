@@ -10,6 +10,7 @@
 
 #include <linux/kvm.h>
 
+#include "vmm/kvm-control.h"
 #include "vmm/kvm-protocol.h"
 #include "vmm/machine.h"
 
@@ -38,11 +39,10 @@ void vmm_vm_free(VmmVm *vm);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmmVm, vmm_vm_free)
 
 guint vmm_vm_n_vcpus(const VmmVm *vm);
-int vmm_vm_memory_fd(const VmmVm *vm);
 guint64 vmm_vm_memory_bytes(const VmmVm *vm);
 
-/* One or two regions, ascending; returns how many. */
-guint vmm_vm_regions(const VmmVm *vm, VmmKvmRegion regions[2]);
+/* One or two regions, ascending, owned by the machine; returns how many. */
+guint vmm_vm_regions(const VmmVm *vm, const VmmKvmRegion **regions);
 
 /* Memory as this process sees it: LENGTH bytes from PA on, or NULL. */
 guint8 *vmm_vm_bytes(VmmVm *vm, guint64 pa, guint64 length);
@@ -65,12 +65,8 @@ int vmm_vm_end_fd(const VmmVm *vm);
 /* Why, or NULL if it ended as it should; owned by the machine. */
 const char *vmm_vm_end_reason(const VmmVm *vm);
 
-/* These from one thread only. Stops all vCPUs; REGISTERS has room for all of them. Errors: UNREACHABLE (one does not
- * stop; all run on), LOST (the machine has ended). */
-gboolean vmm_vm_pause(VmmVm *vm, VmmKvmRegisters *registers, GError **error);
-void vmm_vm_resume(VmmVm *vm);
-/* To be called in a pause: each vCPU takes an NMI, if its local APIC lets LINT1 through, before it runs on. */
-void vmm_vm_inject_nmi(VmmVm *vm);
-gboolean vmm_vm_peek(VmmVm *vm, guint index, VmmKvmRegisters *registers, GError **error);
+/* What a control socket needs to know of it, which is used from one thread only. Pausing may fail with UNREACHABLE (a
+ * vCPU does not stop; all run on) and LOST (the machine has ended). */
+gboolean vmm_vm_describe(VmmVm *vm, VmmControlled *machine, GError **error);
 
 #endif

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A machine that offers its memory and vCPUs over a control socket (docs/kvm-protocol.md), as virt-livepatch-kvm does.
- * Memory is read where it lies, through the descriptor that the machine hands out; all else is asked for.
+ * Memory is read where it lies, through the descriptor that the machine hands out or in its process; all else is asked
+ * for.
  */
+#include "vmm/kvm.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -11,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "vmm/backend.h"
+#include "vmm/helper.h"
 #include "vmm/kvm-protocol.h"
 #include "vmm/socket.h"
 
@@ -19,7 +21,8 @@
 
 typedef struct {
     int fd;
-    const guint8 *memory;
+    VmmKvmPeer peer;
+    const guint8 *memory;       /* NULL if it is the peer's */
     gsize memory_bytes;
     GArray *regions;            /* of VmmKvmRegion */
     guint n_vcpus;
@@ -36,8 +39,18 @@ kvm_close(gpointer self)
     if (kvm->memory != NULL)
         munmap((void *)kvm->memory, kvm->memory_bytes);
     vmm_fd_clear(&kvm->fd);
+    if (kvm->peer.server > 0 && !vmm_helper_wait(kvm->peer.server))
+        g_warning("the machine does not let go; process %d stays behind, and puts the guest right as soon as it does",
+                  (int)kvm->peer.server);
+    vmm_host_memory_free(kvm->peer.memory);
     g_array_unref(kvm->regions);
     g_free(kvm);
+}
+
+static gboolean
+is_server_alone_lost(const Kvm *kvm)
+{
+    return kvm->peer.memory != NULL && vmm_host_memory_is_there(kvm->peer.memory, NULL);
 }
 
 static gboolean
@@ -51,7 +64,9 @@ set_lost(Kvm *kvm, GError **error)
     if (code == EAGAIN)
         g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "the machine does not answer");
     else
-        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_LOST, "the machine has ended");
+        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_LOST, is_server_alone_lost(kvm)
+                            ? "the process that holds the machine has been killed; run this again"
+                            : "the machine has ended");
     return FALSE;
 }
 
@@ -65,6 +80,8 @@ error_code(guint32 status)
         return VMM_ERROR_BAD_ADDRESS;
     case VMM_KVM_FAILED:
         return VMM_ERROR_UNREACHABLE;
+    case VMM_KVM_ENDED:
+        return VMM_ERROR_LOST;
     default:
         return VMM_ERROR_PROTOCOL;
     }
@@ -102,8 +119,9 @@ receive_answer(Kvm *kvm, guint32 request, guint64 *value, int *passed_fd, GError
     if (value != NULL)
         *value = header.value;
     if (header.status != VMM_KVM_OK)
-        g_set_error(error, VMM_ERROR, error_code(header.status), "the machine refuses: %.*s",
-                    (int)MIN(kvm->answer_bytes, 200), (const char *)kvm->answer);
+        g_set_error(error, VMM_ERROR, error_code(header.status), "%s%.*s",
+                    kvm->peer.server > 0 ? "" : "the machine refuses: ", (int)MIN(kvm->answer_bytes, 200),
+                    (const char *)kvm->answer);
     return header.status == VMM_KVM_OK;
 }
 
@@ -170,6 +188,8 @@ kvm_read(gpointer self, const VmmExtent *extents, gsize n_extents, GError **erro
 {
     Kvm *kvm = self;
 
+    if (kvm->peer.memory != NULL)
+        return vmm_host_memory_read(kvm->peer.memory, extents, n_extents, error);
     for (gsize i = 0; i < n_extents; i++)
         for (gsize done = 0, length; done < extents[i].length; done += length) {
             length = extents[i].length - done;
@@ -287,7 +307,12 @@ kvm_set_will(gpointer self, const VmmChunk *proof, const VmmChunk *chunks, gsize
 static gboolean
 kvm_claim(gpointer self, GError **error)
 {
-    return exchange(self, VMM_KVM_CLAIM, NULL, NULL, 0, NULL, error);
+    Kvm *kvm = self;
+
+    /* A server of our own has no other clients to ask. */
+    if (kvm->peer.memory != NULL)
+        return vmm_host_memory_claim(kvm->peer.memory, error);
+    return exchange(kvm, VMM_KVM_CLAIM, NULL, NULL, 0, NULL, error);
 }
 
 /* The machine executes the will of a client that hangs up. */
@@ -371,6 +396,27 @@ is_sound(const Kvm *kvm)
 }
 
 static gboolean
+add_memory(Kvm *kvm, GError **error)
+{
+    for (guint i = 0; i < kvm->regions->len; i++) {
+        const VmmKvmRegion *region = &g_array_index(kvm->regions, VmmKvmRegion, i);
+        const VmmHostRegion in_process = { { guest_pa(region->pa), region->length }, region->offset };
+
+        if (!vmm_host_memory_add(kvm->peer.memory, &in_process, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+take_memory(Kvm *kvm, int fd, GError **error)
+{
+    if (kvm->peer.memory != NULL)
+        return add_memory(kvm, error);
+    return map_memory(kvm, fd, error) && (is_sound(kvm) || set_bad_answer(kvm, error));
+}
+
+static gboolean
 greet(Kvm *kvm, GError **error)
 {
     VMM_AUTO_FD int memory_fd = -1;
@@ -384,11 +430,12 @@ greet(Kvm *kvm, GError **error)
     memcpy(&hello, kvm->answer, sizeof hello);
     if (hello.n_vcpus == 0 || hello.n_vcpus > VMM_KVM_MAX_VCPUS || hello.n_regions == 0
         || hello.n_regions > VMM_KVM_MAX_REGIONS
-        || kvm->answer_bytes != sizeof hello + hello.n_regions * sizeof(VmmKvmRegion) || memory_fd < 0)
+        || kvm->answer_bytes != sizeof hello + hello.n_regions * sizeof(VmmKvmRegion)
+        || (memory_fd < 0) != (kvm->peer.memory != NULL))
         return set_bad_answer(kvm, error);
     kvm->n_vcpus = hello.n_vcpus;
     g_array_append_vals(kvm->regions, kvm->answer + sizeof hello, hello.n_regions);
-    return map_memory(kvm, memory_fd, error) && (is_sound(kvm) || set_bad_answer(kvm, error));
+    return take_memory(kvm, memory_fd, error);
 }
 
 static GArray *
@@ -406,30 +453,41 @@ list_ranges(const Kvm *kvm)
 }
 
 gboolean
-vmm_kvm_open(const char *socket_path, const char *uri, VmmBackendInstance *instance, GError **error)
+vmm_kvm_adopt(int fd, const VmmKvmPeer *peer, VmmBackendInstance *instance, GError **error)
 {
     const struct timeval timeout = { .tv_sec = ANSWER_TIMEOUT_S };
-    int fd = vmm_socket_connect_packets(socket_path, error);
-    Kvm *kvm;
+    Kvm *kvm = g_new0(Kvm, 1);
 
-    if (fd < 0)
-        return FALSE;
-    kvm = g_new0(Kvm, 1);
     kvm->fd = fd;
+    kvm->peer = *peer;
     kvm->regions = g_array_new(FALSE, FALSE, sizeof(VmmKvmRegion));
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
     if (!greet(kvm, error)) {
-        g_prefix_error(error, "%s: ", socket_path);
         kvm_close(kvm);
         return FALSE;
     }
     *instance = (VmmBackendInstance) {
         .ops = &kvm_backend,
         .self = kvm,
-        .name = g_strdup(socket_path),
+        .name = g_strdup(peer->name),
         .ranges = list_ranges(kvm),
         .n_vcpus = kvm->n_vcpus,
     };
+    kvm->peer.name = NULL;
     return TRUE;
+}
+
+gboolean
+vmm_kvm_open(const char *socket_path, const char *uri, VmmBackendInstance *instance, GError **error)
+{
+    const VmmKvmPeer peer = { .name = socket_path };
+    int fd = vmm_socket_connect_packets(socket_path, error);
+
+    if (fd < 0)
+        return FALSE;
+    if (vmm_kvm_adopt(fd, &peer, instance, error))
+        return TRUE;
+    g_prefix_error(error, "%s: ", socket_path);
+    return FALSE;
 }

@@ -9,15 +9,22 @@ libvmm_a_SOURCES = \
 	vmm/gdb-target.c vmm/gdb-target.h \
 	vmm/gdb-wire.c vmm/gdb-wire.h \
 	vmm/guard.c vmm/guard.h \
+	vmm/helper.c vmm/helper.h \
+	vmm/host-kernel.c vmm/host-kernel.h \
+	vmm/inject.c vmm/inject.h \
 	vmm/json.c vmm/json.h \
 	vmm/domains.h \
-	vmm/kvm.c vmm/kvm-protocol.h \
+	vmm/kvm.c vmm/kvm.h vmm/kvm-protocol.h \
+	vmm/kvm-control.c vmm/kvm-control.h \
+	vmm/kvm-registers.c vmm/kvm-registers.h \
+	vmm/kvm-slots.c vmm/kvm-slots.h \
 	vmm/libvirt.c \
 	vmm/libvirt-connect.c vmm/libvirt-connect.h \
 	vmm/libvirt-monitor.c vmm/libvirt-monitor.h \
 	vmm/machine.c vmm/machine.h \
 	vmm/memory.c vmm/memory.h \
 	vmm/monitor.c vmm/monitor.h \
+	vmm/pid.c \
 	vmm/qemu.c vmm/qemu.h \
 	vmm/qemu-channel.c vmm/qemu-channel.h \
 	vmm/qemu-text.c vmm/qemu-text.h \
@@ -26,7 +33,9 @@ libvmm_a_SOURCES = \
 	vmm/rescue.c vmm/rescue.h \
 	vmm/sandbox.c vmm/sandbox.h \
 	vmm/socket.c vmm/socket.h \
+	vmm/stranger.c vmm/stranger.h \
 	vmm/stub.c vmm/stub.h \
+	vmm/threads.c vmm/threads.h \
 	vmm/vcpu.h \
 	vmm/will.c vmm/will.h
 
@@ -34,7 +43,6 @@ libvmm_a_SOURCES = \
 bin_PROGRAMS += virt-livepatch-kvm
 virt_livepatch_kvm_SOURCES = \
 	vmm/kvm-main.c \
-	vmm/kvm-control.c vmm/kvm-control.h \
 	vmm/kvm-cpuid.c vmm/kvm-cpuid.h \
 	vmm/kvm-fault.c vmm/kvm-fault.h \
 	vmm/kvm-load.c vmm/kvm-load.h \

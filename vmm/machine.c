@@ -30,6 +30,7 @@ static const struct {
 } kinds[] = {
     { "core:", vmm_core_open },
     { "kvm:", vmm_kvm_open },
+    { "pid:", vmm_pid_open },
     { "qmp:", vmm_qmp_open },
 };
 

@@ -54,8 +54,9 @@ typedef struct {
 } VmmChunk;
 
 /*
- * Opens the machine that GUEST names: "qmp:SOCKET", "kvm:SOCKET" (an embedded machine's control socket), "core:FILE" (a
- * memory image), or the name, id or UUID of a libvirt domain on URI (NULL: libvirt's own default). Does not pause the guest. Errors: any of VMM_ERROR but BUSY and BAD_ADDRESS.
+ * Opens the machine that GUEST names: "qmp:SOCKET", "kvm:SOCKET" (an embedded machine's control socket), "pid:N" (any
+ * process with a machine of KVM's), "core:FILE" (a memory image), or the name, id or UUID of a libvirt domain on URI
+ * (NULL: libvirt's own default). Does not pause the guest. Errors: any of VMM_ERROR but BAD_ADDRESS.
  */
 VmmMachine *vmm_machine_open(const char *guest, const char *uri, GError **error);
 void vmm_machine_free(VmmMachine *machine);

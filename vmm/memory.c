@@ -62,6 +62,12 @@ vmm_host_memory_pid(const VmmHostMemory *memory)
     return memory->pid;
 }
 
+int
+vmm_host_memory_process_fd(const VmmHostMemory *memory)
+{
+    return memory->proc_fd;
+}
+
 gboolean
 vmm_host_memory_owner(const VmmHostMemory *memory, uid_t *uid, GError **error)
 {
@@ -152,9 +158,9 @@ skip_done(struct iovec *local, struct iovec *remote, gsize n, gsize n_done)
     return i;
 }
 
-/* If the process is still there now, then its number has been its own during all of the read. */
-static gboolean
-is_still_there(const VmmHostMemory *memory, GError **error)
+/* If it is still there after a read, then its number has been its own during all of that. */
+gboolean
+vmm_host_memory_is_there(const VmmHostMemory *memory, GError **error)
 {
     return faccessat(memory->proc_fd, "stat", F_OK, 0) == 0 || set_gone_error(memory, error);
 }
@@ -196,7 +202,7 @@ read_vectors(VmmHostMemory *memory, struct iovec *local, struct iovec *remote, g
             return set_read_error(memory, done < 0 ? errno : EFAULT, error);
         i += skip_done(local + i, remote + i, n - i, done);
     }
-    return is_still_there(memory, error);
+    return vmm_host_memory_is_there(memory, error);
 }
 
 /* One piece is read faster through the file, many are through vectors: each by a factor of two or more. */

@@ -24,6 +24,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmmHostMemory, vmm_host_memory_free)
 
 pid_t vmm_host_memory_pid(const VmmHostMemory *memory);
 
+/* /proc/PID, opened; owned by MEMORY. Whoever has it, too, holds a claim as well. */
+int vmm_host_memory_process_fd(const VmmHostMemory *memory);
+
+/* Errors: LOST (the process has ended). */
+gboolean vmm_host_memory_is_there(const VmmHostMemory *memory, GError **error);
+
 /* The user the process acts as on files. Errors: LOST. */
 gboolean vmm_host_memory_owner(const VmmHostMemory *memory, uid_t *uid, GError **error);
 

@@ -13,11 +13,12 @@ check() {
 # bare_start: an embedded machine; sets $pid and $kvm.
 bare_start() {
     kvm=kvm:$work/control
+    rm -f "$work/control" "$work/letters"
     "$VLP_BUILD/virt-livepatch-kvm" --bare --memory 16 --vcpus 2 --control "$work/control" \
         "$VLP_BUILD/tests/vmm/bare-guest" < /dev/null > "$work/letters" &
     pid=$!
     guests+=("bare_end $pid")
-    timeout 30 sh -c "until [ \$(wc -c < $work/letters) = 2 ]; do sleep 0.1; done" || give_up "the machine does not start"
+    timeout 30 sh -c "until [ \$(wc -c < $work/letters 2> /dev/null) = 2 ]; do sleep 0.1; done" || give_up "the machine does not start"
 }
 
 # bare_end PID: ends it, if it has not ended.
@@ -55,14 +56,35 @@ ok "libvirt sees it running" test "$(virsh domstate "$domain" | head -n 1)" = ru
 check "libvirt, the machine being killed" "$domain" "$(< "/run/libvirt/qemu/$domain.pid")" 9
 is "$(virsh domstate "$domain" | head -n 1)" "shut off" "which libvirt knows"
 
+# stranger_start OPTION...: a QEMU on KVM without any monitor; sets $pid.
+stranger_start() {
+    gcc -m32 -nostdlib -static -Wl,-Ttext=0x100000,--build-id=none -o "$work/bare" "$top/tests/live/bare.S" ||
+        give_up "bare.S cannot be built"
+    qemu-system-x86_64 -nodefaults -display none -accel kvm -cpu qemu64,-cx16,-xsave -m 64 "$@" -kernel "$work/bare" \
+        -debugcon "file:$work/stranger" 2> /dev/null &
+    pid=$!
+    guests+=("bare_end $pid")
+    timeout 60 sh -c "until [ -s $work/stranger ]; do sleep 0.1; done" || give_up "the QEMU on KVM does not start"
+}
+
 if [ -w /dev/kvm ]; then
     bare_start
     check "kvm" "$kvm"
     check "kvm, the machine being stopped" "$kvm" "$pid" 19
     check "kvm, when it is let run again" "$kvm"
+    check "pid, the same machine as a stranger" "pid:$pid"
     check "kvm, the machine being killed" "$kvm" "$pid" 9
+    bare_start
+    check "pid, the machine being killed" "pid:$pid" "$pid" 9
+    stranger_start
+    check "pid, a QEMU without a monitor" "pid:$pid"
+    bare_end "$pid"
+    rm "$work/stranger"
+    stranger_start -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny
+    check "pid, one whose system calls are filtered" "pid:$pid"
+    check "pid, it being killed" "pid:$pid" "$pid" 9
 else
-    skip "kvm" "there is no /dev/kvm"
+    skip "kvm and pid" "there is no /dev/kvm"
 fi
 is "$(leftovers)" "$before" "no socket and no file is left"
 done_testing

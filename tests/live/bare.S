@@ -39,6 +39,8 @@ _start:
         or      $0x80000000, %eax
         mov     %eax, %cr0
         cli
+        mov     $'!', %al                                   /* says so, if QEMU has a -debugcon */
+        out     %al, $0xe9
 1:      hlt
         jmp     1b
 

@@ -36,12 +36,11 @@ end_with_the_test(gpointer data)
 }
 
 KvmGuest *
-kvm_guest_new(guint n_vcpus)
+kvm_guest_new(guint n_vcpus, gboolean is_stranger)
 {
     g_autofree char *count = g_strdup_printf("%u", n_vcpus);
     g_autofree char *machine = g_build_filename(g_test_get_dir(G_TEST_BUILT), "../../virt-livepatch-kvm", NULL);
     g_autofree char *kernel = g_build_filename(g_test_get_dir(G_TEST_BUILT), "bare-guest", NULL);
-    g_autofree char *socket = NULL;
     g_autoptr(GError) error = NULL;
     KvmGuest *guest = NULL;
     int output;
@@ -51,12 +50,12 @@ kvm_guest_new(guint n_vcpus)
     guest = g_new0(KvmGuest, 1);
     guest->n_vcpus = n_vcpus;
     guest->directory = g_dir_make_tmp("kvm-guest-XXXXXX", NULL);
-    socket = g_build_filename(guest->directory, "control", NULL);
-    guest->address = g_strconcat("kvm:", socket, NULL);
-    const char *const argv[] = { machine, "-b", "-m", "16", "-s", count, "-c", socket, kernel, NULL };
+    guest->socket = g_build_filename(guest->directory, "control", NULL);
+    const char *const argv[] = { machine, "-b", "-m", "16", "-s", count, "-c", guest->socket, kernel, NULL };
     g_spawn_async_with_pipes(NULL, (char **)argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, end_with_the_test, NULL, &guest->pid, NULL,
                              &output, NULL, &error);
     g_assert_no_error(error);
+    guest->address = is_stranger ? g_strdup_printf("pid:%d", (int)guest->pid) : g_strconcat("kvm:", guest->socket, NULL);
     wait_for_vcpus(output, n_vcpus);
     close(output);
     return guest;
@@ -71,9 +70,10 @@ kvm_guest_free(KvmGuest *guest)
     kill(guest->pid, SIGCONT);
     g_assert_cmpint(waitpid(guest->pid, &status, 0), ==, guest->pid);
     if (WIFSIGNALED(status))        /* killed, it cannot tidy up */
-        g_assert_cmpint(unlink(guest->address + strlen("kvm:")), ==, 0);
+        g_assert_cmpint(unlink(guest->socket), ==, 0);
     g_assert_cmpint(rmdir(guest->directory), ==, 0);
     g_free(guest->directory);
+    g_free(guest->socket);
     g_free(guest->address);
     g_free(guest);
     return status;

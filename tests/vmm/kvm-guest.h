@@ -20,15 +20,15 @@ typedef struct {
 } KvmGuestTable;
 
 typedef struct {
-    char *directory;
-    char *address;              /* kvm:SOCKET */
+    char *directory, *socket;
+    char *address;              /* kvm:SOCKET, or pid:N: treated as a machine that knows nothing of us */
     pid_t pid;
     guint n_vcpus;
 } KvmGuest;
 
 /* NULL if this machine has no /dev/kvm; aborts if it has one and the guest does not start. All vCPUs run when this
  * returns. */
-KvmGuest *kvm_guest_new(guint n_vcpus);
+KvmGuest *kvm_guest_new(guint n_vcpus, gboolean is_stranger);
 /* Ends it, if it has not ended, and returns its wait status; nothing of it may be left then. */
 int kvm_guest_free(KvmGuest *guest);
 

@@ -4,6 +4,7 @@ VMM_TESTS = \
 	tests/vmm/test-gdb-target \
 	tests/vmm/test-gdb-wire \
 	tests/vmm/test-guard \
+	tests/vmm/test-inject \
 	tests/vmm/test-json \
 	tests/vmm/test-kvm \
 	tests/vmm/test-machine \
@@ -30,6 +31,8 @@ tests_vmm_test_gdb_wire_SOURCES = tests/vmm/test-gdb-wire.c
 tests_vmm_test_gdb_wire_LDADD = $(VMM_TEST_LIBS)
 tests_vmm_test_guard_SOURCES = tests/vmm/test-guard.c
 tests_vmm_test_guard_LDADD = $(VMM_TEST_LIBS)
+tests_vmm_test_inject_SOURCES = tests/vmm/test-inject.c
+tests_vmm_test_inject_LDADD = $(VMM_TEST_LIBS)
 tests_vmm_test_json_SOURCES = tests/vmm/test-json.c
 tests_vmm_test_json_LDADD = $(VMM_TEST_LIBS)
 tests_vmm_test_machine_SOURCES = tests/vmm/test-machine.c

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -10,7 +11,9 @@
 #include "vmm/socket.h"
 
 #define ROUNDS 1000
+#define STRANGER_ROUNDS 100
 #define N_VCPUS 3
+#define HELPERS 50
 #define SECONDS_FOR_AN_ERROR 10
 
 /* mov $2, %eax; ret */
@@ -26,7 +29,7 @@ typedef struct {
 static void
 set_up(Fixture *fixture, gconstpointer data)
 {
-    fixture->guest = kvm_guest_new(N_VCPUS);
+    fixture->guest = kvm_guest_new(N_VCPUS, data != NULL);
     if (fixture->guest == NULL)
         return;
     fixture->machine = kvm_guest_open(fixture->guest);
@@ -66,6 +69,15 @@ write_in_a_pause(Fixture *fixture, const VmmChunk *chunks, gsize n)
     g_assert_no_error(error);
 }
 
+/* To stop a stranger's threads takes the host's scheduler, and so much longer on a busy one. */
+static guint
+stranger_rounds(void)
+{
+    const char *wanted = g_getenv("VLP_ROUNDS");
+
+    return wanted != NULL ? atoi(wanted) : STRANGER_ROUNDS;
+}
+
 /* A function of a running guest is replaced and put back, again and again, and each vCPU runs what it should. */
 static void
 test_thousand_times(Fixture *fixture, gconstpointer data)
@@ -78,7 +90,7 @@ test_thousand_times(Fixture *fixture, gconstpointer data)
 
     if (is_missing(fixture))
         return;
-    for (guint i = 0; i < ROUNDS; i++) {
+    for (guint i = 0; i < (data == NULL ? ROUNDS : stranger_rounds()); i++) {
         guint64 old_sum, new_sum;
 
         write_in_a_pause(fixture, apply, G_N_ELEMENTS(apply));
@@ -346,7 +358,7 @@ status_of(int fd, guint32 request, const void *payload, gsize length)
 static int
 connect_raw(const Fixture *fixture)
 {
-    int fd = vmm_socket_connect_packets(fixture->guest->address + strlen("kvm:"), NULL);
+    int fd = vmm_socket_connect_packets(fixture->guest->socket, NULL);
 
     g_assert_cmpint(fd, >=, 0);
     return fd;
@@ -505,6 +517,104 @@ test_ends_as_it_should(Fixture *fixture, gconstpointer data)
     g_assert_cmpint(kvm_guest_free(g_steal_pointer(&fixture->guest)), ==, 0);
 }
 
+/* Its helper dies instead, at any moment of what it does: the guest's process must not find out. */
+static void
+kill_helper_after(const Fixture *fixture, gint64 us)
+{
+    g_autofree char *path = g_strdup_printf("/proc/self/task/%d/children", (int)getpid());
+    g_autofree char *text = NULL;
+    VmmMachine *machine = kvm_guest_open(fixture->guest);
+    g_auto(GStrv) children = NULL;
+    pid_t killer;
+
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    children = g_strsplit(g_strstrip(text), " ", -1);
+    killer = fork();
+    if (killer == 0) {
+        g_usleep(us);
+        _exit(kill(atoi(children[g_strv_length(children) - 1]), SIGKILL) != 0);
+    }
+    for (VmmPause *pause; (pause = vmm_pause_begin(machine, NULL)) != NULL;)
+        if (!vmm_pause_end(pause, NULL, NULL))
+            break;
+    g_assert_cmpint(waitpid(killer, NULL, 0), ==, killer);
+    vmm_machine_free(machine);
+}
+
+static void
+test_helper_is_killed(Fixture *fixture, gconstpointer data)
+{
+    if (is_missing(fixture))
+        return;
+    for (guint i = 0; i < HELPERS; i++) {
+        kill_helper_after(fixture, g_test_rand_int_range(0, 5000));
+        g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, fixture->table.old_counts));
+    }
+    g_assert_cmpuint(kvm_guest_sum(fixture->guest, fixture->machine, fixture->table.wrong_counts), ==, 0);
+}
+
+/* Somebody who stopped it may rely on that. */
+static void
+test_stopped_stranger(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    gboolean running = TRUE;
+    int status;
+
+    if (is_missing(fixture))
+        return;
+    kill(fixture->guest->pid, SIGSTOP);
+    g_assert_cmpint(waitpid(fixture->guest->pid, &status, WUNTRACED), ==, fixture->guest->pid);
+    g_assert_true(vmm_machine_is_running(fixture->machine, &running, NULL, NULL));
+    g_assert_false(running);
+    g_assert_null(vmm_pause_begin(fixture->machine, &error));
+    g_assert_error(error, VMM_ERROR, VMM_ERROR_BUSY);
+    kill(fixture->guest->pid, SIGCONT);
+    g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, fixture->table.old_counts));
+    vmm_pause_free(vmm_pause_begin(fixture->machine, NULL));
+    g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, fixture->table.old_counts));
+}
+
+/* Stopped while we hold it, it stays stopped when we let go. */
+static void
+test_stopped_in_a_pause(Fixture *fixture, gconstpointer data)
+{
+    VmmPause *pause = NULL;
+    int status;
+
+    if (is_missing(fixture))
+        return;
+    pause = vmm_pause_begin(fixture->machine, NULL);
+    g_assert_nonnull(pause);
+    kill(fixture->guest->pid, SIGSTOP);
+    g_assert_true(vmm_pause_end(pause, NULL, NULL));
+    g_assert_cmpint(waitpid(fixture->guest->pid, &status, WUNTRACED), ==, fixture->guest->pid);
+    g_assert_true(WIFSTOPPED(status));
+    kill(fixture->guest->pid, SIGCONT);
+    g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, fixture->table.old_counts));
+}
+
+static void
+assert_no_machine(const char *guest, int code)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(vmm_machine_open(guest, NULL, &error));
+    g_assert_error(error, VMM_ERROR, code);
+}
+
+static void
+test_no_stranger(void)
+{
+    g_autofree char *ourselves = g_strdup_printf("pid:%d", (int)getpid());
+
+    assert_no_machine(ourselves, VMM_ERROR_NOT_FOUND);
+    assert_no_machine("pid:", VMM_ERROR_USAGE);
+    assert_no_machine("pid:-1", VMM_ERROR_USAGE);
+    assert_no_machine("pid:12x", VMM_ERROR_USAGE);
+    assert_no_machine("pid:2147483646", VMM_ERROR_LOST);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -526,5 +636,21 @@ main(int argc, char **argv)
     ADD("machine-is-stopped", test_machine_is_stopped);
     ADD("ends-as-it-should", test_ends_as_it_should);
     g_test_add_func("/vmm/kvm/software-interrupt", test_software_interrupt);
+#undef ADD
+#define ADD(name, func) g_test_add("/vmm/pid/" name, Fixture, "stranger", set_up, func, tear_down)
+    ADD("many-times", test_thousand_times);
+    ADD("paused", test_paused);
+    ADD("long-write", test_long_write);
+    ADD("client-dies", test_client_dies);
+    ADD("client-with-a-will-dies", test_client_with_a_will_dies);
+    ADD("will-is-withdrawn", test_will_is_withdrawn);
+    ADD("abandoned", test_abandoned);
+    ADD("claim", test_claim);
+    ADD("machine-is-killed", test_machine_is_killed);
+    ADD("helper-is-killed", test_helper_is_killed);
+    ADD("stopped", test_stopped_stranger);
+    ADD("stopped-in-a-pause", test_stopped_in_a_pause);
+    ADD("ends-as-it-should", test_ends_as_it_should);
+    g_test_add_func("/vmm/pid/none", test_no_stranger);
     return g_test_run();
 }
