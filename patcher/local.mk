@@ -49,14 +49,16 @@ libpatcher_a_SOURCES += \
 # The command line.
 bin_PROGRAMS += virt-livepatch
 virt_livepatch_SOURCES = \
-	patcher/main.c patcher/cli.c patcher/command.h patcher/report.c patcher/report.h \
+	patcher/main.c patcher/shell.c patcher/shell.h patcher/cli.c patcher/command.h patcher/report.c patcher/report.h \
 	patcher/cmd-inspect.c patcher/cmd-symbols.c patcher/cmd-tasks.c patcher/cmd-stack.c \
 	patcher/cmd-apply.c patcher/cmd-undo.c patcher/cmd-view.c \
 	patcher/cmd-list.c patcher/cmd-log.c
 libpatcher_a_SOURCES += \
+	patcher/words.c patcher/words.h \
+	patcher/completion.c patcher/completion.h \
 	patcher/agent.c patcher/agent.h \
 	patcher/agent-facts.c patcher/agent-facts.h
-virt_livepatch_LDADD = libpatcher.a libintrospect.a libvmm.a $(SQLITE_LIBS) $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
+virt_livepatch_LDADD = libpatcher.a libintrospect.a libvmm.a $(READLINE_LIBS) $(SQLITE_LIBS) $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
 
 # From a source patch to an update: building objects, understanding them, comparing them, and what is put together of them.
 libpatcher_a_SOURCES += \

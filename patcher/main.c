@@ -6,20 +6,22 @@
 
 #include <locale.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "patcher/command.h"
 #include "patcher/error.h"
+#include "patcher/shell.h"
 
 static const PatchCommand *const commands[] = {
     &patch_cmd_create, &patch_cmd_diff, &patch_cmd_show, &patch_cmd_check, &patch_cmd_apply, &patch_cmd_view,
     &patch_cmd_undo, &patch_cmd_verify, &patch_cmd_recover, &patch_cmd_inspect, &patch_cmd_symbols, &patch_cmd_tasks,
-    &patch_cmd_stack, &patch_cmd_list, &patch_cmd_log,
+    &patch_cmd_stack, &patch_cmd_list, &patch_cmd_log, NULL
 };
 
 static const PatchCommand *
 find_command(const char *name)
 {
-    for (gsize i = 0; i < G_N_ELEMENTS(commands); i++)
+    for (gsize i = 0; commands[i]; i++)
         if (g_str_equal(commands[i]->name, name))
             return commands[i];
     return NULL;
@@ -30,7 +32,7 @@ command_list(void)
 {
     GString *text = g_string_new("Commands:\n");
 
-    for (gsize i = 0; i < G_N_ELEMENTS(commands); i++) {
+    for (gsize i = 0; commands[i]; i++) {
         g_autofree char *call = g_strdup_printf("%s %s", commands[i]->name, commands[i]->arguments);
 
         if (strlen(call) > 28)
@@ -39,8 +41,10 @@ command_list(void)
             g_string_append_printf(text, "  %-28s %s\n", call, commands[i]->summary);
     }
     g_string_append_printf(text, "  %-28s %s\n\n", "help [COMMAND]", "this text, or a command's");
-    g_string_append(text, "GUEST is a libvirt domain (name, id or UUID), qmp:SOCKET for a QEMU monitor socket,\n"
-                    "kvm:SOCKET for a machine of virt-livepatch-kvm, or core:FILE for a memory image, which can be looked at.\n"
+    g_string_append(text, "Alone on a terminal it asks for commands; several of them can be in one argument, separated by ;\n"
+                    "GUEST is a libvirt domain (name, id or UUID), qmp:SOCKET for a QEMU monitor socket,\n"
+                    "kvm:SOCKET for a machine of virt-livepatch-kvm, pid:N for any process with a machine of KVM's, or\n"
+                    "core:FILE for a memory image, which can be looked at.\n"
                     "Exit status: 0 done; 1 failed, and the guest is as it was; 2 wrong usage; 3 not now, try again;\n"
                     "4 does not fit.");
     return g_string_free(text, FALSE);
@@ -50,6 +54,7 @@ static gboolean
 show_help(GOptionContext *context, int argc, char **argv, GError **error)
 {
     char *help_argv[] = { NULL, (char *) "--help", NULL };
+    g_autofree char *program = NULL;
     const PatchCommand *command;
     int status;
 
@@ -64,6 +69,8 @@ show_help(GOptionContext *context, int argc, char **argv, GError **error)
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "no command %s; see virt-livepatch help", argv[1]);
         return FALSE;
     }
+    program = g_strdup_printf("%s %s", PACKAGE_NAME, command->name);
+    g_set_prgname(program);
     help_argv[0] = argv[1];
     return command->run(&(PatchCli) { 0 }, 2, help_argv, &status, error);
 }
@@ -77,6 +84,43 @@ parse_format(const char *format, PatchCli *cli, GError **error)
         return FALSE;
     }
     return TRUE;
+}
+
+/* What each command of a shell is to be told of what this one was told. */
+static GPtrArray *
+pass_options(const PatchCli *cli)
+{
+    GPtrArray *options = g_ptr_array_new();
+
+    if (cli->uri) {
+        g_ptr_array_add(options, (char *) "-c");
+        g_ptr_array_add(options, (char *) cli->uri);
+    }
+    if (cli->json)
+        g_ptr_array_add(options, (char *) "--output=json");
+    if (cli->quiet)
+        g_ptr_array_add(options, (char *) "-q");
+    if (cli->verbose)
+        g_ptr_array_add(options, (char *) "-v");
+    g_ptr_array_add(options, NULL);
+    return options;
+}
+
+/* No command, on a terminal; or one argument that is none, and so may be a line of them, as virsh has it. */
+static gboolean
+run_shell(const PatchCli *cli, const char *line, int *status, GError **error)
+{
+    g_autoptr(GPtrArray) options = pass_options(cli);
+    const PatchShell shell = { commands, cli->uri, (const char *const *) options->pdata };
+
+    if (line)
+        return patch_shell_run(&shell, line, status, NULL, error);
+    if (isatty(STDIN_FILENO)) {
+        *status = patch_shell_interact(&shell);
+        return TRUE;
+    }
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "no command; see virt-livepatch help");
+    return FALSE;
 }
 
 static gboolean
@@ -108,13 +152,13 @@ run(int argc, char **argv, PatchEvent **event, int *status, GError **error)
         g_print("%s\n", PACKAGE_STRING);
         return TRUE;
     }
-    if (argc < 2) {
-        g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "no command; see virt-livepatch help");
-        return FALSE;
-    }
+    if (argc < 2)
+        return run_shell(&cli, NULL, status, error);
     if (g_str_equal(argv[1], "help"))
         return show_help(context, argc - 1, argv + 1, error);
     command = find_command(argv[1]);
+    if (!command && argc == 2)
+        return run_shell(&cli, argv[1], status, error);
     if (!command) {
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "no command %s; see virt-livepatch help", argv[1]);
         return FALSE;

@@ -3,6 +3,12 @@
 # The main job on a libvirt domain: unmodified libvirtd, QEMU as its own user, the guest named as virsh names it.
 . "$(dirname "$0")/lib.sh"
 
+# typed KEYS: what the shell says on a terminal of its own.
+typed() {
+    # shellcheck disable=SC2059
+    printf "$1" | XDG_CACHE_HOME=$work/cache timeout 60 script -qec "$VLP_BUILD/virt-livepatch" /dev/null > "$work/out"
+}
+
 update_create "$top/images/demo/uptime.patch" uptime
 domain=vlp-test-$$
 domain_start "$domain"
@@ -24,6 +30,19 @@ unlike "$(in_guest cat /proc/uptime)" CPUs "the guest runs the old code"
 is "$(virsh domstate "$domain" | head -n 1)" running "libvirt sees the domain running"
 vlp_exits 1 "a domain that does not exist" inspect vlp-nobody
 like "$err" "vlp-nobody" "is named"
+vlp_exits 0 "two commands in one argument" "apply $domain '$work/uptime.vlp' ; view $domain"
+like "$out" "$(< "$work/uptime.id").*$(< "$work/uptime.id").*installed" "are both done"
+ok "a shell, on a terminal" typed "und\t ${domain%-*}-\t \t\nlist; view $domain\nquit\n"
+like "$(tr -d '\r' < "$work/out")" "virt-livepatch # undo $domain $(< "$work/uptime.id")" \
+    "completes the command, the domain and the id of what is installed in it"
+unlike "$(in_guest cat /proc/uptime)" CPUs "which is undone"
+like "$(< "$work/out")" "$domain.*running.*no update is installed" "and does several commands of a line"
+is "$(tail -n 2 "$work/cache/virt-livepatch/history" | head -n 1)" "list; view $domain" "it has a history"
+typed 'nosuch\nview vlp-nobody\nexit\n'
+is $? 1 "its exit status is that of the last command"
+like "$(< "$work/out")" "no command nosuch.*vlp-nobody" "and it goes on after an error"
+vlp_exits 2 "a command that does not exist, among others" "list; nosuch"
+is "$out" "" "and none of them is run"
 virsh -q suspend "$domain"
 vlp_exits 3 "a domain that somebody has suspended" apply "$domain" "$work/uptime.vlp"
 is "$(virsh domstate "$domain" | head -n 1)" paused "stays suspended"
