@@ -269,6 +269,13 @@ look_and_try(Job *job, GError **error)
     return moment == MOMENT_SAFE ? try_once(job, error) : moment;
 }
 
+/* Nothing runs in it, and so nothing that is in the way goes away. */
+static gboolean
+stands_still(const PatchGuest *guest)
+{
+    return vmm_machine_is_image(guest->machine) || vmm_machine_is_saved(guest->machine);
+}
+
 static Moment
 keep_trying(Job *job, gint64 deadline, GError **error)
 {
@@ -277,7 +284,7 @@ keep_trying(Job *job, gint64 deadline, GError **error)
     for (;;) {
         Moment moment = look_and_try(job, error);
 
-        if (moment != MOMENT_BLOCKED || g_get_monotonic_time() + (gint64) wait >= deadline)
+        if (moment != MOMENT_BLOCKED || stands_still(job->guest) || g_get_monotonic_time() + (gint64) wait >= deadline)
             return moment;
         g_usleep(wait);
         wait = MIN(wait * 2, LONGEST_WAIT_US);
@@ -334,7 +341,7 @@ patch_commit_planned(const PatchGuest *guest, PatchPlanner planner, gpointer dat
 
         if (plan && patch_commit(guest, plan, left_s, report, &failure))
             return g_steal_pointer(&plan);
-        if (!g_error_matches(failure, PATCH_ERROR, PATCH_ERROR_PASSING) ||
+        if (!g_error_matches(failure, PATCH_ERROR, PATCH_ERROR_PASSING) || stands_still(guest) ||
             g_get_monotonic_time() + (gint64) wait >= deadline) {
             g_propagate_error(error, g_steal_pointer(&failure));
             return NULL;
@@ -359,13 +366,13 @@ patch_commit_aside(const PatchGuest *guest, PatchPlanner planner, gpointer data,
     return g_steal_pointer(&plan);
 }
 
-/* What stands still can be seen as a pause would see it. */
+/* What does can be seen as a pause would see it. */
 static gboolean
 peek_vcpus(const PatchGuest *guest, GArray *vcpus, GError **error)
 {
     const VmmReader *reader = vmm_machine_reader(guest->machine);
 
-    g_array_set_size(vcpus, vmm_machine_is_image(guest->machine) ? vmm_reader_n_vcpus(reader) : 0);
+    g_array_set_size(vcpus, stands_still(guest) ? vmm_reader_n_vcpus(reader) : 0);
     for (guint i = 0; i < vcpus->len; i++)
         if (!vmm_reader_peek_vcpu(reader, i, &g_array_index(vcpus, VmmVcpu, i), error))
             return FALSE;

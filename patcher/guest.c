@@ -30,10 +30,11 @@ require_fitness(VmmMachine *machine, Purpose purpose, GError **error)
     if (purpose == TO_LOOK || (purpose == TO_CHECK && is_image))
         return TRUE;
     if (!is_image)
-        return require_running(machine, error) && (purpose != TO_CHANGE || vmm_machine_claim(machine, error));
+        return (vmm_machine_is_saved(machine) || require_running(machine, error))
+            && (purpose != TO_CHANGE || vmm_machine_claim(machine, error));
     g_set_error_literal(error, PATCH_ERROR, PATCH_ERROR_USAGE,
                         "this is a memory image, which can be looked at and checked, but not changed; name the running "
-                        "guest");
+                        "guest, or, if this is what it will be restored from, write saved: instead of core:");
     return FALSE;
 }
 

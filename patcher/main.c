@@ -44,7 +44,7 @@ command_list(void)
     g_string_append(text, "Alone on a terminal it asks for commands; several of them can be in one argument, separated by ;\n"
                     "GUEST is a libvirt domain (name, id or UUID), qmp:SOCKET for a QEMU monitor socket,\n"
                     "kvm:SOCKET for a machine of virt-livepatch-kvm, pid:N for any process with a machine of KVM's, or\n"
-                    "core:FILE for a memory image, which can be looked at.\n"
+                    "core:FILE for a memory image, which can be looked at; saved:FILE for one that a machine is restored from.\n"
                     "Exit status: 0 done; 1 failed, and the guest is as it was; 2 wrong usage; 3 not now, try again;\n"
                     "4 does not fit.");
     return g_string_free(text, FALSE);

@@ -346,8 +346,13 @@ patch_runner_call(const PatchGuest *guest, const char *id, const PatchCall *call
                   GError **error)
 {
     g_auto(Run) run = { .guest = guest, .id = id, .call = call, .pauses = pauses };
-    g_autoptr(PatchPlan) plan = commit(&run, plan_start, error);
+    g_autoptr(PatchPlan) plan = NULL;
 
+    if (vmm_machine_is_saved(guest->machine)) {
+        g_set_error_literal(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT, "nothing can be run in a guest that is saved");
+        return FALSE;
+    }
+    plan = commit(&run, plan_start, error);
     if (!plan)
         return FALSE;
     run.record = patch_record_ref(plan->records->pdata[0]);

@@ -160,7 +160,7 @@ add_commands(const char *text)
 static void
 add_guests(const char *text)
 {
-    static const char *const others[] = { "qmp:", "kvm:", "pid:", "core:" };
+    static const char *const others[] = { "qmp:", "kvm:", "pid:", "core:", "saved:" };
     g_autoptr(GPtrArray) domains = vmm_domains_list(current->uri, FALSE, NULL);
 
     for (guint i = 0; domains && i < domains->len; i++) {

@@ -12,6 +12,7 @@
 
 typedef struct {
     const char *kind;       /* for messages */
+    gboolean is_saved;      /* nothing runs in it before it is restored; a pause only stands for being changed */
 
     void (*close)(gpointer self);
     gboolean (*is_running)(gpointer self, gboolean *running, char **state, GError **error);
@@ -48,6 +49,7 @@ VmmMachine *vmm_machine_new(const VmmBackendInstance *instance);
 gboolean vmm_core_open(const char *path, const char *uri, VmmBackendInstance *instance, GError **error);
 gboolean vmm_kvm_open(const char *socket_path, const char *uri, VmmBackendInstance *instance, GError **error);
 gboolean vmm_pid_open(const char *pid, const char *uri, VmmBackendInstance *instance, GError **error);
+gboolean vmm_saved_open(const char *path, const char *uri, VmmBackendInstance *instance, GError **error);
 gboolean vmm_qmp_open(const char *socket_path, const char *uri, VmmBackendInstance *instance, GError **error);
 gboolean vmm_libvirt_open(const char *domain, const char *uri, VmmBackendInstance *instance, GError **error);
 

@@ -6,36 +6,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "vmm/core-note.h"
+
 /* With `paging` QEMU writes a segment for each run of the guest's page tables. */
 #define MAX_SEGMENTS (1U << 20)
 #define MAX_NOTES_BYTES (8U << 20)      /* of all vCPUs, which have some 1 KiB each */
 #define MAX_SECTIONS 64                 /* QEMU writes one, or two */
 #define MAX_VCPUS 4096
 
-#define QEMU_NOTE_OWNER "QEMU"
-#define QEMU_NOTE_VERSION 1
-
-#define CR0_PG (1ULL << 31)
-#define CR4_PAE (1ULL << 5)
-
-typedef struct {
-    guint32 selector, limit, flags, pad;
-    guint64 base;
-} NoteSegment;
-
-/* kernel_gs_base is missing before QEMU 3.1. */
-typedef struct {
-    guint32 version, size;
-    guint64 rax, rbx, rcx, rdx, rsi, rdi, rsp, rbp, r[8];
-    guint64 rip, rflags;
-    NoteSegment cs, ds, es, fs, gs, ss, ldt, tr, gdt, idt;
-    guint64 cr[5];
-    guint64 kernel_gs_base;
-} QemuNote;
-
-#define QEMU_NOTE_LEAST G_STRUCT_OFFSET(QemuNote, kernel_gs_base)
-
-G_STATIC_ASSERT(sizeof(QemuNote) == 440);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Elf, elf_end)
 
 static gboolean
@@ -97,47 +75,22 @@ add_segment(GArray *segments, const GElf_Phdr *header, guint64 file_bytes, GErro
     return TRUE;
 }
 
-static void
-take_general_registers(const QemuNote *note, VmmVcpu *vcpu)
-{
-    const guint64 gpr[VMM_N_GPR] = {
-        [VMM_RAX] = note->rax, [VMM_RBX] = note->rbx, [VMM_RCX] = note->rcx, [VMM_RDX] = note->rdx,
-        [VMM_RSI] = note->rsi, [VMM_RDI] = note->rdi, [VMM_RBP] = note->rbp, [VMM_RSP] = note->rsp,
-        [VMM_R8] = note->r[0], [VMM_R9] = note->r[1], [VMM_R10] = note->r[2], [VMM_R11] = note->r[3],
-        [VMM_R12] = note->r[4], [VMM_R13] = note->r[5], [VMM_R14] = note->r[6], [VMM_R15] = note->r[7],
-    };
-
-    memcpy(vcpu->gpr, gpr, sizeof gpr);
-}
-
-/* The note does not tell EFER. QEMU calls the file x86-64 if its first vCPU was in long mode, and a vCPU with paging is
- * as the first one then: nobody runs some vCPUs in long mode and others with 32-bit page tables. */
 static gboolean
 add_vcpu(GArray *vcpus, const void *desc, gsize length, GError **error)
 {
-    VmmVcpu vcpu = { .index = vcpus->len };
-    QemuNote note = { 0 };
+    VmmQemuNote note = { 0 };
+    VmmVcpu vcpu;
 
-    if (length < QEMU_NOTE_LEAST || vcpus->len >= MAX_VCPUS)
+    if (length < VMM_QEMU_NOTE_LEAST || vcpus->len >= MAX_VCPUS)
         return set_damaged(error, "a vCPU's note has a wrong size, or there are too many");
     memcpy(&note, desc, MIN(length, sizeof note));
-    if (note.version != QEMU_NOTE_VERSION || note.size < QEMU_NOTE_LEAST || note.size > length) {
+    if (note.version != VMM_QEMU_NOTE_VERSION || note.size < VMM_QEMU_NOTE_LEAST || note.size > length) {
         g_set_error(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED, "the image's vCPU notes are of a version (%u) that is not "
                     "known", note.version);
         return FALSE;
     }
-    take_general_registers(&note, &vcpu);
-    vcpu.rip = note.rip;
-    vcpu.eflags = note.rflags;
-    vcpu.cs = note.cs.selector;
-    vcpu.ss = note.ss.selector;
-    vcpu.fs_base = note.fs.base;
-    vcpu.gs_base = note.gs.base;
-    vcpu.kernel_gs_base = note.kernel_gs_base;
-    vcpu.cr0 = note.cr[0];
-    vcpu.cr3 = note.cr[3];
-    vcpu.cr4 = note.cr[4];
-    vcpu.efer = (vcpu.cr0 & CR0_PG) != 0 && (vcpu.cr4 & CR4_PAE) != 0 ? VMM_EFER_LMA : 0;
+    vcpu = vmm_qemu_note_vcpu(&note);
+    vcpu.index = vcpus->len;
     g_array_append_val(vcpus, vcpu);
     return TRUE;
 }
@@ -145,7 +98,7 @@ add_vcpu(GArray *vcpus, const void *desc, gsize length, GError **error)
 static gboolean
 is_qemu_note(const GElf_Nhdr *header, const char *name)
 {
-    return header->n_namesz == sizeof QEMU_NOTE_OWNER && memcmp(name, QEMU_NOTE_OWNER, sizeof QEMU_NOTE_OWNER) == 0
+    return header->n_namesz == sizeof VMM_QEMU_NOTE_OWNER && memcmp(name, VMM_QEMU_NOTE_OWNER, sizeof VMM_QEMU_NOTE_OWNER) == 0
            && header->n_type == 0;
 }
 
@@ -203,9 +156,10 @@ compare_segments(gconstpointer a, gconstpointer b)
 }
 
 /* Segments made by way of the guest's page tables tell of the same memory more than once. */
-static void
+static gboolean
 drop_overlaps(GArray *segments)
 {
+    gboolean dropped = FALSE;
     guint64 end = 0;
     guint kept = 0;
 
@@ -214,6 +168,7 @@ drop_overlaps(GArray *segments)
         VmmCoreSegment segment = g_array_index(segments, VmmCoreSegment, i);
         guint64 known = end > segment.range.start.value ? end - segment.range.start.value : 0;
 
+        dropped |= known > 0;
         if (known >= segment.range.length)
             continue;
         segment.range.start.value += known;
@@ -223,6 +178,7 @@ drop_overlaps(GArray *segments)
         g_array_index(segments, VmmCoreSegment, kept++) = segment;
     }
     g_array_set_size(segments, kept);
+    return dropped;
 }
 
 VmmCoreFile *
@@ -251,7 +207,7 @@ vmm_core_file_new(int fd, GError **error)
                             "dump-guest-memory");
         return NULL;
     }
-    drop_overlaps(file->segments);
+    file->has_copies = drop_overlaps(file->segments);
     return g_steal_pointer(&file);
 }
 

@@ -19,6 +19,7 @@ typedef struct {
 typedef struct {
     GArray *segments;       /* of VmmCoreSegment, ascending, without overlaps */
     GArray *vcpus;          /* of VmmVcpu, in the order of their index; at least one */
+    gboolean has_copies;    /* some memory is in it more than once, of which one copy is in SEGMENTS */
 } VmmCoreFile;
 
 /* Reads what FD's headers say; FD stays the caller's. Errors: UNSUPPORTED (another kind of file; the message says what to

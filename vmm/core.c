@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A memory image as a machine that can only be looked at.
+ * A memory image: as a machine that can only be looked at (core:FILE), or, if a machine is to be restored from it, as one
+ * that can be changed as well (saved:FILE). Nothing runs in either.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "vmm/backend.h"
 #include "vmm/core-file.h"
+#include "vmm/guard.h"
 #include "vmm/socket.h"
 
 typedef struct {
     int fd;
     VmmCoreFile *file;
+    VmmGuard *guard;        /* of one that can be changed */
 } Core;
 
 static void
@@ -20,6 +25,7 @@ core_close(gpointer self)
 {
     Core *core = self;
 
+    vmm_guard_free(core->guard);
     vmm_core_file_free(core->file);
     vmm_fd_clear(&core->fd);
     g_free(core);
@@ -30,7 +36,7 @@ core_is_running(gpointer self, gboolean *running, char **state, GError **error)
 {
     *running = FALSE;
     if (state != NULL)
-        *state = g_strdup("memory image");
+        *state = g_strdup(((const Core *)self)->guard != NULL ? "saved" : "memory image");
     return TRUE;
 }
 
@@ -82,12 +88,130 @@ core_peek_vcpu(gpointer self, guint index, VmmVcpu *vcpu, GError **error)
     return TRUE;
 }
 
+static gboolean
+write_piece(const Core *core, guint64 offset, const char *data, gsize length, GError **error)
+{
+    while (length > 0) {
+        ssize_t n = pwrite(core->fd, data, length, offset);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            g_set_error(error, VMM_ERROR, VMM_ERROR_LOST, "the saved machine cannot be written to: %s",
+                        g_strerror(n < 0 ? errno : EIO));
+            return FALSE;
+        }
+        data += n;
+        offset += n;
+        length -= n;
+    }
+    return TRUE;
+}
+
+static gboolean
+core_write(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error)
+{
+    const Core *core = self;
+
+    for (gsize i = 0; i < n_chunks; i++)
+        for (gsize done = 0; done < chunks[i].length;) {
+            guint64 pa = chunks[i].pa.value + done;
+            const VmmCoreSegment *segment = vmm_core_file_find(core->file, pa);
+            guint64 within = pa - segment->range.start.value;
+            gsize length = MIN(chunks[i].length - done, segment->range.length - within);
+
+            if (!write_piece(core, segment->offset + within, (const char *)chunks[i].data + done, length, error))
+                return FALSE;
+            done += length;
+        }
+    return TRUE;
+}
+
+static gboolean
+core_pause(gpointer self, GArray *vcpus, GError **error)
+{
+    const Core *core = self;
+
+    g_array_append_vals(vcpus, core->file->vcpus->data, core->file->vcpus->len);
+    return TRUE;
+}
+
+/* Whoever restores it next is to find what was said to be done. */
+static gboolean
+core_resume(gpointer self, guint64 *stood_ns, GError **error)
+{
+    if (stood_ns != NULL)
+        *stood_ns = 0;
+    if (fdatasync(((const Core *)self)->fd) == 0)
+        return TRUE;
+    g_set_error(error, VMM_ERROR, VMM_ERROR_LOST, "the saved machine cannot be written to: %s", g_strerror(errno));
+    return FALSE;
+}
+
+static gboolean
+core_claim(gpointer self, GError **error)
+{
+    if (flock(((const Core *)self)->fd, LOCK_EX | LOCK_NB) == 0)
+        return TRUE;
+    g_set_error_literal(error, VMM_ERROR, VMM_ERROR_BUSY,
+                        "somebody else is changing this saved machine, or restores it; try again afterwards");
+    return FALSE;
+}
+
+static gboolean
+core_set_will(gpointer self, const VmmChunk *proof, const VmmChunk *chunks, gsize n_chunks, GError **error)
+{
+    Core *core = self;
+
+    if (n_chunks > 0)
+        return vmm_guard_check(core->guard, error)
+               && vmm_will_write(vmm_guard_will(core->guard), proof, chunks, n_chunks, error);
+    vmm_will_clear(vmm_guard_will(core->guard));
+    return TRUE;
+}
+
+static void
+core_abandon(gpointer self)
+{
+    /* The guard carries out the will when the machine is closed. */
+}
+
+/* In the guard's process. */
+static void
+carry_out(gpointer data, const VmmGuardOrder *order, const VmmWill *will)
+{
+    g_autoptr(GBytes) store = NULL;
+    g_autoptr(GArray) chunks = vmm_will_read(will, &store);
+    const VmmChunk *proof = chunks != NULL && chunks->len > 0 ? &g_array_index(chunks, VmmChunk, 0) : NULL;
+    g_autofree guint8 *now = proof != NULL ? g_malloc(proof->length) : NULL;
+    const VmmExtent extent = { proof != NULL ? proof->pa : guest_pa(0), now, proof != NULL ? proof->length : 0 };
+
+    if (proof != NULL && core_read(data, &extent, 1, NULL) && memcmp(now, proof->data, proof->length) == 0
+        && core_write(data, proof + 1, chunks->len - 1, NULL))
+        core_resume(data, NULL, NULL);
+}
+
 static const VmmBackend core_backend = {
     .kind = "memory image",
     .close = core_close,
     .is_running = core_is_running,
     .read = core_read,
     .peek_vcpu = core_peek_vcpu,
+};
+
+static const VmmBackend saved_backend = {
+    .kind = "saved machine",
+    .is_saved = TRUE,
+    .close = core_close,
+    .is_running = core_is_running,
+    .read = core_read,
+    .peek_vcpu = core_peek_vcpu,
+    .pause = core_pause,
+    .write = core_write,
+    .resume = core_resume,
+    .claim = core_claim,
+    .set_will = core_set_will,
+    .abandon = core_abandon,
 };
 
 static GArray *
@@ -107,31 +231,66 @@ list_ranges(const VmmCoreFile *file)
     return ranges;
 }
 
-gboolean
-vmm_core_open(const char *path, const char *uri, VmmBackendInstance *instance, GError **error)
+static Core *
+open_file(const char *path, int mode, GError **error)
 {
     /* O_NONBLOCK: whatever is no file must not be waited for. */
-    VMM_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    Core *core = NULL;
+    VMM_AUTO_FD int fd = open(path, mode | O_CLOEXEC | O_NONBLOCK);
     VmmCoreFile *file = NULL;
+    Core *core = NULL;
 
     if (fd < 0) {
         g_set_error(error, VMM_ERROR, errno == ENOENT ? VMM_ERROR_NOT_FOUND : VMM_ERROR_UNREACHABLE, "%s: %s", path,
                     g_strerror(errno));
-        return FALSE;
+        return NULL;
     }
     file = vmm_core_file_new(fd, error);
     if (file == NULL)
-        return FALSE;
+        return NULL;
     core = g_new0(Core, 1);
     core->fd = vmm_fd_steal(&fd);
     core->file = file;
+    return core;
+}
+
+static void
+fill_instance(Core *core, const VmmBackend *ops, const char *path, VmmBackendInstance *instance)
+{
     *instance = (VmmBackendInstance) {
-        .ops = &core_backend,
+        .ops = ops,
         .self = core,
         .name = g_strdup(path),
-        .ranges = list_ranges(file),
-        .n_vcpus = file->vcpus->len,
+        .ranges = list_ranges(core->file),
+        .n_vcpus = core->file->vcpus->len,
     };
+}
+
+gboolean
+vmm_core_open(const char *path, const char *uri, VmmBackendInstance *instance, GError **error)
+{
+    Core *core = open_file(path, O_RDONLY, error);
+
+    if (core != NULL)
+        fill_instance(core, &core_backend, path, instance);
+    return core != NULL;
+}
+
+gboolean
+vmm_saved_open(const char *path, const char *uri, VmmBackendInstance *instance, GError **error)
+{
+    Core *core = open_file(path, O_RDWR, error);
+
+    if (core == NULL)
+        return FALSE;
+    if (core->file->has_copies)
+        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED, "the file has some of the memory more than once: "
+                            "no machine is restored from such a one");
+    else
+        core->guard = vmm_guard_new(carry_out, core, core->fd, error);
+    if (core->guard == NULL) {
+        core_close(core);
+        return FALSE;
+    }
+    fill_instance(core, &saved_backend, path, instance);
     return TRUE;
 }

@@ -5,6 +5,8 @@ libvmm_a_SOURCES = \
 	vmm/backend.h \
 	vmm/core.c \
 	vmm/core-file.c vmm/core-file.h \
+	vmm/core-note.c vmm/core-note.h \
+	vmm/core-write.c vmm/core-write.h \
 	vmm/gdb.c vmm/gdb.h \
 	vmm/gdb-target.c vmm/gdb-target.h \
 	vmm/gdb-wire.c vmm/gdb-wire.h \

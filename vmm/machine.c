@@ -32,6 +32,7 @@ static const struct {
     { "kvm:", vmm_kvm_open },
     { "pid:", vmm_pid_open },
     { "qmp:", vmm_qmp_open },
+    { "saved:", vmm_saved_open },
 };
 
 static gboolean
@@ -99,6 +100,12 @@ gboolean
 vmm_machine_is_image(const VmmMachine *machine)
 {
     return machine->instance.ops->pause == NULL;
+}
+
+gboolean
+vmm_machine_is_saved(const VmmMachine *machine)
+{
+    return machine->instance.ops->is_saved;
 }
 
 const VmmReader *

@@ -55,8 +55,9 @@ typedef struct {
 
 /*
  * Opens the machine that GUEST names: "qmp:SOCKET", "kvm:SOCKET" (an embedded machine's control socket), "pid:N" (any
- * process with a machine of KVM's), "core:FILE" (a memory image), or the name, id or UUID of a libvirt domain on URI
- * (NULL: libvirt's own default). Does not pause the guest. Errors: any of VMM_ERROR but BAD_ADDRESS.
+ * process with a machine of KVM's), "core:FILE" (a memory image), "saved:FILE" (one that a machine is to be restored
+ * from), or the name, id or UUID of a libvirt domain on URI (NULL: libvirt's own default). Does not pause the guest.
+ * Errors: any of VMM_ERROR but BAD_ADDRESS.
  */
 VmmMachine *vmm_machine_open(const char *guest, const char *uri, GError **error);
 void vmm_machine_free(VmmMachine *machine);
@@ -74,6 +75,9 @@ gboolean vmm_machine_claim(VmmMachine *machine, GError **error);
 
 /* TRUE if nothing runs in it, and it can only be looked at. What is in it does not change. */
 gboolean vmm_machine_is_image(const VmmMachine *machine);
+
+/* TRUE if nothing runs in it either, but it can be changed, and will be restored with that. */
+gboolean vmm_machine_is_saved(const VmmMachine *machine);
 
 /* The path of the UNIX socket at which the guest's virtio-serial port of that NAME ends; to be freed. Errors: NOT_FOUND,
  * UNSUPPORTED. */

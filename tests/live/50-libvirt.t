@@ -32,7 +32,7 @@ vlp_exits 1 "a domain that does not exist" inspect vlp-nobody
 like "$err" "vlp-nobody" "is named"
 vlp_exits 0 "two commands in one argument" "apply $domain '$work/uptime.vlp' ; view $domain"
 like "$out" "$(< "$work/uptime.id").*$(< "$work/uptime.id").*installed" "are both done"
-ok "a shell, on a terminal" typed "und\t ${domain%-*}-\t \t\nlist; view $domain\nquit\n"
+ok "a shell, on a terminal" typed "und\t${domain%-*}-\t\t\nlist; view $domain\nquit\n"
 like "$(tr -d '\r' < "$work/out")" "virt-livepatch # undo $domain $(< "$work/uptime.id")" \
     "completes the command, the domain and the id of what is installed in it"
 unlike "$(in_guest cat /proc/uptime)" CPUs "which is undone"

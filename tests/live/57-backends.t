@@ -64,7 +64,7 @@ stranger_start() {
         -debugcon "file:$work/stranger" 2> /dev/null &
     pid=$!
     guests+=("bare_end $pid")
-    timeout 60 sh -c "until [ -s $work/stranger ]; do sleep 0.1; done" || give_up "the QEMU on KVM does not start"
+    timeout 300 sh -c "until [ -s $work/stranger ]; do sleep 0.1; done" || give_up "the QEMU on KVM does not start"
 }
 
 if [ -w /dev/kvm ]; then

@@ -8,11 +8,14 @@
  *                                    if it was stopped it is let run again before the machine is left
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "vmm/machine.h"
 
@@ -150,6 +153,24 @@ check_many_pauses(VmmMachine *machine)
     ok(is_running(machine), "it runs after them", NULL);
 }
 
+/* A pause stands for being changed, and for no time. */
+static void
+check_saved(VmmMachine *machine)
+{
+    g_autoptr(GError) error = NULL;
+    VmmPause *pause = vmm_pause_begin(machine, &error);
+    guint n_ranges, n_vcpus;
+    const VmmRange *ranges = vmm_reader_ranges(vmm_machine_reader(machine), &n_ranges);
+
+    if (!ok(pause != NULL, "it is taken to be changed", error))
+        return;
+    vmm_pause_vcpus(pause, &n_vcpus);
+    ok(n_vcpus == vmm_reader_n_vcpus(vmm_machine_reader(machine)), "with all of its vCPUs", NULL);
+    ok(write_and_put_back(machine, pause, ranges[0].start, &error), "what is written can be read, and put back", error);
+    ok(vmm_pause_end(pause, NULL, &error), "and is left", error);
+    ok(!is_running(machine), "it does not run", NULL);
+}
+
 static void
 check_image(VmmMachine *machine)
 {
@@ -158,6 +179,16 @@ check_image(VmmMachine *machine)
     ok(vmm_pause_begin(machine, &error) == NULL && g_error_matches(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED),
        "an image cannot be paused", error);
     ok(!is_running(machine), "and does not run", NULL);
+}
+
+/* A process that is killed is there until its last thread has seen that. */
+static void
+wait_for_end(pid_t pid)
+{
+    struct pollfd end = { syscall(SYS_pidfd_open, pid, 0), POLLIN, 0 };
+
+    if (end.fd >= 0 && poll(&end, 1, SOON_US / 1000) == 1)
+        close(end.fd);
 }
 
 static void
@@ -172,6 +203,8 @@ check_hit(VmmMachine *machine, pid_t pid, int number)
     if (!ok(pause != NULL, "the guest is paused", error))
         return;
     ok(kill(pid, number) == 0, "its machine is hit", NULL);
+    if (number == SIGKILL)
+        wait_for_end(pid);
     start = g_get_monotonic_time();
     ok(!vmm_pause_write(pause, &chunk, 1, &error), "nothing can be written", NULL);
     ok(error != NULL && error->domain == VMM_ERROR, "which is an error with a reason", error);
@@ -215,6 +248,8 @@ main(int argc, char **argv)
         check_registers(machine);
         if (vmm_machine_is_image(machine)) {
             check_image(machine);
+        } else if (vmm_machine_is_saved(machine)) {
+            check_saved(machine);
         } else {
             check_pause(machine);
             check_many_pauses(machine);

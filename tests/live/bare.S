@@ -4,12 +4,13 @@
  * mode, and halts. To be given to QEMU's -kernel.
  */
 #define MULTIBOOT_MAGIC 0x1badb002
+#define IMAGE 0x100000          /* where it is linked to */
 #define PRESENT_WRITABLE 3
 #define LARGE 0x80
 
         .section .text
         .balign 4
-        .long MULTIBOOT_MAGIC, 0, -MULTIBOOT_MAGIC
+image:  .long MULTIBOOT_MAGIC, 0, -MULTIBOOT_MAGIC
 
         .code32
         .globl _start
@@ -39,11 +40,38 @@ _start:
         or      $0x80000000, %eax
         mov     %eax, %cr0
         cli
+#ifndef PAGED_32
+        lgdt    gdt_pointer
+        ljmp    $8, $2f
+        .code64
+2:      mov     $stack, %esp
+        xor     %eax, %eax
+        mov     %eax, %ss
+        mov     $idt_pointer, %eax
+        lidt    (%rax)
+#endif
         mov     $'!', %al                                   /* says so, if QEMU has a -debugcon */
         out     %al, $0xe9
 1:      hlt
         jmp     1b
+#ifndef PAGED_32
+nmi:    iretq
+
+        .balign 8
+gdt:    .quad   0, 0x00209a0000000000                       /* code, 64 bits */
+gdt_pointer:
+        .word   . - gdt - 1
+        .long   gdt
+idt:    .skip   2 * 16
+        .word   nmi - image, 8, 0x8e00, IMAGE >> 16         /* 2: what comes whether one wants it or not */
+        .quad   0
+idt_pointer:
+        .word   . - idt - 1
+        .long   idt, 0
+#endif
 
         .section .bss
         .balign 4096
 tables: .skip   3 * 4096
+        .skip   256
+stack:

@@ -11,6 +11,9 @@ tests_live_poke_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 check_PROGRAMS += tests/live/backend-check
 tests_live_backend_check_SOURCES = tests/live/backend-check.c
 tests_live_backend_check_LDADD = libvmm.a $(VMM_LIBS)
+check_PROGRAMS += tests/live/through-file
+tests_live_through_file_SOURCES = tests/live/through-file.c
+tests_live_through_file_LDADD = libvmm.a $(VMM_LIBS)
 check_PROGRAMS += tests/live/image-digest
 tests_live_image_digest_SOURCES = tests/live/image-digest.c
 tests_live_image_digest_LDADD = libpatcher.a libintrospect.a libvmm.a $(CAPSTONE_LIBS) $(VMM_LIBS)
@@ -41,6 +44,7 @@ EXTRA_DIST += \
 	tests/live/50-libvirt.t \
 	tests/live/52-domains.t \
 	tests/live/55-core.t \
+	tests/live/56-saved.t \
 	tests/live/57-backends.t \
 	tests/live/60-killed.t \
 	tests/live/65-replace-killed.t \

@@ -639,6 +639,7 @@ main(int argc, char **argv)
 #undef ADD
 #define ADD(name, func) g_test_add("/vmm/pid/" name, Fixture, "stranger", set_up, func, tear_down)
     ADD("many-times", test_thousand_times);
+    ADD("nmi", test_nmi);
     ADD("paused", test_paused);
     ADD("long-write", test_long_write);
     ADD("client-dies", test_client_dies);

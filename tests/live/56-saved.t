@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A guest that does not run is patched in the file that it is restored from, and runs the new code when it is.
+. "$(dirname "$0")/lib.sh"
+
+# through COMMAND ARGUMENT...: saves the guest, has virt-livepatch work on the file, and restores it.
+through() {
+    rm -f "$work/saved"
+    "$VLP_BUILD/tests/live/through-file" "$qmp" "$work/saved" "$VLP_BUILD/virt-livepatch" "$@" > "$work/out" 2> "$work/err"
+}
+
+digest() { "$VLP_BUILD/tests/live/image-digest" "core:$1"; }
+
+# as_a_whole FILE: whether all of the update is in it, or nothing.
+as_a_whole() {
+    local view
+    view=$("$VLP_BUILD/virt-livepatch" view "saved:$1" 2>&1) && "$VLP_BUILD/virt-livepatch" -q verify "saved:$1" || return
+    case $view in
+        *"$id"*installed*) ;;
+        *"no update is installed"*) [ "$(digest "$1")" = "$clean" ] ;;
+        *) echo "$view"; false ;;
+    esac
+}
+
+# kill_at_each_write: kills apply at its first write, its second, and so on, until it comes to its end.
+kill_at_each_write() {
+    local n
+    for n in $(seq 100); do
+        cp --sparse=always "$work/before" "$work/killed"
+        strace -qq -o /dev/null -e inject=pwrite64:signal=KILL:when="$n" \
+            "$VLP_BUILD/virt-livepatch" -q apply "saved:$work/killed" "$work/uptime.vlp" > "$work/out" 2> "$work/err" &&
+            [ "$n" -gt 3 ] && return
+        # Whoever claims it has to wait until the guard is done with it.
+        timeout 60 flock "$work/killed" true && as_a_whole "$work/killed" || { echo "killed at write $n"; return 1; }
+    done
+    false
+}
+
+command -v strace > /dev/null || skip_all "there is no strace"
+update_create "$top/images/demo/uptime.patch" uptime
+id=$(< "$work/uptime.id")
+guest_start -m 256
+ok "apply to the guest in its file" through apply "saved:$work/saved" "$work/uptime.vlp"
+is "$(< "$work/out")" "$id" "prints the id"
+like "$(in_guest cat /proc/uptime)" 'idle time of 2 CPUs' "the guest that was restored runs the new code"
+vlp_exits 0 "view" view "$qmp"
+like "$out" "$id .*installed" "shows the update in it"
+vlp_exits 0 "verify" verify "$qmp"
+vlp_exits 0 "view of the file" view "saved:$work/saved"
+like "$out" "$id .*installed" "shows it, too"
+vlp_exits 4 "apply once more" apply "saved:$work/saved" "$work/uptime.vlp"
+vlp_exits 2 "what is called an image is not changed" undo "core:$work/saved" "$id"
+like "$err" 'write saved:' "with what to do instead"
+ok "a file as a machine" "$VLP_BUILD/tests/live/backend-check" "saved:$work/saved"
+ok "undo of it in its file" through undo "saved:$work/saved" "$id"
+unlike "$(in_guest cat /proc/uptime)" CPUs "the guest that was restored runs the old code"
+ok "and is well" guest_is_well
+
+mv "$work/saved" "$work/before"
+clean=$(digest "$work/before")
+flock "$work/before" sleep 60 &
+holder=$!
+until ! flock -n "$work/before" true; do :; done
+vlp_exits 3 "a file that somebody uses" apply "saved:$work/before" "$work/uptime.vlp"
+kill $holder
+cp --sparse=always "$work/before" "$work/file"
+vlp_exits 0 "apply" apply "saved:$work/file" "$work/uptime.vlp"
+vlp_exits 0 "undo" undo "saved:$work/file" "$id"
+is "$(digest "$work/file")" "$clean" "leaves the kernel in the file as it was"
+ok "killed at any write, it leaves all of an update or nothing" kill_at_each_write
+done_testing
