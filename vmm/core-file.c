@@ -96,15 +96,24 @@ add_vcpu(GArray *vcpus, const void *desc, gsize length, GError **error)
 }
 
 static gboolean
-is_qemu_note(const GElf_Nhdr *header, const char *name)
+is_owned_by(const GElf_Nhdr *header, const char *name, const char *owner)
 {
-    return header->n_namesz == sizeof VMM_QEMU_NOTE_OWNER && memcmp(name, VMM_QEMU_NOTE_OWNER, sizeof VMM_QEMU_NOTE_OWNER) == 0
-           && header->n_type == 0;
+    return header->n_namesz == strlen(owner) + 1 && memcmp(name, owner, header->n_namesz) == 0;
+}
+
+static gboolean
+take_note(VmmCoreFile *file, const GElf_Nhdr *header, const char *name, const char *desc, GError **error)
+{
+    if (is_owned_by(header, name, VMM_QEMU_NOTE_OWNER) && header->n_type == 0)
+        return add_vcpu(file->vcpus, desc, header->n_descsz, error);
+    if (is_owned_by(header, name, VMM_MACHINE_NOTE_OWNER) && header->n_type == file->machine_notes->len)
+        g_ptr_array_add(file->machine_notes, g_bytes_new(desc, header->n_descsz));
+    return TRUE;
 }
 
 /* BUDGET is how many bytes of notes there may be, and how many may follow. */
 static gboolean
-read_notes(Elf *elf, const GElf_Phdr *segment, gsize *budget, GArray *vcpus, GError **error)
+read_notes(Elf *elf, const GElf_Phdr *segment, gsize *budget, VmmCoreFile *file, GError **error)
 {
     gsize position = 0, name_at, desc_at, next;
     GElf_Nhdr header;
@@ -119,7 +128,7 @@ read_notes(Elf *elf, const GElf_Phdr *segment, gsize *budget, GArray *vcpus, GEr
     while ((next = gelf_getnote(data, position, &header, &name_at, &desc_at)) > 0) {
         const char *bytes = data->d_buf;
 
-        if (is_qemu_note(&header, bytes + name_at) && !add_vcpu(vcpus, bytes + desc_at, header.n_descsz, error))
+        if (!take_note(file, &header, bytes + name_at, bytes + desc_at, error))
             return FALSE;
         position = next;
     }
@@ -138,7 +147,7 @@ read_segments(Elf *elf, guint64 file_bytes, VmmCoreFile *file, GError **error)
 
         if (gelf_getphdr(elf, i, &header) == NULL)
             return set_damaged(error, "its table of segments is not there");
-        if (header.p_type == PT_NOTE && !read_notes(elf, &header, &budget, file->vcpus, error))
+        if (header.p_type == PT_NOTE && !read_notes(elf, &header, &budget, file, error))
             return FALSE;
         if (header.p_type == PT_LOAD && !add_segment(file->segments, &header, file_bytes, error))
             return FALSE;
@@ -190,6 +199,7 @@ vmm_core_file_new(int fd, GError **error)
 
     file->segments = g_array_new(FALSE, FALSE, sizeof(VmmCoreSegment));
     file->vcpus = g_array_new(FALSE, FALSE, sizeof(VmmVcpu));
+    file->machine_notes = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
     if (fstat(fd, &facts) != 0 || !S_ISREG(facts.st_mode)) {
         g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "a memory image has to be an ordinary file");
         return NULL;
@@ -218,6 +228,7 @@ vmm_core_file_free(VmmCoreFile *file)
         return;
     g_array_unref(file->segments);
     g_array_unref(file->vcpus);
+    g_ptr_array_unref(file->machine_notes);
     g_free(file);
 }
 

@@ -11,6 +11,9 @@
 
 #include "vmm/machine.h"
 
+/* Of what the embedded machine saves besides (kvm-state.h). */
+#define VMM_MACHINE_NOTE_OWNER "VLP-KVM"
+
 typedef struct {
     VmmRange range;
     guint64 offset;         /* of the range's first byte in the file */
@@ -19,6 +22,7 @@ typedef struct {
 typedef struct {
     GArray *segments;       /* of VmmCoreSegment, ascending, without overlaps */
     GArray *vcpus;          /* of VmmVcpu, in the order of their index; at least one */
+    GPtrArray *machine_notes;   /* of GBytes: notes of owner VMM_MACHINE_NOTE_OWNER, whose types are their indices */
     gboolean has_copies;    /* some memory is in it more than once, of which one copy is in SEGMENTS */
 } VmmCoreFile;
 

@@ -15,6 +15,7 @@
 #include "vmm/kvm-control.h"
 #include "vmm/kvm-load.h"
 #include "vmm/kvm-serial.h"
+#include "vmm/kvm-state.h"
 #include "vmm/socket.h"
 
 #define MIN_MEMORY_MIB 2
@@ -23,7 +24,7 @@
 
 typedef struct {
     VmmLoadOrder load;
-    char *initrd, *append, *control, *without;
+    char *initrd, *append, *control, *without, *save, *restore;
     int memory_mib, n_vcpus;
 } Options;
 
@@ -32,7 +33,7 @@ typedef struct {
     VmmSerial *serial;
     VmmControl *control;        /* may be NULL */
     int signal_fd;
-    gboolean input_open, escaped;
+    gboolean input_open, escaped, signalled;
 } Session;
 
 static struct termios terminal_before;
@@ -106,7 +107,8 @@ serve(Session *session)
         n = session->control != NULL ? vmm_control_fds(session->control, fds + 3) : 0;
         if (poll(fds, 3 + n, session->control != NULL ? vmm_control_timeout_ms(session->control) : -1) < 0)
             continue;
-        if (fds[0].revents != 0 || fds[1].revents != 0)
+        session->signalled = fds[0].revents == 0 && fds[1].revents != 0;
+        if (fds[0].revents != 0 || session->signalled)
             return;
         if (fds[2].revents != 0)
             take_input(session);
@@ -119,18 +121,28 @@ static gboolean
 run(const Options *options, GError **error)
 {
     g_autoptr(VmmSerial) serial = vmm_serial_new(STDOUT_FILENO);
-    const VmmVmSetup setup = {
+    VmmVmSetup setup = {
         .n_vcpus = options->n_vcpus, .memory_bytes = (guint64)options->memory_mib << 20, .without = options->without,
         .port = vmm_serial_port, .devices = serial,
     };
+    g_autoptr(VmmState) state = NULL;
     g_autoptr(VmmVm) vm = NULL;
     VmmControlled machine;
     g_autoptr(VmmControl) control = NULL;
     VMM_AUTO_FD int signal_fd = open_signals();
     Session session = { .serial = serial, .signal_fd = signal_fd, .input_open = TRUE };
 
+    if (options->restore != NULL) {
+        state = vmm_state_open(options->restore, error);
+        if (state == NULL)
+            return FALSE;
+        vmm_state_describe(state, &setup);
+    }
     vm = vmm_vm_new(&setup, error);
-    if (vm == NULL || !vmm_load(vm, &options->load, error))
+    if (vm == NULL)
+        return FALSE;
+    vmm_serial_connect(serial, vm);
+    if (state != NULL ? !vmm_state_load(state, vm, serial, error) : !vmm_load(vm, &options->load, error))
         return FALSE;
     if (options->control != NULL) {
         if (!vmm_vm_describe(vm, &machine, error))
@@ -141,11 +153,15 @@ run(const Options *options, GError **error)
     }
     session.vm = vm;
     session.control = control;
-    vmm_serial_connect(serial, vm);
     make_terminal_raw();
     vmm_vm_start(vm);
     serve(&session);
     restore_terminal();
+    if (session.signalled && options->save != NULL) {
+        /* Whoever is at work on the guest is dropped first, and what that leaves is what is saved. */
+        g_clear_pointer(&control, vmm_control_free);
+        return vmm_state_save(vm, serial, setup.without, options->save, error);
+    }
     if (vmm_vm_end_reason(vm) == NULL)
         return TRUE;
     g_set_error_literal(error, VMM_ERROR, VMM_ERROR_LOST, vmm_vm_end_reason(vm));
@@ -162,6 +178,10 @@ parse(int argc, char **argv, Options *options, GError **error)
         { "append", 'a', 0, G_OPTION_ARG_STRING, &options->append, "the kernel's command line", "TEXT" },
         { "control", 'c', 0, G_OPTION_ARG_FILENAME, &options->control, "control socket, for kvm:SOCKET", "SOCKET" },
         { "bare", 'b', 0, G_OPTION_ARG_NONE, &options->load.is_bare, "the kernel is a bare-metal ELF file", NULL },
+        { "save", 0, 0, G_OPTION_ARG_FILENAME, &options->save, "when a signal ends the machine, save it in a new file",
+          "FILE" },
+        { "restore", 'r', 0, G_OPTION_ARG_FILENAME, &options->restore, "go on with a machine that was saved; no KERNEL",
+          "FILE" },
         { "without", 'w', 0, G_OPTION_ARG_STRING, &options->without, "processor features to leave out, by comma",
           "FEATURES" },
         G_OPTION_ENTRY_NULL
@@ -171,14 +191,18 @@ parse(int argc, char **argv, Options *options, GError **error)
     g_option_context_set_summary(context, "Boots KERNEL, a Linux bzImage or vmlinux, in a small virtual machine whose "
                                  "serial port is the terminal.");
     g_option_context_set_description(context, "Ctrl-A x ends the machine. Exit status: 0 when the guest or a signal "
-                                     "ended it, 1 when it failed, 2 for wrong usage.");
+                                     "ended it, and it was saved if it was to be, 1 when it failed, 2 for wrong usage.");
     g_option_context_add_main_entries(context, entries, NULL);
     if (!g_option_context_parse(context, &argc, &argv, error))
         return FALSE;
-    if (argc != 2 || options->memory_mib < MIN_MEMORY_MIB || options->memory_mib > MAX_MEMORY_MIB
+    if (argc != (options->restore != NULL ? 1 : 2) || options->memory_mib < MIN_MEMORY_MIB || options->memory_mib > MAX_MEMORY_MIB
         || options->memory_mib % 2 != 0 || options->n_vcpus < 1 || options->n_vcpus > VMM_KVM_MAX_VCPUS) {
         g_set_error(error, VMM_ERROR, VMM_ERROR_USAGE, "usage: virt-livepatch-kvm [OPTION...] KERNEL, with an even "
-                    "number of MiB and 1 to %d vCPUs", VMM_KVM_MAX_VCPUS);
+                    "number of MiB and 1 to %d vCPUs, or --restore FILE", VMM_KVM_MAX_VCPUS);
+        return FALSE;
+    }
+    if (options->save != NULL && g_file_test(options->save, G_FILE_TEST_EXISTS)) {
+        g_set_error(error, VMM_ERROR, VMM_ERROR_USAGE, "%s is there already, and would not be overwritten", options->save);
         return FALSE;
     }
     options->load.kernel = argv[1];
@@ -200,6 +224,8 @@ main(int argc, char **argv)
     g_free(options.append);
     g_free(options.control);
     g_free(options.without);
+    g_free(options.save);
+    g_free(options.restore);
     if (done)
         return 0;
     g_printerr("virt-livepatch-kvm: %s\n", error->message);

@@ -25,6 +25,19 @@ vmm_kvm_registers(const struct kvm_regs *regs, const struct kvm_sregs *sregs, gu
     };
 }
 
+VmmVcpu
+vmm_kvm_registers_vcpu(const VmmKvmRegisters *registers, guint index)
+{
+    VmmVcpu vcpu = {
+        .index = index, .rip = registers->rip, .eflags = registers->eflags, .cs = registers->cs, .ss = registers->ss,
+        .fs_base = registers->fs_base, .gs_base = registers->gs_base, .kernel_gs_base = registers->kernel_gs_base,
+        .cr0 = registers->cr0, .cr3 = registers->cr3, .cr4 = registers->cr4, .efer = registers->efer,
+    };
+
+    memcpy(vcpu.gpr, registers->gpr, sizeof vcpu.gpr);
+    return vcpu;
+}
+
 gboolean
 vmm_kvm_takes_nmi(const struct kvm_lapic_state *apic)
 {

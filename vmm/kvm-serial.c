@@ -185,3 +185,23 @@ vmm_serial_input(VmmSerial *serial, const char *bytes, gsize length)
     update_line(serial);
     g_mutex_unlock(&serial->lock);
 }
+
+VmmSerialState
+vmm_serial_state(VmmSerial *serial)
+{
+    VmmSerialState state = { .sent_pending = serial->sent_pending, .line = serial->line };
+
+    G_STATIC_ASSERT(sizeof state.registers == sizeof serial->registers);
+    memcpy(state.registers, serial->registers, sizeof state.registers);
+    memcpy(state.divisor, serial->divisor, sizeof state.divisor);
+    return state;
+}
+
+void
+vmm_serial_set_state(VmmSerial *serial, const VmmSerialState *state)
+{
+    memcpy(serial->registers, state->registers, sizeof serial->registers);
+    memcpy(serial->divisor, state->divisor, sizeof serial->divisor);
+    serial->sent_pending = state->sent_pending != 0;
+    serial->line = state->line != 0;
+}

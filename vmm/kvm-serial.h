@@ -21,6 +21,15 @@ void vmm_serial_connect(VmmSerial *serial, VmmVm *vm);
 /* A VmmVmPort; the devices are the serial port. */
 void vmm_serial_port(gpointer serial, guint16 port, gboolean is_write, guint8 *data, guint bytes);
 
+/* Of the serial port, but for what the guest has not received yet. */
+typedef struct {
+    guint8 registers[8], divisor[2];
+    guint8 sent_pending, line;
+} VmmSerialState;
+
+VmmSerialState vmm_serial_state(VmmSerial *serial);
+void vmm_serial_set_state(VmmSerial *serial, const VmmSerialState *state);
+
 /* For the guest to receive. What it leaves lying for too long is dropped. */
 void vmm_serial_input(VmmSerial *serial, const char *bytes, gsize length);
 

@@ -233,6 +233,24 @@ vmm_vm_n_vcpus(const VmmVm *vm)
     return vm->n_vcpus;
 }
 
+int
+vmm_vm_kvm_fd(const VmmVm *vm)
+{
+    return vm->kvm_fd;
+}
+
+int
+vmm_vm_fd(const VmmVm *vm)
+{
+    return vm->fd;
+}
+
+int
+vmm_vm_vcpu_fd(const VmmVm *vm, guint index)
+{
+    return vm->cpus[index].fd;
+}
+
 guint64
 vmm_vm_memory_bytes(const VmmVm *vm)
 {
@@ -497,6 +515,18 @@ vm_pause(gpointer self, VmmKvmRegisters *registers, GError **error)
     if (!done)
         vm_resume(vm, NULL);
     return done;
+}
+
+gboolean
+vmm_vm_stop(VmmVm *vm, VmmVcpu *registers, GError **error)
+{
+    VmmKvmRegisters told[VMM_KVM_MAX_VCPUS];
+
+    if (!vm_pause(vm, told, error))
+        return FALSE;
+    for (guint i = 0; i < vm->n_vcpus; i++)
+        registers[i] = vmm_kvm_registers_vcpu(&told[i], i);
+    return TRUE;
 }
 
 static gboolean

@@ -54,6 +54,14 @@ gboolean vmm_vm_get_sregs(VmmVm *vm, guint index, struct kvm_sregs *sregs, GErro
 
 void vmm_vm_start(VmmVm *vm);
 
+/* For saving and restoring what only KVM has; owned by the machine. Its vCPUs have to be stopped, or not started yet. */
+int vmm_vm_kvm_fd(const VmmVm *vm);
+int vmm_vm_fd(const VmmVm *vm);
+int vmm_vm_vcpu_fd(const VmmVm *vm, guint index);
+
+/* Stops all vCPUs for good. REGISTERS has room for all of them. Errors: UNREACHABLE, LOST. */
+gboolean vmm_vm_stop(VmmVm *vm, VmmVcpu *registers, GError **error);
+
 /* Drives an interrupt line of the controllers. From any thread. */
 void vmm_vm_set_irq(VmmVm *vm, guint irq, gboolean level);
 

@@ -15,6 +15,7 @@
 
 #include "vmm/helper.h"
 #include "vmm/kvm-protocol.h"
+#include "vmm/kvm-registers.h"
 #include "vmm/socket.h"
 
 #define ANSWER_TIMEOUT_S 8      /* the machine gives its vCPUs 5 s to stop */
@@ -198,17 +199,6 @@ kvm_read(gpointer self, const VmmExtent *extents, gsize n_extents, GError **erro
     return check_connected(kvm, error);
 }
 
-static void
-take_registers(const VmmKvmRegisters *registers, guint index, VmmVcpu *vcpu)
-{
-    *vcpu = (VmmVcpu) {
-        .index = index, .rip = registers->rip, .eflags = registers->eflags, .cs = registers->cs, .ss = registers->ss,
-        .fs_base = registers->fs_base, .gs_base = registers->gs_base, .kernel_gs_base = registers->kernel_gs_base,
-        .cr0 = registers->cr0, .cr3 = registers->cr3, .cr4 = registers->cr4, .efer = registers->efer,
-    };
-    memcpy(vcpu->gpr, registers->gpr, sizeof vcpu->gpr);
-}
-
 static gboolean
 set_bad_answer(Kvm *kvm, GError **error)
 {
@@ -229,7 +219,7 @@ kvm_peek_vcpu(gpointer self, guint index, VmmVcpu *vcpu, GError **error)
     if (kvm->answer_bytes != sizeof registers)
         return set_bad_answer(kvm, error);
     memcpy(&registers, kvm->answer, sizeof registers);
-    take_registers(&registers, index, vcpu);
+    *vcpu = vmm_kvm_registers_vcpu(&registers, index);
     return TRUE;
 }
 
@@ -247,7 +237,7 @@ kvm_pause(gpointer self, GArray *vcpus, GError **error)
         VmmKvmRegisters registers;
 
         memcpy(&registers, kvm->answer + i * sizeof registers, sizeof registers);
-        take_registers(&registers, i, &g_array_index(vcpus, VmmVcpu, i));
+        g_array_index(vcpus, VmmVcpu, i) = vmm_kvm_registers_vcpu(&registers, i);
     }
     return TRUE;
 }

@@ -50,5 +50,6 @@ virt_livepatch_kvm_SOURCES = \
 	vmm/kvm-load.c vmm/kvm-load.h \
 	vmm/kvm-mptable.c vmm/kvm-mptable.h \
 	vmm/kvm-serial.c vmm/kvm-serial.h \
+	vmm/kvm-state.c vmm/kvm-state.h \
 	vmm/kvm-vm.c vmm/kvm-vm.h
 virt_livepatch_kvm_LDADD = libvmm.a $(CAPSTONE_LIBS) $(VMM_LIBS)

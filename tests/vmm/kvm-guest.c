@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -35,13 +36,27 @@ end_with_the_test(gpointer data)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
+/* With its output's end in *OUTPUT, to be closed, if that is not NULL. */
+static void
+spawn_machine(KvmGuest *guest, const char *const *what, int *output)
+{
+    g_autofree char *machine = g_build_filename(g_test_get_dir(G_TEST_BUILT), "../../virt-livepatch-kvm", NULL);
+    const char *argv[16] = { machine, "-c", guest->socket, "--save", guest->saved };
+    g_autoptr(GError) error = NULL;
+
+    for (guint i = 0; what[i] != NULL; i++)
+        argv[5 + i] = what[i];
+    g_spawn_async_with_pipes(NULL, (char **)argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, end_with_the_test, NULL, &guest->pid, NULL,
+                             output, NULL, &error);
+    g_assert_no_error(error);
+}
+
 KvmGuest *
 kvm_guest_new(guint n_vcpus, gboolean is_stranger)
 {
     g_autofree char *count = g_strdup_printf("%u", n_vcpus);
-    g_autofree char *machine = g_build_filename(g_test_get_dir(G_TEST_BUILT), "../../virt-livepatch-kvm", NULL);
     g_autofree char *kernel = g_build_filename(g_test_get_dir(G_TEST_BUILT), "bare-guest", NULL);
-    g_autoptr(GError) error = NULL;
+    const char *const what[] = { "-b", "-m", "16", "-s", count, kernel, NULL };
     KvmGuest *guest = NULL;
     int output;
 
@@ -51,14 +66,41 @@ kvm_guest_new(guint n_vcpus, gboolean is_stranger)
     guest->n_vcpus = n_vcpus;
     guest->directory = g_dir_make_tmp("kvm-guest-XXXXXX", NULL);
     guest->socket = g_build_filename(guest->directory, "control", NULL);
-    const char *const argv[] = { machine, "-b", "-m", "16", "-s", count, "-c", guest->socket, kernel, NULL };
-    g_spawn_async_with_pipes(NULL, (char **)argv, NULL, G_SPAWN_DO_NOT_REAP_CHILD, end_with_the_test, NULL, &guest->pid, NULL,
-                             &output, NULL, &error);
-    g_assert_no_error(error);
+    guest->saved = g_build_filename(guest->directory, "saved", NULL);
+    spawn_machine(guest, what, &output);
     guest->address = is_stranger ? g_strdup_printf("pid:%d", (int)guest->pid) : g_strconcat("kvm:", guest->socket, NULL);
     wait_for_vcpus(output, n_vcpus);
     close(output);
     return guest;
+}
+
+void
+kvm_guest_save(KvmGuest *guest)
+{
+    int status;
+
+    kill(guest->pid, SIGTERM);
+    g_assert_cmpint(waitpid(guest->pid, &status, 0), ==, guest->pid);
+    g_assert_cmpint(status, ==, 0);
+}
+
+void
+kvm_guest_restore(KvmGuest *guest)
+{
+    g_autofree char *from = g_strconcat(guest->saved, ".before", NULL);
+    const char *const what[] = { "-r", from, NULL };
+    gint64 deadline = g_get_monotonic_time() + PATIENCE_US;
+    g_autoptr(VmmMachine) machine = NULL;
+
+    g_assert_cmpint(rename(guest->saved, from), ==, 0);
+    spawn_machine(guest, what, NULL);
+    /* It answers once it has read all of the file. */
+    while (machine == NULL && g_get_monotonic_time() < deadline) {
+        g_usleep(LOOK_AGAIN_US);
+        machine = vmm_machine_open(guest->address, NULL, NULL);
+    }
+    g_assert_nonnull(machine);
+    g_assert_cmpint(unlink(from), ==, 0);
 }
 
 int
@@ -71,9 +113,11 @@ kvm_guest_free(KvmGuest *guest)
     g_assert_cmpint(waitpid(guest->pid, &status, 0), ==, guest->pid);
     if (WIFSIGNALED(status))        /* killed, it cannot tidy up */
         g_assert_cmpint(unlink(guest->socket), ==, 0);
+    unlink(guest->saved);
     g_assert_cmpint(rmdir(guest->directory), ==, 0);
     g_free(guest->directory);
     g_free(guest->socket);
+    g_free(guest->saved);
     g_free(guest->address);
     g_free(guest);
     return status;

@@ -20,7 +20,7 @@ typedef struct {
 } KvmGuestTable;
 
 typedef struct {
-    char *directory, *socket;
+    char *directory, *socket, *saved;
     char *address;              /* kvm:SOCKET, or pid:N: treated as a machine that knows nothing of us */
     pid_t pid;
     guint n_vcpus;
@@ -31,6 +31,10 @@ typedef struct {
 KvmGuest *kvm_guest_new(guint n_vcpus, gboolean is_stranger);
 /* Ends it, if it has not ended, and returns its wait status; nothing of it may be left then. */
 int kvm_guest_free(KvmGuest *guest);
+
+/* Ends it so that it saves itself in guest->saved; and lets it go on from there. No connection outlives that. */
+void kvm_guest_save(KvmGuest *guest);
+void kvm_guest_restore(KvmGuest *guest);
 
 /* A connection to it. */
 VmmMachine *kvm_guest_open(const KvmGuest *guest);

@@ -107,6 +107,38 @@ test_thousand_times(Fixture *fixture, gconstpointer data)
     g_assert_cmpuint(kvm_guest_sum(fixture->guest, fixture->machine, table->wrong_counts), ==, 0);
 }
 
+/* What is changed in the file is what runs when it is restored, and all else goes on where it was. */
+static void
+test_saved(Fixture *fixture, gconstpointer data)
+{
+    const KvmGuestTable *table = &fixture->table;
+    const VmmChunk apply[] = {
+        { guest_pa(table->spare), replacement, sizeof replacement }, { guest_pa(table->answer), fixture->jump, 5 },
+    };
+    g_autofree char *name = NULL;
+    guint64 old_sum;
+
+    if (is_missing(fixture))
+        return;
+    g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, table->old_counts));
+    g_clear_pointer(&fixture->machine, vmm_machine_free);
+    kvm_guest_save(fixture->guest);
+    name = g_strconcat("saved:", fixture->guest->saved, NULL);
+    fixture->machine = vmm_machine_open(name, NULL, NULL);
+    g_assert_nonnull(fixture->machine);
+    old_sum = kvm_guest_sum(fixture->guest, fixture->machine, table->old_counts);
+    g_assert_cmpuint(old_sum, >, 0);
+    write_in_a_pause(fixture, apply, G_N_ELEMENTS(apply));
+    vmm_machine_free(fixture->machine);
+    kvm_guest_restore(fixture->guest);
+    fixture->machine = kvm_guest_open(fixture->guest);
+    g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, table->new_counts));
+    /* A vCPU may have stood between the answer and the count. */
+    g_assert_cmpuint(kvm_guest_sum(fixture->guest, fixture->machine, table->old_counts), <=, old_sum + N_VCPUS);
+    g_assert_cmpuint(kvm_guest_sum(fixture->guest, fixture->machine, table->old_counts), >=, old_sum);
+    g_assert_cmpuint(kvm_guest_sum(fixture->guest, fixture->machine, table->wrong_counts), ==, 0);
+}
+
 static void
 test_paused(Fixture *fixture, gconstpointer data)
 {
@@ -624,6 +656,7 @@ main(int argc, char **argv)
     ADD("paused", test_paused);
     ADD("nmi", test_nmi);
     ADD("close-together", test_close_together);
+    ADD("saved", test_saved);
     ADD("long-write", test_long_write);
     ADD("client-dies", test_client_dies);
     ADD("client-with-a-will-dies", test_client_with_a_will_dies);
