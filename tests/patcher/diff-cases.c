@@ -144,9 +144,25 @@ const DiffCase diff_cases[] = {
     { "once-flags", COMMON "int f(int x) { { in(\".data.once\") static int done; use(&done); } return other; }",
       COMMON "int f(int x) { { in(\".data.once\") static int done; use(&done); } if (x) { in(\".data.once\") static int done; "
       "use(&done); } return other; }", "changed f, new done.*, new done.*, gone done.*" },
-    { "call-within-section", COMMON "in(\".text.x\") noinline int g(int x) { return x * other; } in(\".text.x\") int f(int x) "
+    { "descriptors", COMMON "int f(int x) { { in(\"__dyndbg\") static int d; use(&d); } { in(\"__dyndbg\") static int d; use(&d); } "
+      "return x; }",
+      COMMON "int f(int x) { { in(\"__dyndbg\") static int d; use(&d); } { in(\"__dyndbg\") static int d; use(&d); } return x + other; }",
+      "changed f" },
+    { "users-change", COMMON "static inline void once(int x) { static int n; n += x; } static inline void twice(int x) { static int n; n -= x; }"
+      "void a(void) { once(1); } void b(void) { once(2); } void c(void) { once(3); } void d(void) { twice(4); } void e(void) { twice(5); }",
+      COMMON "static inline void once(int x) { static int n; n += x; } static inline void twice(int x) { static int n; n -= x; }"
+      "void d(void) { twice(6); } void a(void) { once(7); } void b(void) { once(8); }",
+      "changed a, changed b, changed d, gone c, gone e" },
+    { "constants-of-one-user", COMMON "void f(void) { { static const char __msg[] = \"one\"; use((void *) __msg); } "
+      "{ static const char __msg[] = \"two\"; use((void *) __msg); } }",
+      COMMON "void f(void) { { static const char __msg[] = \"nil\"; use((void *) __msg); } { static const char __msg[] = \"one\"; "
+      "use((void *) __msg); } { static const char __msg[] = \"two\"; use((void *) __msg); } }", "changed f, new __msg.*" },
+    { "cold-part", COMMON "void die(int) __attribute__((cold, noreturn)); int f(int x) { if (x) { print(\"a\"); die(x + 1); } return other; }",
+      COMMON "void die(int) __attribute__((cold, noreturn)); int f(int x) { if (x) { print(\"a\"); die(x + 2); } return other; }",
+      "changed f" },
+    { "call-within-section", COMMON "in(\".text.x\") static noinline int g(int x) { return x * other; } in(\".text.x\") int f(int x) "
       "{ return g(x) + 1; }",
-      COMMON "in(\".text.x\") noinline int g(int x) { return x * other; } in(\".text.x\") int k(int x) { return x ^ other; } "
+      COMMON "in(\".text.x\") static noinline int g(int x) { return x * other; } in(\".text.x\") int k(int x) { return x ^ other; } "
       "in(\".text.x\") int f(int x) { return g(x) + 1; }", "new k" },
     { "static-key", COMMON "extern int key, key2; void f(void) { " KEY("key") " }",
       COMMON "extern int key, key2; void f(void) { " KEY("key2") " }", "changed f" },

@@ -221,6 +221,20 @@ test_lines(void)
     g_assert_cmpstr(after, ==, "f h ");
 }
 
+/* No mark stands within a definition or within arguments. */
+static void
+test_line_marks(void)
+{
+    g_autoptr(PatchFiles) files = patch_files_parse(
+        "--- a/x.c\n+++ b/x.c\n@@ -1,5 +1,8 @@\n-#define A(x) one(x) \\\n+#define A(x) one( \\\n+x) \\\n two(x)\n-int f = A(g,\n"
+        "+int f = A(\n+j,\n+g,\n h);\n int k;\n", NULL);
+    PatchFile *file = files->files->pdata[0];
+    g_autofree char *patched = patch_file_apply(file, "#define A(x) one(x) \\\ntwo(x)\nint f = A(g,\nh);\nint k;\n", NULL);
+    g_autofree char *marked = patch_line_marks_add(file, patched);
+
+    g_assert_cmpstr(marked, ==, "#define A(x) one( \\\nx) \\\ntwo(x)\nint f = A(\nj,\ng,\nh);\n\n#line 5\nint k;\n");
+}
+
 static void
 test_moved(void)
 {
@@ -279,6 +293,7 @@ main(int argc, char **argv)
     g_test_add_func("/diff/data", test_data);
     g_test_add_func("/diff/private-constants", test_private_constants);
     g_test_add_func("/diff/lines", test_lines);
+    g_test_add_func("/diff/line-marks", test_line_marks);
     g_test_add_func("/diff/moved", test_moved);
     g_test_add_func("/diff/boot", test_boot);
     g_test_add_func("/diff/no-object", test_no_object);
