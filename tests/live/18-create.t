@@ -94,11 +94,15 @@ cut_off
 is "$status" 143 "a signal ends it"
 is "$left" "" "and all that it started"
 ok "there is no half-made file" test ! -e "$work/cut.vlp"
-export XDG_CACHE_HOME=$work/cache
-cp "$work/module.vlp" "$work/first.vlp"
-creates 0 "the same again, in another folder" module
-ok "gives the same file" cmp "$work/first.vlp" "$work/module.vlp"
-unset XDG_CACHE_HOME
+mkdir "$work/tree"
+if mount --bind "$tree/" "$work/tree" 2> /dev/null; then
+    guests+=("umount $work/tree")
+    ok "the same again, with another folder, name, locale, time zone and umask" bash -c 'umask 077; exec "$@"' - \
+        env -i "PATH=$PATH" TZ=Pacific/Auckland LC_ALL=C.UTF-8 USER=nobody LOGNAME=nobody HOME=/nonexistent \
+        "XDG_CACHE_HOME=$work/cache" "$VLP_BUILD/virt-livepatch" -q create --source "$work/tree" \
+        --config "$VLP_KERNEL/config" -o "$work/again.vlp" "$work/module.patch"
+    ok "gives the same file" cmp "$work/module.vlp" "$work/again.vlp"
+fi
 
 # A full disk
 mkdir "$work/small"
