@@ -157,9 +157,6 @@ const DiffCase diff_cases[] = {
       "{ static const char __msg[] = \"two\"; use((void *) __msg); } }",
       COMMON "void f(void) { { static const char __msg[] = \"nil\"; use((void *) __msg); } { static const char __msg[] = \"one\"; "
       "use((void *) __msg); } { static const char __msg[] = \"two\"; use((void *) __msg); } }", "changed f, new __msg.*" },
-    { "cold-part", COMMON "void die(int) __attribute__((cold, noreturn)); int f(int x) { if (x) { print(\"a\"); die(x + 1); } return other; }",
-      COMMON "void die(int) __attribute__((cold, noreturn)); int f(int x) { if (x) { print(\"a\"); die(x + 2); } return other; }",
-      "changed f" },
     { "call-within-section", COMMON "in(\".text.x\") static noinline int g(int x) { return x * other; } in(\".text.x\") int f(int x) "
       "{ return g(x) + 1; }",
       COMMON "in(\".text.x\") static noinline int g(int x) { return x * other; } in(\".text.x\") int k(int x) { return x ^ other; } "
