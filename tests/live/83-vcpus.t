@@ -6,7 +6,7 @@
 # that is done, VLP_RELEASES to which kernels.
 . "$(dirname "$0")/lib.sh"
 . "$top/tests/live/views.sh"
-: "${VLP_ROUNDS:=2}" "${VLP_RELEASES:=5.10 6.1 6.12 newest}"
+: "${VLP_ROUNDS:=1}" "${VLP_RELEASES:=5.10 6.1 6.12 newest}"
 
 command -v socat > /dev/null || skip_all "there is no socat"
 

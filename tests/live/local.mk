@@ -50,10 +50,10 @@ EXTRA_DIST += \
 	tests/live/65-replace-killed.t \
 	tests/live/70-migration.t \
 	tests/live/80-kernels.t \
-	tests/live/81-no-kernel.t tests/live/82-frame-pointer.t tests/live/83-vcpus.t tests/live/bare.S \
+	tests/live/81-no-kernel.t tests/live/82-frame-pointer.t tests/live/83-vcpus.t tests/live/84-gdb.t tests/live/bare.S \
 	tests/live/init-32.S \
 	tests/live/lib.sh \
-	tests/live/vcpus.pl tests/live/views.pl tests/live/views.sh \
+	tests/live/gdb-stacks.py tests/live/vcpus.pl tests/live/views.pl tests/live/views.sh \
 	tests/live/patches/readdir.patch \
 	tests/live/patches/select.patch tests/live/patches/hooks.patch \
 	tests/live/patches/three.patch
