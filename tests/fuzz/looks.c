@@ -81,23 +81,23 @@ look_at_condition(const IntroKernel *kernel)
 }
 
 static void
-plan_apply(const IntroKernel *kernel, const PatchUpdate *update, gboolean replace)
+plan_apply(const IntroKernel *kernel, const PatchUpdate *update, gboolean replace, PatchApplyStage stage)
 {
     g_autoptr(PatchArena) arena = patch_arena_open(kernel, NULL);
-    g_autoptr(PatchPlan) plan = arena ? patch_plan_apply(kernel, arena, update, replace, PATCH_APPLY_AT_ONCE, NULL)
-                                      : NULL;
+    g_autoptr(PatchPlan) plan = arena ? patch_plan_apply(kernel, arena, update, replace, stage, NULL) : NULL;
 }
 
 void
 look_at_updates(const IntroKernel *kernel, const PatchUpdate *update)
 {
     g_autoptr(PatchArena) arena = patch_arena_open(kernel, NULL);
-    g_autoptr(PatchPlan) undo = arena ? patch_plan_undo(kernel, arena, NULL, PATCH_UNDO_AT_ONCE, NULL) : NULL;
+    g_autoptr(PatchPlan) undo = arena ? patch_plan_undo(kernel, arena, NULL, PATCH_UNDO_AT_ONCE, FALSE, NULL) : NULL;
+    g_autoptr(PatchPlan) begin = arena ? patch_plan_undo(kernel, arena, NULL, PATCH_UNDO_SWITCH, TRUE, NULL) : NULL;
     g_autoptr(PatchPlan) recovery = arena ? patch_plan_recover(kernel, arena, NULL, NULL) : NULL;
     GPtrArray *records = arena ? patch_arena_records(arena) : NULL;
 
     for (guint i = 0; records && i < records->len; i++)
         g_ptr_array_unref(patch_verify_record(kernel, arena, records->pdata[i]));
-    plan_apply(kernel, update, FALSE);
-    plan_apply(kernel, update, TRUE);
+    plan_apply(kernel, update, FALSE, PATCH_APPLY_AT_ONCE);
+    plan_apply(kernel, update, TRUE, PATCH_APPLY_PLACE);
 }

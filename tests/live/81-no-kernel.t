@@ -70,4 +70,10 @@ like "$err" 'crashed \(panic\)' "and it is said why"
 vlp_exits 0 "its stacks can be looked at" stack "$qmp"
 like "$out" 'panic\+0x' "where it crashed"
 stop
+
+# What it takes to look at a kernel, and this one does not have.
+kernel=$("$top/images/build-kernel" no-kallsyms) || give_up "there is no kernel without kallsyms"
+guest_start -k "$kernel"
+says 4 'CONFIG_KALLSYMS' "a kernel without kallsyms"
+stop
 done_testing
