@@ -285,7 +285,7 @@ test_no_file(void)
 {
     g_autoptr(GError) error = NULL;
 
-    g_assert_null(vmm_machine_open("core:/nonexistent", NULL, &error));
+    g_assert_null(vmm_machine_open("core:/nonexistent/image", NULL, &error));
     g_assert_error(error, VMM_ERROR, VMM_ERROR_NOT_FOUND);
 }
 
