@@ -33,6 +33,8 @@ libintrospect_a_SOURCES += \
 	introspect/ftrace-sites.c introspect/ftrace-sites.h \
 	introspect/live-text.c \
 	introspect/run-queues.c introspect/run-queues.h \
+	introspect/log.c introspect/log.h \
+	introspect/pulse.c introspect/pulse.h \
 	introspect/sleeping.c introspect/sleeping.h \
 	introspect/task-watch.c introspect/task-watch.h \
 	introspect/vcpus.c introspect/vcpus.h \

@@ -5,6 +5,8 @@
  */
 #include <stdio.h>
 
+#include "introspect/log.h"
+#include "introspect/pulse.h"
 #include "introspect/sleeping.h"
 #include "patcher/arena.h"
 #include "tests/fuzz/guest-record.h"
@@ -15,9 +17,11 @@ look_at_all(const IntroKernel *kernel, const VmmVcpu *vcpus, guint n_vcpus, GErr
 {
     g_autoptr(GPtrArray) tasks = intro_tasks(kernel, error);
     g_autoptr(GArray) holes = tasks != NULL ? intro_kernel_holes(kernel, error) : NULL;
+    g_autoptr(GPtrArray) log = holes != NULL ? intro_log_read(kernel, 0, error) : NULL;
+    g_autoptr(IntroPulse) pulse = log != NULL ? intro_pulse_new(kernel, error) : NULL;
     gboolean has;
 
-    if (holes == NULL || !intro_kernel_has_cpu_feature(kernel, 0, &has, error))
+    if (pulse == NULL || !intro_kernel_has_cpu_feature(kernel, 0, &has, error))
         return FALSE;
     for (guint i = 0; i < tasks->len; i++) {
         const IntroTask *task = tasks->pdata[i];

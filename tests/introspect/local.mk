@@ -74,3 +74,9 @@ TESTS += tests/introspect/test-generated
 tests_introspect_test_generated_SOURCES = tests/introspect/test-generated.c tests/introspect/btf-writer.c \
 	tests/introspect/btf-writer.h tests/fake-guest.c tests/fake-guest.h
 tests_introspect_test_generated_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+
+check_PROGRAMS += tests/introspect/test-log
+TESTS += tests/introspect/test-log
+tests_introspect_test_log_SOURCES = tests/introspect/test-log.c tests/introspect/btf-writer.c \
+	tests/introspect/btf-writer.h tests/fake-guest.c tests/fake-guest.h
+tests_introspect_test_log_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)

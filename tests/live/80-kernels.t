@@ -56,6 +56,22 @@ condition_agrees() {
     ok "$release: static keys that were switched on" test "$(inspected '$_->{live_text}{static_keys_jumping}')" -gt "$jumping"
 }
 
+# Its log, up to what is written last: more than its buffer holds, so that it has gone round.
+log_agrees() {
+    in_guest 'echo on > /proc/sys/kernel/printk_devkmsg
+        awk "BEGIN { pad = sprintf(\"%700s\", \"\"); for (i = 0; i < 900; i++) {
+            printf(\"<%d>%d \\033[2J\\303\\244%s%s\\n\", i % 32, i, substr(pad, 1, i % 700),
+                i % 3 ? \"x\" : \"two\\nlines\") > \"/dev/kmsg\"
+            fflush(\"/dev/kmsg\")
+        } }"
+        echo "the end of the log" > /dev/kmsg; cat /dev/kmsg > /run/kmsg &
+        until grep -qs "the end of the log" /run/kmsg; do :; done; kill $!; cat /run/kmsg' |
+        sed '/^ /d; s/^\([0-9]*,[0-9]*,[0-9]*\),[^;]*;/\1;/; s/\\x5c/\\/g; /the end of the log/q' > "$work/kmsg"
+    "$VLP_BUILD/tests/live/kernel-log" "$qmp" | sed '/the end of the log/q' > "$work/log"
+    ok "$release: its log, all of $(wc -l < "$work/kmsg") records" diff "$work/kmsg" "$work/log"
+    ok "$release: with records on both sides of the buffer's end" test "$(head -n 1 "$work/log" | cut -d , -f 2)" -gt 0
+}
+
 # kernel_agrees RELEASE MEMORY VCPUS
 kernel_agrees() {
     local kernel initramfs
@@ -70,6 +86,7 @@ kernel_agrees() {
     agrees "$release: modules" modules_agree load_changes
     agrees "$release: symbols" symbols_agree load_changes
     condition_agrees
+    log_agrees
     ok "$release: the guest is well" guest_is_well
     "$top/images/stop-guest" "$guest"
 }

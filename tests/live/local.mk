@@ -23,6 +23,9 @@ tests_live_run_in_guest_LDADD = libpatcher.a libintrospect.a libvmm.a $(CAPSTONE
 check_PROGRAMS += tests/live/runnable
 tests_live_runnable_SOURCES = tests/live/runnable.c
 tests_live_runnable_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+check_PROGRAMS += tests/live/kernel-log
+tests_live_kernel_log_SOURCES = tests/live/kernel-log.c
+tests_live_kernel_log_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 EXTRA_DIST += \
 	tests/live/00-guest.t \
 	tests/live/10-introspect.t \
