@@ -17,9 +17,8 @@ patch_pauses_add(PatchPauses *pauses, const PatchPauses *more)
 }
 
 gboolean
-patch_proof_take(PatchProof *proof, const IntroKernel *kernel, GError **error)
+patch_proof_take(PatchProof *proof, const IntroKernel *kernel, GuestVa va, GError **error)
 {
-    GuestVa va = intro_kernel_text_start(kernel);
     IntroMapping mapping;
 
     if (!intro_space_translate(intro_kernel_space(kernel), va, &mapping, error))

@@ -21,10 +21,10 @@ typedef struct {
     guint8 bytes[64];
 } PatchProof;
 
-/* PROOF must stay where it is. */
-gboolean patch_proof_take(PatchProof *proof, const IntroKernel *kernel, GError **error);
+/* What is at VA now. PROOF must stay where it is. */
+gboolean patch_proof_take(PatchProof *proof, const IntroKernel *kernel, GuestVa va, GError **error);
 
-/* To be asked in a pause. PATCH_ERROR_NOT_NOW if it is another kernel. */
+/* To be asked in a pause, for the answer to hold. PATCH_ERROR_NOT_NOW if it is another kernel. */
 gboolean patch_proof_check(const PatchProof *proof, const VmmReader *reader, GError **error);
 
 /* Writes CHUNKS (of VmmChunk) in this order, and adds the stops to PAUSES. On an error, part of it may be written. */

@@ -8,6 +8,9 @@
 #include "patcher/plan-apply.h"
 #include "patcher/report.h"
 
+#define DEFAULT_SETTLE_S 1.0
+#define MAX_SETTLE_S 86400.0
+
 #define REPLACE_OPTION(variable) \
     { "replace", 'r', 0, G_OPTION_ARG_NONE, (variable), "take all other updates out in the same go", NULL }
 
@@ -72,33 +75,119 @@ run_check(const PatchCli *cli, int argc, char **argv, int *status, GError **erro
     return TRUE;
 }
 
+typedef struct {
+    double timeout_s, settle_s;
+    gboolean undo_on_oops;
+} Options;
+
+static gboolean
+parse_apply(int argc, char **argv, Job *job, Options *chosen, GError **error)
+{
+    const GOptionEntry options[] = {
+        PATCH_TIMEOUT_OPTION(&chosen->timeout_s), REPLACE_OPTION(&job->replace), PATCH_NO_LOG_OPTION(&job->no_log),
+        { "settle", 's', 0, G_OPTION_ARG_DOUBLE, &chosen->settle_s,
+          "how long to watch afterwards whether the guest is well (1; 0: not at all)", "SECONDS" },
+        { "undo-on-oops", 'u', 0, G_OPTION_ARG_NONE, &chosen->undo_on_oops, "if it is not, take the update out again",
+          NULL },
+        G_OPTION_ENTRY_NULL
+    };
+
+    *chosen = (Options) { PATCH_DEFAULT_TIMEOUT_S, DEFAULT_SETTLE_S, FALSE };
+    if (patch_cli_parse(&patch_cmd_apply, options, argc, argv, 2, 2, error) < 0)
+        return FALSE;
+    if (!(chosen->settle_s >= 0 && chosen->settle_s <= MAX_SETTLE_S)) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "--settle takes 0 to %.0f seconds", MAX_SETTLE_S);
+        return FALSE;
+    }
+    if (!chosen->undo_on_oops || (chosen->settle_s > 0 && !job->replace))
+        return TRUE;
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "--undo-on-oops does not go with %s", job->replace
+                ? "--replace: what that takes out could not be put back" : "--settle 0: nobody watches");
+    return FALSE;
+}
+
+static gboolean
+undo(const PatchCli *cli, const Job *job, double timeout_s, GError **error)
+{
+    g_auto(PatchReport) report = { .hooks = patch_hook_results_new() };
+    const PatchStages stages = { job->guest, timeout_s, &report.commit, report.hooks };
+    g_autoptr(PatchPlan) plan = patch_stages_undo(&stages, job->update->id, FALSE, error);
+
+    if (plan && !job->no_log)
+        patch_report_in_guest(cli, job->guest, plan, &report);
+    return plan != NULL;
+}
+
+/* Always FALSE: applied or not, this has not gone well. */
+static gboolean
+set_not_well(const PatchCli *cli, const Job *job, const Options *chosen, PatchWatchReport *watched, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+
+    watched->undone = chosen->undo_on_oops && watched->runs && undo(cli, job, chosen->timeout_s, &failure);
+    if (watched->undone)
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED,
+                    "update %s was applied, and taken out again since the guest was not well with it: %s",
+                    job->update->id, watched->seen);
+    else if (failure)
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_WELL,
+                    "update %s is applied, and the guest has not been well since: %s; it could not be taken out again: "
+                    "%s", job->update->id, watched->seen, failure->message);
+    else
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_WELL,
+                    "update %s is applied, and the guest has not been well since: %s%s", job->update->id, watched->seen,
+                    watched->runs ? "; undo takes it out again" : "");
+    return FALSE;
+}
+
+/* PLAN was executed. Text for people comes at once, the object for programs when all is known. */
+static gboolean
+finish_apply(const PatchCli *cli, const Job *job, const Options *chosen, const PatchPlan *plan, PatchReport *report,
+             PatchWatch *watch, GError **error)
+{
+    const char *name = vmm_machine_name(job->guest->machine);
+    g_auto(PatchWatchReport) watched = { PATCH_HEALTH_WELL };
+    gboolean is_well;
+
+    if (!job->no_log)
+        patch_report_in_guest(cli, job->guest, plan, report);
+    if (!watch || !cli->json)
+        patch_report_commit(cli, plan, name, report);
+    if (!watch)
+        return TRUE;
+    patch_watch_settle(watch, plan->records->pdata[0], chosen->settle_s, &watched);
+    is_well = watched.health != PATCH_HEALTH_ILL || set_not_well(cli, job, chosen, &watched, error);
+    report->watched = &watched;
+    if (cli->json)
+        patch_report_commit(cli, plan, name, report);
+    else if (is_well)
+        patch_report_watch(cli, name, &watched);
+    return is_well;
+}
+
 static gboolean
 run_apply(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
 {
-    double timeout_s = PATCH_DEFAULT_TIMEOUT_S;
     g_auto(Job) job = { 0 };
-    const GOptionEntry options[] = {
-        PATCH_TIMEOUT_OPTION(&timeout_s), REPLACE_OPTION(&job.replace), PATCH_NO_LOG_OPTION(&job.no_log), G_OPTION_ENTRY_NULL
-    };
+    Options chosen;
     g_auto(PatchReport) report = { .hooks = patch_hook_results_new() };
     PatchStages stages = { .report = &report.commit, .hooks = report.hooks };
+    g_autoptr(PatchWatch) watch = NULL;
     g_autoptr(PatchPlan) plan = NULL;
 
-    if (patch_cli_parse(&patch_cmd_apply, options, argc, argv, 2, 2, error) < 0)
+    if (!parse_apply(argc, argv, &job, &chosen, error))
         return FALSE;
     *cli->event = patch_event_new("apply", argv[1]);
     if (!prepare(cli, argv[1], argv[2], patch_guest_open_running, &job, error))
         return FALSE;
     stages.guest = job.guest;
-    stages.timeout_s = timeout_s;
-    plan = patch_stages_apply(&stages, job.update, job.replace, error);
-    if (!plan) {
+    stages.timeout_s = chosen.timeout_s;
+    if (chosen.settle_s == 0 || (watch = patch_watch_new(job.guest, error)))
+        plan = patch_stages_apply(&stages, job.update, job.replace, error);
+    if (!plan || !finish_apply(cli, &job, &chosen, plan, &report, watch, error)) {
         g_prefix_error(error, "%s: ", argv[1]);
         return FALSE;
     }
-    if (!job.no_log)
-        patch_report_in_guest(cli, job.guest, plan, &report);
-    patch_report_commit(cli, plan, vmm_machine_name(job.guest->machine), &report);
     return TRUE;
 }
 

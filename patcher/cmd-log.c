@@ -13,6 +13,8 @@ result_name(const PatchEvent *event)
         return "not now";
     case PATCH_EXIT_DOES_NOT_FIT:
         return "does not fit";
+    case PATCH_EXIT_NOT_WELL:
+        return "done, but the guest is not well";
     default:
         return "failed";
     }

@@ -61,7 +61,7 @@ job_init(Job *job, GError **error)
     job->clean = patch_plan_step(job->plan, PATCH_STEP_CLEAN);
     job->prepared = patch_places_outcome(job->prepare);
     job->committed = patch_places_outcome(job->commit);
-    return patch_proof_take(&job->proof, job->guest->kernel, error);
+    return patch_proof_take(&job->proof, job->guest->kernel, intro_kernel_text_start(job->guest->kernel), error);
 }
 
 static GArray *

@@ -54,6 +54,8 @@ patch_own_exit_status(int code)
         return PATCH_EXIT_NOT_NOW;
     case PATCH_ERROR_DOES_NOT_FIT:
         return PATCH_EXIT_DOES_NOT_FIT;
+    case PATCH_ERROR_NOT_WELL:
+        return PATCH_EXIT_NOT_WELL;
     case PATCH_ERROR_FAILED:
         break;
     }

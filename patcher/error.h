@@ -15,6 +15,7 @@ typedef enum {
     PATCH_ERROR_USAGE,
     PATCH_ERROR_NOT_NOW,        /* unsafe at the moment, or busy: try again */
     PATCH_ERROR_PASSING,        /* the same, and over as soon as the guest's kernel has done what it is at: plan again */
+    PATCH_ERROR_NOT_WELL,       /* it was done, and since then the guest is not well */
     PATCH_ERROR_DOES_NOT_FIT,   /* another kernel, other code, a conflict with another update */
 } PatchError;
 
@@ -25,6 +26,7 @@ enum {
     PATCH_EXIT_USAGE = 2,
     PATCH_EXIT_NOT_NOW = 3,
     PATCH_EXIT_DOES_NOT_FIT = 4,
+    PATCH_EXIT_NOT_WELL = 5,
 };
 
 /* For errors of any of the project's domains; anything else is PATCH_EXIT_FAILED. */

@@ -44,7 +44,8 @@ libpatcher_a_SOURCES += \
 	patcher/safety.c patcher/safety.h \
 	patcher/places.c patcher/places.h \
 	patcher/brief.c patcher/brief.h \
-	patcher/commit.c patcher/commit.h
+	patcher/commit.c patcher/commit.h \
+	patcher/watch.c patcher/watch.h
 
 # The command line.
 bin_PROGRAMS += virt-livepatch

@@ -46,7 +46,7 @@ command_list(void)
                     "kvm:SOCKET for a machine of virt-livepatch-kvm, pid:N for any process with a machine of KVM's, or\n"
                     "core:FILE for a memory image, which can be looked at; saved:FILE for one that a machine is restored from.\n"
                     "Exit status: 0 done; 1 failed, and the guest is as it was; 2 wrong usage; 3 not now, try again;\n"
-                    "4 does not fit.");
+                    "4 does not fit; 5 done, but the guest has not been well since.");
     return g_string_free(text, FALSE);
 }
 

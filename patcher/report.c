@@ -289,6 +289,23 @@ add_hooks(JsonBuilder *json, const GPtrArray *hooks)
     json_builder_end_array(json);
 }
 
+static void
+add_watch(JsonBuilder *json, const PatchWatchReport *watched)
+{
+    static const char *const words[] = {
+        [PATCH_HEALTH_WELL] = "well", [PATCH_HEALTH_ILL] = "not well", [PATCH_HEALTH_UNKNOWN] = "unknown",
+    };
+
+    json_builder_set_member_name(json, "watched");
+    json_builder_begin_object(json);
+    json_builder_set_member_name(json, "seconds");
+    json_builder_add_double_value(json, watched->watched_s);
+    patch_json_string(json, "health", words[watched->health]);
+    patch_json_string(json, "seen", watched->seen ? watched->seen : "");
+    patch_json_boolean(json, "undone", watched->undone);
+    json_builder_end_object(json);
+}
+
 void
 patch_report_commit(const PatchCli *cli, const PatchPlan *plan, const char *guest, const PatchReport *all)
 {
@@ -325,6 +342,17 @@ patch_report_commit(const PatchCli *cli, const PatchPlan *plan, const char *gues
     for (guint i = 0; i < plan->notes->len; i++)
         json_builder_add_string_value(json, plan->notes->pdata[i]);
     json_builder_end_array(json);
+    if (all->watched)
+        add_watch(json, all->watched);
     json_builder_end_object(json);
     patch_cli_print_json(json);
+}
+
+void
+patch_report_watch(const PatchCli *cli, const char *guest, const PatchWatchReport *watched)
+{
+    if (watched->health == PATCH_HEALTH_UNKNOWN && !cli->quiet)
+        g_printerr("%s: watched for %.1f s only: %s\n", guest, watched->watched_s, watched->seen);
+    else if (cli->verbose)
+        g_printerr("  watched for %.1f s: its CPUs move, and its log tells of nothing wrong\n", watched->watched_s);
 }

@@ -10,6 +10,7 @@
 #include "patcher/commit.h"
 #include "patcher/plan.h"
 #include "patcher/stages.h"
+#include "patcher/watch.h"
 
 #define PATCH_DEFAULT_TIMEOUT_S 10.0
 #define PATCH_TIMEOUT_OPTION(variable) \
@@ -24,6 +25,7 @@ void patch_report_plan(const PatchCli *cli, const PatchPlan *plan, const char *g
 typedef struct {
     PatchCommitReport commit;
     GPtrArray *hooks;           /* of PatchHookResult */
+    const PatchWatchReport *watched;    /* what the guest was like afterwards; NULL if nobody watched. Borrowed */
 } PatchReport;
 
 static inline void
@@ -35,6 +37,9 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PatchReport, patch_report_clear)
 
 /* What was done. */
 void patch_report_commit(const PatchCli *cli, const PatchPlan *plan, const char *guest, const PatchReport *report);
+
+/* What a guest was like that is not ill. */
+void patch_report_watch(const PatchCli *cli, const char *guest, const PatchWatchReport *watched);
 
 /* Tells the guest's own log, before what was done is reported: REPORT is added to. If that does not work, it is said so, and
  * no more. */

@@ -30,12 +30,12 @@ new_files() {
 round() {
     local name installed=()
     for name in $(shuf -e "${files[@]}"); do
-        vlp -q apply "$qmp" "$work/$name.vlp" || { echo "round $1, apply $name: $err"; return 1; }
+        vlp -q apply --settle 0 "$qmp" "$work/$name.vlp" || { echo "round $1, apply $name: $err"; return 1; }
         installed+=("$name")
         [ $((RANDOM % 3)) = 0 ] || continue
         name=${installed[RANDOM % ${#installed[@]}]}
         vlp -q undo "$qmp" "$(< "$work/$name.id")" || { echo "round $1, undo $name: $err"; return 1; }
-        vlp -q apply "$qmp" "$work/$name.vlp" || { echo "round $1, apply $name again: $err"; return 1; }
+        vlp -q apply --settle 0 "$qmp" "$work/$name.vlp" || { echo "round $1, apply $name again: $err"; return 1; }
     done
     [ "$(new_files)" = "$(printf '%s\n' "${files[@]}" | sort | xargs)" ] || { echo "round $1: in force: $(new_files)"; return 1; }
     vlp verify "$qmp" || { echo "round $1, verify: $out $err"; return 1; }
@@ -51,7 +51,7 @@ chain() {
     for step in $(seq 12); do
         if [ "$depth" = 0 ] || { [ "$depth" -lt 3 ] && [ $((RANDOM % 2)) = 0 ]; }; then
             depth=$((depth + 1))
-            vlp -q apply "$qmp" "$work/level$depth.vlp" || { echo "chain $1, step $step: $err"; return 1; }
+            vlp -q apply --settle 0 "$qmp" "$work/level$depth.vlp" || { echo "chain $1, step $step: $err"; return 1; }
         else
             vlp -q undo "$qmp" "$(< "$work/level$depth.id")" || { echo "chain $1, step $step: $err"; return 1; }
             depth=$((depth - 1))
@@ -91,7 +91,7 @@ in_guest "cd /proc && cat ${files[*]} > /dev/null"
 ok "$VLP_ROUNDS rounds of ten updates in any order, and back" rounds round
 ok "$VLP_ROUNDS chains of updates of one function" rounds chain
 for name in "${files[@]}"; do
-    vlp -q apply "$qmp" "$work/$name.vlp" || echo "# $name: $err"
+    vlp -q apply --settle 0 "$qmp" "$work/$name.vlp" || echo "# $name: $err"
 done
 vlp_exits 0 "ten updates and three of one function on top" apply "$qmp" "$work/level1.vlp"
 for level in 2 3; do

@@ -10,7 +10,7 @@ rounds() {
     local id round
     id=$(< "$work/uptime.id")
     for round in $(seq "$1"); do
-        vlp -q apply --timeout 30 "$qmp" "$work/uptime.vlp" || { echo "apply $round: $err"; return 1; }
+        vlp -q apply --settle 0 --timeout 30 "$qmp" "$work/uptime.vlp" || { echo "apply $round: $err"; return 1; }
         vlp -q undo --timeout 30 "$qmp" "$id" || { echo "undo $round: $err"; return 1; }
     done
 }

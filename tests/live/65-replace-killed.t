@@ -20,7 +20,7 @@ killed_at() {
 kill_all() {
     local n=0
     n_old=0 n_new=0
-    while killed_at $((++n)) -q apply --no-log --replace "$qmp" "$work/third.vlp" 2> /dev/null; do
+    while killed_at $((++n)) -q apply --no-log --settle 0 --replace "$qmp" "$work/third.vlp" 2> /dev/null; do
         seen > /dev/null || { echo "the guest does not answer after a kill at message $n"; return 1; }
         vlp -q recover "$qmp" || { echo "recover after $n: $err"; return 1; }
         vlp verify "$qmp" || { echo "verify after $n: $out $err"; return 1; }
@@ -28,7 +28,8 @@ kill_all() {
             'second second') n_old=$((n_old + 1)) ;;
             third)
                 n_new=$((n_new + 1))
-                vlp undo --no-log --all "$qmp" && vlp apply --no-log "$qmp" "$work/first.vlp" && vlp apply --no-log "$qmp" "$work/second.vlp" ||
+                vlp undo --no-log --all "$qmp" && vlp apply --no-log --settle 0 "$qmp" "$work/first.vlp" &&
+                    vlp apply --no-log --settle 0 "$qmp" "$work/second.vlp" ||
                     { echo "putting the old ones back after $n: $err"; return 1; }
                 ;;
             *) echo "after a kill at message $n the guest says: $(seen)"; return 1 ;;
@@ -46,8 +47,8 @@ for name in first second third; do
 done
 guest_start
 before=$(text)
-vlp_exits 0 "apply one" apply --no-log "$qmp" "$work/first.vlp"
-vlp_exits 0 "and one on top of it" apply --no-log "$qmp" "$work/second.vlp"
+vlp_exits 0 "apply one" apply --no-log --settle 0 "$qmp" "$work/first.vlp"
+vlp_exits 0 "and one on top of it" apply --no-log --settle 0 "$qmp" "$work/second.vlp"
 kill_all > "$work/said"
 tap_result $? "killed while one takes their place: ${n_old:-?} times they were found, ${n_new:-?} times the new one" "$(< "$work/said")"
 is "$(seen)" third "then it got through"

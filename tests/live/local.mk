@@ -34,6 +34,7 @@ EXTRA_DIST += \
 	tests/live/15-corrupt.t \
 	tests/live/18-create.t \
 	tests/live/20-apply.t \
+	tests/live/22-settle.t \
 	tests/live/24-data.t \
 	tests/live/25-several.t \
 	tests/live/26-modules.t \
