@@ -66,11 +66,33 @@ undo(const PatchCli *cli, const Job *job, double timeout_s, GError **error)
 }
 
 static gboolean
+resume(const Job *job, GError **error)
+{
+    g_autoptr(VmmPause) pause = vmm_pause_begin(job->guest->machine, error);
+
+    return pause && vmm_pause_end(g_steal_pointer(&pause), NULL, error);
+}
+
+/* A guest that was left stopped is put right before it runs; but for what its own kernel has to come to first. */
+static gboolean
+let_it_come_to_it(Job *job, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+    g_autoptr(PatchPlan) plan = job->guest->left_stopped ? plan_recovery(job, &failure) : NULL;
+
+    if (!g_error_matches(failure, PATCH_ERROR, PATCH_ERROR_PASSING))
+        return TRUE;
+    job->guest->left_stopped = FALSE;
+    return resume(job, error);
+}
+
+static gboolean
 recover(const PatchCli *cli, Job *job, GError **error)
 {
     g_auto(PatchReport) report = { .hooks = patch_hook_results_new() };
-    g_autoptr(PatchPlan) plan = patch_commit_planned(job->guest, plan_recovery, job, PATCH_DEFAULT_TIMEOUT_S,
-                                                     &report.commit, error);
+    g_autoptr(PatchPlan) plan = let_it_come_to_it(job, error)
+                                ? patch_commit_planned(job->guest, plan_recovery, job, PATCH_DEFAULT_TIMEOUT_S,
+                                                       &report.commit, error) : NULL;
 
     return report_it(cli, job, plan, &report, error);
 }
@@ -111,6 +133,20 @@ run_undo(const PatchCli *cli, int argc, char **argv, int *status, GError **error
     return undo(cli, &job, timeout_s, error);
 }
 
+/* Nothing is to be done in GUEST but that. */
+static gboolean
+resume_if_left(const PatchCli *cli, const Job *job, const char *name, GError **error)
+{
+    if (job->guest->left_stopped && !resume(job, error)) {
+        g_prefix_error(error, "%s: ", name);
+        return FALSE;
+    }
+    if (!cli->quiet)
+        g_printerr("%s: nothing was interrupted%s\n", name,
+                   job->guest->left_stopped ? ", but the guest had been left stopped; it runs again" : "");
+    return TRUE;
+}
+
 static gboolean
 run_recover(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
 {
@@ -119,19 +155,16 @@ run_recover(const PatchCli *cli, int argc, char **argv, int *status, GError **er
     if (patch_cli_parse(&patch_cmd_recover, NULL, argc, argv, 1, 1, error) < 0)
         return FALSE;
     *cli->event = patch_event_new("recover", argv[1]);
-    job.guest = patch_guest_open_running(argv[1], cli->uri, error);
+    job.guest = patch_guest_open_to_recover(argv[1], cli->uri, error);
     if (!job.guest || !look(&job, error))
         return FALSE;
-    if (patch_arena_check_settled(job.arena, NULL)) {
-        if (!cli->quiet)
-            g_printerr("%s: nothing was interrupted\n", argv[1]);
-        return TRUE;
-    }
+    if (patch_arena_check_settled(job.arena, NULL))
+        return resume_if_left(cli, &job, argv[1], error);
     return recover(cli, &job, error);
 }
 
 const PatchCommand patch_cmd_undo = { "undo", "GUEST [ID]", "reverse an installed update, or all of them", run_undo };
 
 const PatchCommand patch_cmd_recover = {
-    "recover", "GUEST", "roll back what an interrupted apply or undo left", run_recover
+    "recover", "GUEST", "roll back what an interrupted apply or undo left, and resume the guest", run_recover
 };

@@ -5,7 +5,7 @@
 #include "patcher/error.h"
 #include "vmm/sandbox.h"
 
-typedef enum { TO_LOOK, TO_CHECK, TO_CHANGE } Purpose;
+typedef enum { TO_LOOK, TO_CHECK, TO_CHANGE, TO_RECOVER } Purpose;
 
 static gboolean
 require_running(VmmMachine *machine, GError **error)
@@ -18,17 +18,21 @@ require_running(VmmMachine *machine, GError **error)
     if (!running)
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
                     "the guest is not running (state: %s), and whoever stopped it may rely on that; resume it and try "
-                    "again", state);
+                    "again. If it was a virt-livepatch that was killed, 'virt-livepatch recover' resumes it", state);
     return running;
 }
 
 static gboolean
-require_fitness(VmmMachine *machine, Purpose purpose, GError **error)
+require_fitness(PatchGuest *guest, Purpose purpose, GError **error)
 {
+    VmmMachine *machine = guest->machine;
     gboolean is_image = vmm_machine_is_image(machine);
 
     if (purpose == TO_LOOK || (purpose == TO_CHECK && is_image))
         return TRUE;
+    if (!is_image && purpose == TO_RECOVER)
+        return vmm_machine_claim(machine, error) && vmm_machine_adopt(machine, &guest->left_stopped, error) &&
+               (guest->left_stopped || require_running(machine, error));
     if (!is_image)
         return (vmm_machine_is_saved(machine) || require_running(machine, error))
             && (purpose != TO_CHANGE || vmm_machine_claim(machine, error));
@@ -55,7 +59,7 @@ reach(const char *name, const char *uri, Purpose purpose, GError **error)
     g_autoptr(PatchGuest) guest = g_new0(PatchGuest, 1);
 
     guest->machine = vmm_machine_open(name, uri, error);
-    if (!guest->machine || !require_fitness(guest->machine, purpose, error)) {
+    if (!guest->machine || !require_fitness(guest, purpose, error)) {
         g_prefix_error(error, "%s: ", name);
         return NULL;
     }
@@ -111,6 +115,12 @@ PatchGuest *
 patch_guest_open_running(const char *name, const char *uri, GError **error)
 {
     return open_guest(name, uri, TO_CHANGE, error);
+}
+
+PatchGuest *
+patch_guest_open_to_recover(const char *name, const char *uri, GError **error)
+{
+    return open_guest(name, uri, TO_RECOVER, error);
 }
 
 void

@@ -14,6 +14,7 @@
 typedef struct {
     VmmMachine *machine;
     IntroKernel *kernel;
+    gboolean left_stopped;      /* by a run that was killed: the guest stands still until the end of the next pause */
 } PatchGuest;
 
 /* For looking, whatever state the guest is in. Errors: VMM_ERROR and INTRO_ERROR, with the guest's name before them. */
@@ -26,6 +27,9 @@ gboolean patch_guest_look(PatchGuest *guest, GError **error);
 /* For changing it: also PATCH_ERROR_NOT_NOW if the guest is not running, since somebody else has paused it or it is
  * being moved, and PATCH_ERROR_USAGE if it is a memory image. */
 PatchGuest *patch_guest_open_running(const char *guest, const char *uri, GError **error);
+
+/* For putting it right: as for changing it, but a guest that a killed run left stopped will do. */
+PatchGuest *patch_guest_open_to_recover(const char *guest, const char *uri, GError **error);
 
 /* For all of that short of the change: as for changing it, but a memory image will do. */
 PatchGuest *patch_guest_open_to_check(const char *guest, const char *uri, GError **error);

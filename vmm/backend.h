@@ -32,6 +32,8 @@ typedef struct {
     void (*abandon)(gpointer self);
     /* NULL if whatever holds the guest takes back by itself what was begun. N_CHUNKS 0: no will from now on. */
     gboolean (*set_will)(gpointer self, const VmmChunk *proof, const VmmChunk *chunks, gsize n_chunks, GError **error);
+    /* NULL if nothing is ever left. */
+    gboolean (*adopt)(gpointer self, gboolean *stopped, GError **error);
 } VmmBackend;
 
 typedef struct {

@@ -356,6 +356,36 @@ read_vcpus(VmmGdb *gdb, GArray *vcpus, GError **error)
     return answers != NULL && decode_vcpus(gdb, answers, 0, vcpus, error);
 }
 
+/*
+ * QEMU's stub takes whatever comes for the rest of a packet that it has the beginning of, also from its next client. The
+ * first "#00" ends that, or begins its checksum anew, and then the second one does; the wrong checksum is answered by a
+ * '-', or not if there was nothing to end. What follows is a packet of its own, and its answer shows that we agree.
+ */
+gboolean
+vmm_gdb_resync(VmmGdb *gdb, GError **error)
+{
+    static const char requests[] = "#00#00$qSupported#37", answer[] = "PacketSize=";
+    const gint64 deadline = g_get_monotonic_time() + TIMEOUT_US;
+    const char *found = NULL, *end = NULL;
+
+    if (!vmm_socket_send(gdb->fd, requests, strlen(requests), deadline, error))
+        return FALSE;
+    while (end == NULL) {
+        if (gdb->received->len > VMM_GDB_MAX_PACKET) {
+            g_set_error_literal(error, VMM_ERROR, VMM_ERROR_PROTOCOL, "the gdb stub does not come to itself");
+            return FALSE;
+        }
+        if (!vmm_socket_receive(gdb->fd, gdb->received, deadline, error))
+            return FALSE;
+        found = strstr(gdb->received->str, answer);
+        end = found != NULL ? strchr(found, '#') : NULL;
+        if (end != NULL && strlen(end) < strlen("#00"))
+            end = NULL;
+    }
+    g_string_truncate(gdb->received, 0);
+    return TRUE;
+}
+
 /* The order of the requests that open every connection. */
 enum { HELLO_NO_ACK, HELLO_SUPPORTED, HELLO_PHYSICAL, HELLO_THREADS };
 

@@ -26,6 +26,10 @@ VmmGdb *vmm_gdb_new(int fd, VmmGdbFacts *facts);
 void vmm_gdb_free(VmmGdb *gdb);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmmGdb, vmm_gdb_free)
 
+/* Before all else, with a stub whose last client may have gone in the middle of a packet: ends that one. Errors: LOST,
+ * UNREACHABLE, PROTOCOL. */
+gboolean vmm_gdb_resync(VmmGdb *gdb, GError **error);
+
 /* The first thing to do: appends the registers of each vCPU to VCPUS, and makes later writes physical.
  * Errors: PROTOCOL, UNSUPPORTED, LOST, UNREACHABLE. */
 gboolean vmm_gdb_begin(VmmGdb *gdb, GArray *vcpus, GError **error);

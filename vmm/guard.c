@@ -10,6 +10,7 @@
 #include "vmm/helper.h"
 #include "vmm/machine.h"
 #include "vmm/socket.h"
+#include "vmm/stub.h"
 
 struct VmmGuard {
     pid_t pid;
@@ -25,11 +26,14 @@ typedef struct {
 static void
 remove_socket(const VmmGuardOrder *order)
 {
+    g_autofree char *announced = NULL;
     char path[sizeof order->socket_path];
 
     if (order->socket_path[0] == '\0')
         return;
     unlink(order->socket_path);
+    announced = g_strconcat(order->socket_path, VMM_STUB_ANNOUNCED, NULL);
+    unlink(announced);
     if (order->owns_directory) {
         memcpy(path, order->socket_path, sizeof path);
         rmdir(dirname(path));

@@ -10,6 +10,7 @@
 #include "vmm/libvirt-connect.h"
 #include "vmm/libvirt-monitor.h"
 #include "vmm/qemu.h"
+#include "vmm/qemu-text.h"
 #include "vmm/rescue.h"
 #include "vmm/socket.h"
 
@@ -53,39 +54,23 @@ find_domain(virConnectPtr connection, const char *name, GError **error)
     return g_steal_pointer(&domain);
 }
 
-/* "unix:PATH,server=on" (older: ",server"), as QEMU shows a listening socket; the directory of PATH. */
-static char *
-directory_of_socket(const char *filename)
-{
-    g_autofree char *path = NULL;
-    char *options = NULL;
-
-    if (filename == NULL || !g_str_has_prefix(filename, "unix:/"))
-        return NULL;
-    path = g_strdup(filename + strlen("unix:"));
-    options = g_strrstr(path, ",server");
-    if (options != NULL)
-        *options = '\0';
-    return g_path_get_dirname(path);
-}
-
 /* The domain's own directory, where QEMU may make sockets under libvirt's confinement: that of its monitor. */
 static char *
 find_directory(VmmMonitor *monitor, GError **error)
 {
     g_autoptr(JsonNode) value = vmm_monitor_execute(monitor, "query-chardev", NULL, error);
     g_autoptr(GPtrArray) chardevs = value != NULL ? vmm_json_objects(value) : NULL;
-    char *directory = NULL;
+    g_autofree char *path = NULL;
 
     if (value == NULL)
         return NULL;
-    for (guint i = 0; chardevs != NULL && i < chardevs->len && directory == NULL; i++)
+    for (guint i = 0; chardevs != NULL && i < chardevs->len && path == NULL; i++)
         if (g_strcmp0(vmm_json_string(g_ptr_array_index(chardevs, i), "label"), MONITOR_CHARDEV) == 0)
-            directory = directory_of_socket(vmm_json_string(g_ptr_array_index(chardevs, i), "filename"));
-    if (directory == NULL)
+            path = vmm_qemu_parse_listener(vmm_json_string(g_ptr_array_index(chardevs, i), "filename"), NULL);
+    if (path == NULL)
         g_set_error_literal(error, VMM_ERROR, VMM_ERROR_PROTOCOL,
                             "cannot tell the domain's directory: QEMU does not show libvirt's monitor socket");
-    return directory;
+    return path != NULL ? g_path_get_dirname(path) : NULL;
 }
 
 static void

@@ -97,6 +97,14 @@ vmm_machine_claim(VmmMachine *machine, GError **error)
 }
 
 gboolean
+vmm_machine_adopt(VmmMachine *machine, gboolean *stopped, GError **error)
+{
+    *stopped = FALSE;
+    return machine->instance.ops->adopt == NULL
+        || machine->instance.ops->adopt(machine->instance.self, stopped, error);
+}
+
+gboolean
 vmm_machine_is_image(const VmmMachine *machine)
 {
     return machine->instance.ops->pause == NULL;

@@ -73,6 +73,13 @@ gboolean vmm_machine_is_running(VmmMachine *machine, gboolean *running, char **s
 /* To be the only one to change this guest, of those that ask, for as long as this process lives. Errors: BUSY. */
 gboolean vmm_machine_claim(VmmMachine *machine, GError **error);
 
+/*
+ * After it was claimed. Takes away what a process of ours left that was killed together with whatever was to put the
+ * guest right. *STOPPED: the guest was left stopped. Then the next pause begins as if it were running; until that ends,
+ * the guest stands still, and whoever comes next can tell that it was left like that.
+ */
+gboolean vmm_machine_adopt(VmmMachine *machine, gboolean *stopped, GError **error);
+
 /* TRUE if nothing runs in it, and it can only be looked at. What is in it does not change. */
 gboolean vmm_machine_is_image(const VmmMachine *machine);
 

@@ -243,3 +243,22 @@ vmm_qemu_parse_registers(const char *text, VmmVcpu *vcpu, GError **error)
     *vcpu = parsed;
     return TRUE;
 }
+
+/* "unix:PATH,server=on" (older: ",server"), after "disconnected:" when nobody is. */
+char *
+vmm_qemu_parse_listener(const char *filename, gboolean *connected)
+{
+    static const char nobody[] = "disconnected:", kind[] = "unix:";
+    gboolean has_nobody = filename != NULL && g_str_has_prefix(filename, nobody);
+    const char *rest = has_nobody ? filename + strlen(nobody) : filename;
+    const char *options;
+
+    if (rest == NULL || !g_str_has_prefix(rest, kind) || rest[strlen(kind)] != '/')
+        return NULL;
+    options = g_strrstr(rest, ",server");
+    if (options == NULL)
+        return NULL;
+    if (connected != NULL)
+        *connected = !has_nobody;
+    return g_strndup(rest + strlen(kind), options - rest - strlen(kind));
+}

@@ -22,4 +22,8 @@ gboolean vmm_qemu_parse_gpa2hva(const char *text, guint64 *hva, GError **error);
  * is left alone. */
 gboolean vmm_qemu_parse_registers(const char *text, VmmVcpu *vcpu, GError **error);
 
+/* From query-chardev's "filename": the path of a UNIX socket that QEMU listens on, to be freed, and whether somebody is
+ * connected to it (may be NULL). NULL if it is anything else. */
+char *vmm_qemu_parse_listener(const char *filename, gboolean *connected);
+
 #endif

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "vmm/qemu.h"
 
+#include <string.h>
+
 #include "vmm/gdb.h"
 #include "vmm/json.h"
 #include "vmm/memory.h"
 #include "vmm/qemu-channel.h"
 #include "vmm/qemu-text.h"
 #include "vmm/stub.h"
+
+/* For how long, and how often, a stub is looked at that somebody else uses. */
+#define STUB_PATIENCE_US (3 * G_USEC_PER_SEC)
+#define STUB_INTERVAL_US 10000
 
 typedef struct {
     VmmMonitor *monitor;
@@ -18,8 +24,10 @@ typedef struct {
     guint n_vcpus;
     uid_t owner;                    /* the user QEMU runs as */
 
+    VmmStub *stub;                  /* during a pause, or when it was adopted */
+    gboolean adopted;
+
     /* During a pause: */
-    VmmStub *stub;
     VmmGdb *gdb;
     gint64 stood_since;             /* monotonic, us */
     gint64 stood_since_1970;        /* the same moment on the clock that QEMU's events have, us */
@@ -31,7 +39,8 @@ qemu_close(gpointer self)
     Qemu *qemu = self;
 
     vmm_gdb_free(qemu->gdb);
-    vmm_stub_free(qemu->stub);
+    if (qemu->stub != NULL)
+        vmm_stub_leave(qemu->stub);     /* adopted, and the guest is stopped still */
     /* Both hold the monitor's connection; it is free for others when this returns. */
     vmm_guard_free(qemu->guard);
     vmm_monitor_free(qemu->monitor);
@@ -141,7 +150,7 @@ open_stub(Qemu *qemu, GError **error)
     if (qemu->stub == NULL)
         return FALSE;
     if (arm_guard(qemu, FALSE, error) && vmm_stub_open(qemu->stub, error) && check_running(qemu, error)
-        && arm_guard(qemu, TRUE, error))
+        && arm_guard(qemu, TRUE, error) && vmm_stub_announce(qemu->stub, error))
         return TRUE;
     abandon_stub(qemu);
     return FALSE;
@@ -199,6 +208,7 @@ qemu_resume(gpointer self, guint64 *stood_ns, GError **error)
     if (!detached)
         resumed_at = g_get_monotonic_time();
     g_clear_pointer(&qemu->stub, vmm_stub_free);
+    qemu->adopted = FALSE;
     if (!resumed)
         return FALSE;
     vmm_guard_disarm(qemu->guard);
@@ -218,6 +228,8 @@ stop_and_look(Qemu *qemu, GArray *vcpus, GError **error)
     if (fd < 0)
         return FALSE;
     qemu->gdb = vmm_gdb_new(fd, qemu->gdb_facts);
+    if (qemu->adopted && !vmm_gdb_resync(qemu->gdb, error))
+        return FALSE;
     return vmm_gdb_begin(qemu->gdb, vcpus, error);
 }
 
@@ -227,13 +239,64 @@ qemu_pause(gpointer self, GArray *vcpus, GError **error)
     Qemu *qemu = self;
     g_autoptr(GError) also = NULL;
 
-    if (!check_running(qemu, error) || !check_not_migrating(qemu, error) || !open_stub(qemu, error))
+    if (qemu->adopted ? !arm_guard(qemu, TRUE, error)
+                      : !check_running(qemu, error) || !check_not_migrating(qemu, error) || !open_stub(qemu, error))
         return FALSE;
     if (stop_and_look(qemu, vcpus, error))
         return TRUE;
     if (!qemu_resume(qemu, NULL, &also))
         g_prefix_error(error, "%s; before that: ", also->message);
     return FALSE;
+}
+
+/* One that is in use is waited for: a guard may be at work, or QEMU has not noticed yet that its user has gone. */
+static gboolean
+find_left_stub(Qemu *qemu, VmmStub **left, gboolean *is_announced, GError **error)
+{
+    const gint64 deadline = g_get_monotonic_time() + STUB_PATIENCE_US;
+    gboolean is_connected = FALSE;
+
+    for (;;) {
+        g_autoptr(GError) failure = NULL;
+
+        *left = vmm_stub_find(qemu->monitor, is_announced, &is_connected, &failure);
+        if (failure != NULL) {
+            g_propagate_error(error, g_steal_pointer(&failure));
+            return FALSE;
+        }
+        if (*left == NULL || !is_connected)
+            return TRUE;
+        vmm_stub_leave(g_steal_pointer(left));
+        if (g_get_monotonic_time() >= deadline)
+            return vmm_stub_check_unused(qemu->monitor, error);
+        g_usleep(STUB_INTERVAL_US);
+    }
+}
+
+/* The stub that stopped the guest is kept, and so is the mark that it did, until the guest runs. */
+static gboolean
+qemu_adopt(gpointer self, gboolean *stopped, GError **error)
+{
+    Qemu *qemu = self;
+    gboolean is_announced = FALSE, running = TRUE;
+    g_autofree char *state = NULL;
+    VmmStub *left = NULL;
+
+    if (!find_left_stub(qemu, &left, &is_announced, error))
+        return FALSE;
+    if (left != NULL && (!vmm_monitor_run_state(qemu->monitor, &running, &state, error)
+                         || !vmm_host_memory_owner(qemu->memory, &qemu->owner, error))) {
+        vmm_stub_leave(left);
+        return FALSE;
+    }
+    *stopped = left != NULL && is_announced && !running
+               && (strcmp(state, "paused") == 0 || strcmp(state, "debug") == 0);
+    qemu->adopted = *stopped;
+    if (*stopped)
+        qemu->stub = left;
+    else
+        vmm_stub_free(left);
+    return TRUE;
 }
 
 static gboolean
@@ -296,6 +359,7 @@ static const VmmBackend qemu_backend = {
     .claim = qemu_claim,
     .abandon = qemu_abandon,
     .set_will = qemu_set_will,
+    .adopt = qemu_adopt,
 };
 
 static gboolean

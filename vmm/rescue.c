@@ -67,7 +67,7 @@ carry_out(VmmMonitor *monitor, const VmmGuardOrder *order, const GArray *chunks,
     if (!vmm_stub_check_unused(monitor, error))
         return FALSE;
     stub = vmm_stub_new(monitor, directory, order->stub_owner, error);
-    if (stub == NULL || !vmm_stub_open(stub, error))
+    if (stub == NULL || !vmm_stub_open(stub, error) || !vmm_stub_announce(stub, error))
         return FALSE;
     fd = vmm_stub_connect(stub, error);
     if (fd < 0)

@@ -27,15 +27,16 @@ look_at_json(const char *text)
 void
 fuzz(const guint8 *data, gsize size)
 {
-    g_autofree char *text = NULL;
+    g_autofree char *text = NULL, *path = NULL;
     g_autoptr(GArray) ranges = NULL;
     VmmVcpu vcpu = { 0 };
+    gboolean connected;
     guint64 hva;
 
     if (size == 0)
         return;
     text = g_strndup((const char *) data + 1, size - 1);
-    switch (data[0] % 4) {
+    switch (data[0] % 5) {
     case 0:
         ranges = vmm_qemu_parse_mtree(text, NULL);
         break;
@@ -45,8 +46,11 @@ fuzz(const guint8 *data, gsize size)
     case 2:
         vmm_qemu_parse_registers(text, &vcpu, NULL);
         break;
-    default:
+    case 3:
         look_at_json(text);
+        break;
+    default:
+        path = vmm_qemu_parse_listener(text, &connected);
         break;
     }
 }

@@ -51,6 +51,7 @@ EXTRA_DIST += \
 	tests/live/56-saved.t \
 	tests/live/57-backends.t \
 	tests/live/60-killed.t \
+	tests/live/61-both-killed.t \
 	tests/live/65-replace-killed.t \
 	tests/live/70-migration.t \
 	tests/live/80-kernels.t \

@@ -206,6 +206,35 @@ test_truncated(void)
     }
 }
 
+static void
+test_listener(void)
+{
+    static const struct {
+        const char *filename, *path;
+        gboolean connected;
+    } cases[] = {
+        { "unix:/run/a b/vlp.gdb,server=on", "/run/a b/vlp.gdb", TRUE },
+        { "disconnected:unix:/run/vlp.gdb,server=on", "/run/vlp.gdb", FALSE },
+        { "disconnected:unix:/run/vlp.gdb,server", "/run/vlp.gdb", FALSE },
+        { "unix:/run/,server=on/vlp.gdb,server=on", "/run/,server=on/vlp.gdb", TRUE },
+        { "unix:/run/vlp.gdb", NULL, FALSE },
+        { "unix:vlp.gdb,server=on", NULL, FALSE },
+        { "unix:,server=on", NULL, FALSE },
+        { "disconnected:tcp:127.0.0.1:1234,server=on", NULL, FALSE },
+        { "pty:/dev/pts/1", NULL, FALSE },
+        { "", NULL, FALSE },
+        { NULL, NULL, FALSE },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        gboolean connected = FALSE;
+        g_autofree char *path = vmm_qemu_parse_listener(cases[i].filename, &connected);
+
+        g_assert_cmpstr(path, ==, cases[i].path);
+        g_assert_true(connected == cases[i].connected);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -213,6 +242,7 @@ main(int argc, char **argv)
     g_test_add_func("/vmm/qemu-text/mtree", test_mtree);
     g_test_add_func("/vmm/qemu-text/mtree-refuses", test_mtree_refuses);
     g_test_add_func("/vmm/qemu-text/gpa2hva", test_gpa2hva);
+    g_test_add_func("/vmm/qemu-text/listener", test_listener);
     g_test_add_func("/vmm/qemu-text/registers", test_registers);
     g_test_add_func("/vmm/qemu-text/registers-refuses", test_registers_refuses);
     g_test_add_func("/vmm/qemu-text/truncated", test_truncated);

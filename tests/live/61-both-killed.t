@@ -1,0 +1,120 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The tool and its guard are killed at the same moment, in apply and in undo: the guest may stay paused, but recover lets
+# it run, with all of the update or nothing of it; and one that somebody else has paused stays paused. Of the calls around
+# each pause, a sample; with VLP_EVERY=N, every N-th.
+. "$(dirname "$0")/lib.sh"
+: "${VLP_EVERY:=}"
+
+digest() { "$VLP_BUILD/tests/live/image-digest" "$target"; }
+# Calls that change something outside of the process, or wait for it.
+active='openat,mkdir,chown,rename,unlink,rmdir,connect,sendto,recvfrom,close,poll,ppoll,write'
+
+# moments ARGUMENT...: runs the tool to its end, and prints the calls from when it opens a gdb stub (or, where libvirt
+# passes that on, from when the guest is about to be stopped) to when all of that is gone, each as its name and how many
+# of that name there were.
+moments() {
+    strace -o "$work/trace" -e "trace=$active" "$VLP_BUILD/virt-livepatch" "$@" > "$work/out" 2> "$work/err" || return 1
+    awk -F '(' '/^[a-z]/ { n[$1]++ }
+        /^mkdir.*virt-livepatch-|^rename.*vlp\.gdb/ { inside = 1 }
+        inside && /^[a-z]/ { print $1, n[$1] }
+        /^unlink.*vlp\.gdb"/ { inside = 0 }' "$work/trace" | awk -v "every=${VLP_EVERY:-$sparse}" 'NR % every == 0'
+}
+
+# both_killed_at NAME N ARGUMENT...: the guard is stopped as it begins, and killed when the tool has been. FALSE if the tool
+# got to its end before.
+both_killed_at() {
+    local name=$1 n=$2 strace
+    shift 2
+    : > "$work/trace"
+    strace -f -o "$work/trace" -e "trace=setsid,$name" -e inject=setsid:signal=SIGSTOP \
+        -e "inject=$name:signal=SIGKILL:when=$n" "$VLP_BUILD/virt-livepatch" "$@" > "$work/out" 2> "$work/err" &
+    strace=$!
+    until grep -qE '\+\+\+ (killed|exited)' "$work/trace"; do sleep 0.02; done
+    kill -KILL "$(sed -n 's/ *setsid(.*//p' "$work/trace")"
+    wait $strace
+    grep -q '+++ killed by SIGKILL' <(head -n -1 "$work/trace")
+}
+
+# state: "old", "new", or what is wrong.
+state() {
+    local now
+    now=$(digest 2>&1)
+    case $now in
+        "$old") echo old ;;
+        "${new% *} filled") vlp verify "$target" && echo new || echo "verify: $out $err" ;;
+        *) echo "neither old nor new: $now" ;;
+    esac
+}
+
+# at_moments WHAT ARGUMENT...: at those in $work/moments, kills, recovers and looks.
+at_moments() {
+    local what=$1 name n is
+    shift
+    n_killed=0 n_paused=0 n_old=0 n_new=0
+    while read -r name n; do
+        both_killed_at "$name" "$n" "$@" 2> /dev/null < /dev/null && n_killed=$((n_killed + 1))
+        [ "$(run_state)" != paused ] || n_paused=$((n_paused + 1))
+        vlp -q recover "$target" || { echo "$what, killed at $name $n: recover: $err"; return 1; }
+        [ "$(run_state)" = running ] || { echo "$what, killed at $name $n: the guest is $(run_state)"; return 1; }
+        is=$(state)
+        case $is in
+            old) n_old=$((n_old + 1)) ;;
+            new) n_new=$((n_new + 1)) ;;
+            *) echo "$what, killed at $name $n: $is"; return 1 ;;
+        esac
+        case $what.$is in
+            apply.new) vlp undo "$target" "$id" || { echo "undo after $name $n: $err"; return 1; } ;;
+            undo.old) vlp apply --settle 0 "$target" "$work/three.vlp" || { echo "apply after $name $n: $err"; return 1; } ;;
+        esac
+    done < "$work/moments"
+    [ "$n_paused" -gt 0 ] && [ "$n_old" -gt 0 ] && [ "$n_new" -gt 0 ]
+}
+
+# check SPARSE: all of it, of $target.
+check() {
+    sparse=$1
+    old=$(digest)
+    moments -q apply --settle 0 "$target" "$work/three.vlp" > "$work/moments"
+    new=$(digest)
+    vlp_exits 0 "undo" undo "$target" "$id"
+    at_moments apply -q apply --settle 0 "$target" "$work/three.vlp" > "$work/said"
+    tap_result $? "apply, both killed at $n_killed calls: $n_paused left it paused; recovered: $n_old old, $n_new new" \
+        "$(< "$work/said")"
+    vlp apply --settle 0 "$target" "$work/three.vlp"
+    moments -q undo "$target" "$id" > "$work/moments"
+    vlp_exits 0 "apply" apply --settle 0 "$target" "$work/three.vlp"
+    at_moments undo -q undo "$target" "$id" > "$work/said"
+    tap_result $? "undo, both killed at $n_killed calls: $n_paused left it paused; recovered: $n_old old, $n_new new" \
+        "$(< "$work/said")"
+    vlp undo "$target" "$id"
+    is "$(digest)" "$old" "the kernel's text is what it was, and the holes are empty"
+    is "$(in_guest 'cat /proc/uptime /proc/loadavg /proc/version | grep -c ^new')" 0 "the guest runs the old code"
+    ok "the guest is well" guest_is_well
+}
+
+hmp() { monitor_does '{"execute":"human-monitor-command","arguments":{"command-line":"'"$1"'"}}' '"return": "'; }
+qmp_run_state() {
+    printf '{"execute":"qmp_capabilities"}{"execute":"query-status"}' |
+        timeout 10 socat -t 1 - "UNIX-CONNECT:$guest/qmp.sock" | sed -n 's/.*"status": "\([a-z-]*\)".*/\1/p'
+}
+
+command -v strace > /dev/null || skip_all "there is no strace"
+command -v socat > /dev/null || skip_all "there is no socat"
+update_create "$top/tests/live/patches/three.patch" three
+id=$(< "$work/three.id")
+guest_start -m 256
+target=$qmp
+run_state() { qmp_run_state; }
+check 9
+
+# --- Paused by somebody else
+hmp stop
+vlp_exits 3 "recover of a guest that somebody else has paused" recover "$target"
+is "$(run_state)" paused "leaves it paused"
+mkdir "$work/virt-livepatch-left"
+hmp "gdbserver unix:$work/virt-livepatch-left/vlp.gdb,server=on,wait=off"
+vlp_exits 3 "the same where a killed run has left a gdb stub that it had not used yet" recover "$target"
+is "$(run_state)" paused "leaves it paused"
+ok "but takes the stub away" test ! -e "$work/virt-livepatch-left"
+done_testing
