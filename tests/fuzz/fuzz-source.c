@@ -37,7 +37,7 @@ look_at_patch(const char *text)
         if (!patched)
             continue;
         for (guint line = 1; line <= N_LINES; line++)
-            patch_file_map_line(file, line);
+            patch_file_old_line(file, line);
         patch_file_touches(file, 1, 3);
     }
 }

@@ -16,8 +16,6 @@ FUZZERS = tests/fuzz/fuzz-agent tests/fuzz/fuzz-attach tests/fuzz/fuzz-btf tests
 	tests/fuzz/fuzz-kvm-control tests/fuzz/fuzz-log tests/fuzz/fuzz-modules tests/fuzz/fuzz-object tests/fuzz/fuzz-orc tests/fuzz/fuzz-plan \
 	tests/fuzz/fuzz-qemu-text tests/fuzz/fuzz-qmp tests/fuzz/fuzz-record tests/fuzz/fuzz-setting tests/fuzz/fuzz-source \
 	tests/fuzz/fuzz-space tests/fuzz/fuzz-stacks tests/fuzz/fuzz-tasks tests/fuzz/fuzz-update
-# Of a program, and not of the libraries.
-FUZZ_CONTROL_OBJECTS = fuzz-objects/vmm/kvm-control.o fuzz-objects/tests/fuzz/fake-vm.o
 
 # What makes their seeds; tests/fuzz/prepare runs both.
 EXTRA_PROGRAMS += tests/fuzz/record-guest tests/fuzz/make-seeds
@@ -29,7 +27,7 @@ tests_fuzz_make_seeds_SOURCES = tests/fuzz/make-seeds.c tests/patcher/diff-cases
 	tests/patcher/sample-update.c tests/patcher/sample-update.h
 tests_fuzz_make_seeds_LDADD = $(FUZZ_PATCHER_LIBS)
 
-EXTRA_DIST += $(FUZZERS:%=%.c) tests/fuzz/fake-vm.c tests/fuzz/fake-vm.h tests/fuzz/fuzz-agent.dict tests/fuzz/fuzz-qmp.dict \
+EXTRA_DIST += $(FUZZERS:%=%.c) tests/fuzz/fuzz-agent.dict tests/fuzz/fuzz-qmp.dict \
 	tests/fuzz/fuzz.c tests/fuzz/fuzz.h tests/fuzz/peer.c tests/fuzz/peer.h tests/fuzz/prepare tests/fuzz/recorded.c \
 	tests/fuzz/recorded.h tests/fuzz/smoke.t
 
@@ -46,13 +44,12 @@ fuzz-objects/%.o: %.c
 	$(FUZZ_COMPILE)
 fuzz-objects/%.o: %.S
 	$(FUZZ_COMPILE)
--include $(FUZZ_OBJECTS:.o=.d) $(FUZZ_CONTROL_OBJECTS:.o=.d) $(FUZZERS:%=fuzz-objects/%.d)
+-include $(FUZZ_OBJECTS:.o=.d) $(FUZZERS:%=fuzz-objects/%.d)
 # Where comparisons are most of the work, and have nothing to tell.
 fuzz-objects/introspect/kallsyms.o fuzz-objects/introspect/symbols.o fuzz-objects/introspect/btf.o \
 fuzz-objects/tests/fuzz/guest-record.o: FUZZ_CFLAGS += -fno-sanitize-coverage=trace-cmp
 fuzz-objects/patcher/kernel-headers.o: $(front_header_strings)
 
-tests/fuzz/fuzz-kvm-control: $(FUZZ_CONTROL_OBJECTS)
 $(FUZZERS): %: fuzz-objects/%.o $(FUZZ_OBJECTS)
 	$(AM_V_CCLD)$(MKDIR_P) $(@D) && $(FUZZ_CC) $(FUZZ_CFLAGS) -o $@ $^ $(SQLITE_LIBS) $(VMM_LIBS) $(LIBELF_LIBS) $(CAPSTONE_LIBS)
 
