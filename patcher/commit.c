@@ -85,6 +85,15 @@ read_places(const Job *job, const GPtrArray *writes, GError **error)
 
 /* ---- Prepare, and take back what was prepared ---- */
 
+/* Nothing of it was written, where the guest could not even be stopped for that. */
+static gboolean
+is_as_before(const Job *job)
+{
+    g_autoptr(GPtrArray) now = read_places(job, job->prepare, NULL);
+
+    return now && patch_places_check_outcome(job->prepare, now, job->before, NULL);
+}
+
 /* If it fails, the will stands, and is carried out when this process ends. */
 static void
 take_back(Job *job, GError **error)
@@ -95,7 +104,7 @@ take_back(Job *job, GError **error)
     if (!job->before)
         return;
     patch_places_add_returns(returns, job->prepare, job->before);
-    if (patch_write_briefly(job->guest, &job->proof, returns, &job->report->others, &failure) ||
+    if (is_as_before(job) || patch_write_briefly(job->guest, &job->proof, returns, &job->report->others, &failure) ||
         g_error_matches(failure, PATCH_ERROR, PATCH_ERROR_NOT_NOW))
         set_will(job, none, NULL);
     else

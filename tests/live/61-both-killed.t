@@ -117,4 +117,16 @@ hmp "gdbserver unix:$work/virt-livepatch-left/vlp.gdb,server=on,wait=off"
 vlp_exits 3 "the same where a killed run has left a gdb stub that it had not used yet" recover "$target"
 is "$(run_state)" paused "leaves it paused"
 ok "but takes the stub away" test ! -e "$work/virt-livepatch-left"
+hmp cont
+
+# --- A stub that is open already: nothing has been written then, and nothing is to be taken back
+hmp "gdbserver unix:$work/vlp.gdb,server=on,wait=off"
+vlp_exits 3 "apply where a killed run has left one" apply "$target" "$work/three.vlp"
+like "$err" "'virt-livepatch recover' puts that right" "is told what to do"
+vlp_exits 0 "recover" recover "$target"
+vlp_exits 0 "apply" apply --settle 0 "$target" "$work/three.vlp"
+hmp "gdbserver unix:$work/gdb.sock,server=on,wait=off"
+vlp_exits 3 "undo where somebody else has one" undo "$target" "$id"
+vlp_exits 0 "recover" recover "$target"
+ok "leaves that alone" test -e "$work/gdb.sock"
 done_testing
