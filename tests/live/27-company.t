@@ -22,7 +22,7 @@ livepatch_build() {
     make -s -C "$VLP_KERNEL/source" O="$work/kbuild" olddefconfig &&
         make -s -j2 -C "$VLP_KERNEL/source" O="$work/kbuild" KERNELRELEASE="$release" modules_prepare &&
         make -s -C "$work/kbuild" M="$work/klp" KERNELRELEASE="$release" KBUILD_MODPOST_WARN=1 modules &&
-        objcopy --remove-section=__versions "$work/klp/livepatch-sample.ko" "$VLP_KERNEL/livepatch-sample.ko.$$" &&
+        objcopy --rename-section __versions=.discarded "$work/klp/livepatch-sample.ko" "$VLP_KERNEL/livepatch-sample.ko.$$" &&
         mv "$VLP_KERNEL/livepatch-sample.ko.$$" "$VLP_KERNEL/livepatch-sample.ko"
 }
 
