@@ -43,7 +43,7 @@ condition_agrees() {
        "$release: what its paravirt sites were patched for"
     ok "$release: its modules' sections" sections_agree
     is "$(inspected '$_->{live_text}{ftrace_sites}')" \
-       "$(in_guest 'cut -d " " -f 1 /sys/kernel/tracing/dyn_ftrace_total_info')" "$release: the functions that it can trace"
+       "$(in_guest 'sed -n "1s, .*,,p" /sys/kernel/tracing/dyn_ftrace_total_info')" "$release: the functions that it can trace"
     jumping=$(inspected '$_->{live_text}{static_keys_jumping}')
     in_guest 'cd /sys/kernel/tracing && echo "p:probe do_sys_openat2" > kprobe_events &&
         echo 1 > events/kprobes/probe/enable && echo do_exit > set_ftrace_filter && echo function > current_tracer &&
