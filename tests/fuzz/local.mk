@@ -13,7 +13,8 @@ FUZZ_FILES = $(filter %.c %.S,$(libvmm_a_SOURCES) $(libintrospect_a_SOURCES) $(l
 FUZZ_OBJECTS = $(patsubst %,fuzz-objects/%.o,$(basename $(FUZZ_FILES)))
 FUZZERS = tests/fuzz/fuzz-agent tests/fuzz/fuzz-attach tests/fuzz/fuzz-btf tests/fuzz/fuzz-condition \
 	tests/fuzz/fuzz-core tests/fuzz/fuzz-gdb tests/fuzz/fuzz-identity tests/fuzz/fuzz-kallsyms tests/fuzz/fuzz-kvm \
-	tests/fuzz/fuzz-kvm-control tests/fuzz/fuzz-log tests/fuzz/fuzz-modules tests/fuzz/fuzz-object tests/fuzz/fuzz-orc tests/fuzz/fuzz-plan \
+	tests/fuzz/fuzz-kvm-control tests/fuzz/fuzz-log tests/fuzz/fuzz-modules tests/fuzz/fuzz-object tests/fuzz/fuzz-orc \
+	tests/fuzz/fuzz-plan \
 	tests/fuzz/fuzz-qemu-text tests/fuzz/fuzz-qmp tests/fuzz/fuzz-record tests/fuzz/fuzz-setting tests/fuzz/fuzz-source \
 	tests/fuzz/fuzz-space tests/fuzz/fuzz-stacks tests/fuzz/fuzz-tasks tests/fuzz/fuzz-update
 
