@@ -52,20 +52,25 @@ patch_merge_shared(PatchBuild *build, const GPtrArray *files, gboolean others)
 
 /* --- What moves */
 
-/* Which of ELFS defines NAME for all to see; -1: none. */
-static gint
-definer_of(const GPtrArray *elfs, const char *name)
+static gboolean
+defines(const PatchElf *elf, const char *name)
 {
-    for (guint i = 0; i < elfs->len; i++) {
-        const PatchElf *elf = elfs->pdata[i];
+    for (guint i = 0; elf && i < elf->symbols->len; i++) {
+        const PatchElfSymbol *symbol = patch_elf_symbol(elf, i);
 
-        for (guint j = 0; elf && j < elf->symbols->len; j++) {
-            const PatchElfSymbol *symbol = patch_elf_symbol(elf, j);
-
-            if (symbol->is_global && symbol->section >= 0 && g_str_equal(symbol->name, name))
-                return i;
-        }
+        if (symbol->is_global && symbol->section >= 0 && g_str_equal(symbol->name, name))
+            return TRUE;
     }
+    return FALSE;
+}
+
+/* Which object begins to define NAME; -1: none. Modules may have one of their own each, as they have init_module. */
+static gint
+new_definer_of(const GPtrArray *old_elfs, const GPtrArray *new_elfs, const char *name)
+{
+    for (guint i = 0; i < new_elfs->len; i++)
+        if (defines(new_elfs->pdata[i], name) && !defines(old_elfs->pdata[i], name))
+            return i;
     return -1;
 }
 
@@ -77,9 +82,10 @@ patch_merge_moved(const GPtrArray *old_elfs, const GPtrArray *new_elfs, guint *f
 
         for (guint j = 0; elf && j < elf->symbols->len; j++) {
             const PatchElfSymbol *symbol = patch_elf_symbol(elf, j);
-            gint now = symbol->is_global && symbol->section >= 0 ? definer_of(new_elfs, symbol->name) : -1;
+            gboolean is_gone = symbol->is_global && symbol->section >= 0 && !defines(new_elfs->pdata[i], symbol->name);
+            gint now = is_gone ? new_definer_of(old_elfs, new_elfs, symbol->name) : -1;
 
-            if (now < 0 || now == (gint) i)
+            if (now < 0)
                 continue;
             *from = i;
             *to = now;

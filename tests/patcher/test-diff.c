@@ -254,6 +254,18 @@ test_moved(void)
     g_assert_cmpuint(to, ==, 2);
 }
 
+/* Each module has functions of its own of one name, as init_module. */
+static void
+test_not_moved(void)
+{
+    g_autoptr(GPtrArray) elfs = g_ptr_array_new_with_free_func((GDestroyNotify) patch_elf_free);
+    guint from, to;
+
+    g_ptr_array_add(elfs, compile("a", "int f(void) { return 1; }"));
+    g_ptr_array_add(elfs, compile("b", "int f(void) { return 2; }"));
+    g_assert_null(patch_merge_moved(elfs, elfs, &from, &to));
+}
+
 static void
 test_boot(void)
 {
@@ -295,6 +307,7 @@ main(int argc, char **argv)
     g_test_add_func("/diff/lines", test_lines);
     g_test_add_func("/diff/line-marks", test_line_marks);
     g_test_add_func("/diff/moved", test_moved);
+    g_test_add_func("/diff/one-name-in-two-modules", test_not_moved);
     g_test_add_func("/diff/boot", test_boot);
     g_test_add_func("/diff/no-object", test_no_object);
     status = g_test_run();
