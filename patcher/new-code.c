@@ -378,14 +378,6 @@ silence_tracer(PatchCode *into)
     return G_MAXUINT64;
 }
 
-static int
-compare_fixups(gconstpointer a, gconstpointer b)
-{
-    guint32 first = ((const PatchFixup *) a)->offset, second = ((const PatchFixup *) b)->offset;
-
-    return first < second ? -1 : first > second;
-}
-
 static gboolean
 fill_piece(PatchNewCode *code, const PatchElfItem *item, guint32 index, GError **error)
 {
@@ -414,7 +406,7 @@ fill_piece(PatchNewCode *code, const PatchElfItem *item, guint32 index, GError *
         if (!make_fixup(code, reloc, reloc->offset - item->offset, into->fixups, error))
             return FALSE;
     }
-    g_array_sort(into->fixups, compare_fixups);
+    patch_sites_sort_fixups(into);
     return TRUE;
 }
 
@@ -446,21 +438,11 @@ patch_new_code_value(PatchNewCode *code, guint32 number, guint64 offset, guint64
                      GError **error)
 {
     const PatchElfItem *item = patch_elf_item(code->elf, number);
-    const PatchElfSection *section = patch_elf_section(code->elf, item->section);
-    guint64 start = item->offset + offset;
-    guint end = patch_elf_first_reloc(section, start + length);
+    PatchSiteSource source = {
+        .elf = code->elf, .section = item->section, .start = item->offset + offset, .size = length,
+        .make_fixup = make_fixup, .data = code,
+    };
 
     code->current = item;
-    g_byte_array_set_size(value->bytes, length);
-    memset(value->bytes->data, 0, length);
-    if (section->data)
-        memcpy(value->bytes->data, section->data + start, length);
-    for (guint i = patch_elf_first_reloc(section, start); i < end; i++) {
-        const PatchReloc *reloc = &g_array_index(section->relocs, PatchReloc, i);
-
-        if (!make_fixup(code, reloc, reloc->offset - start, value->fixups, error))
-            return FALSE;
-    }
-    g_array_sort(value->fixups, compare_fixups);
-    return fill_pieces(code, error);
+    return patch_sites_copy(&source, value, error) && fill_pieces(code, error);
 }

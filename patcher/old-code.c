@@ -142,35 +142,17 @@ make_fixup(gpointer data, const PatchReloc *reloc, guint32 offset, GArray *fixup
     return TRUE;
 }
 
-static int
-compare_fixups(gconstpointer a, gconstpointer b)
-{
-    guint32 first = ((const PatchFixup *) a)->offset, second = ((const PatchFixup *) b)->offset;
-
-    return first < second ? -1 : first > second;
-}
-
 static gboolean
 fill_code(PatchOldCode *old, const PatchElfItem *item, PatchCode *code, GError **error)
 {
-    const PatchElfSection *section = patch_elf_section(old->elf, item->section);
     PatchSiteSource source = {
         .elf = old->elf, .entries = old->entries, .section = item->section, .start = item->offset, .size = item->size,
         .make_fixup = make_fixup, .data = old,
     };
 
-    g_byte_array_append(code->bytes, section->data + item->offset, item->size);
-    for (guint i = patch_elf_first_reloc(section, item->offset); i < section->relocs->len; i++) {
-        const PatchReloc *reloc = &g_array_index(section->relocs, PatchReloc, i);
-
-        if (reloc->offset >= item->offset + item->size)
-            break;
-        if (!make_fixup(old, reloc, reloc->offset - item->offset, code->fixups, error))
-            return FALSE;
-    }
-    if (!patch_sites_add(&source, code, error))
+    if (!patch_sites_copy(&source, code, error) || !patch_sites_add(&source, code, error))
         return FALSE;
-    g_array_sort(code->fixups, compare_fixups);
+    patch_sites_sort_fixups(code);
     return TRUE;
 }
 
@@ -268,8 +250,9 @@ find_witness(const PatchOldCode *old, guint32 wanted)
 
 /* What data lead to is meant by its name where it has one, which tells more than how far into a section it is. */
 static gboolean
-make_value_fixup(PatchOldCode *old, const PatchReloc *reloc, guint32 offset, GArray *fixups, GError **error)
+make_value_fixup(gpointer data, const PatchReloc *reloc, guint32 offset, GArray *fixups, GError **error)
 {
+    PatchOldCode *old = data;
     PatchPlace place = patch_elf_place(old->elf, reloc);
     PatchFixup fixup = { offset, reloc->type, place.offset, PATCH_TARGET_SYMBOL, 0 };
 
@@ -286,22 +269,12 @@ patch_old_code_value(PatchOldCode *old, guint32 elf_item, guint64 offset, guint6
                      GError **error)
 {
     const PatchElfItem *item = patch_elf_item(old->elf, elf_item);
-    const PatchElfSection *section = patch_elf_section(old->elf, item->section);
-    guint64 start = item->offset + offset;
-    guint end = patch_elf_first_reloc(section, start + length);
+    PatchSiteSource source = {
+        .elf = old->elf, .section = item->section, .start = item->offset + offset, .size = length,
+        .make_fixup = make_value_fixup, .data = old,
+    };
 
-    g_byte_array_set_size(value->bytes, length);
-    memset(value->bytes->data, 0, length);
-    if (section->data)
-        memcpy(value->bytes->data, section->data + start, length);
-    for (guint i = patch_elf_first_reloc(section, start); i < end; i++) {
-        const PatchReloc *reloc = &g_array_index(section->relocs, PatchReloc, i);
-
-        if (!make_value_fixup(old, reloc, reloc->offset - start, value->fixups, error))
-            return FALSE;
-    }
-    g_array_sort(value->fixups, compare_fixups);
-    return TRUE;
+    return patch_sites_copy(&source, value, error);
 }
 
 /* Any function that can be told by its name; the smallest that is not tiny. */

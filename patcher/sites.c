@@ -235,3 +235,37 @@ patch_sites_add(const PatchSiteSource *source, PatchCode *code, GError **error)
     }
     return TRUE;
 }
+
+static int
+compare_fixups(gconstpointer a, gconstpointer b)
+{
+    guint32 first = ((const PatchFixup *) a)->offset, second = ((const PatchFixup *) b)->offset;
+
+    return first < second ? -1 : first > second;
+}
+
+void
+patch_sites_sort_fixups(PatchCode *code)
+{
+    g_array_sort(code->fixups, compare_fixups);
+}
+
+gboolean
+patch_sites_copy(const PatchSiteSource *source, PatchCode *code, GError **error)
+{
+    const PatchElfSection *section = patch_elf_section(source->elf, source->section);
+    guint end = patch_elf_first_reloc(section, source->start + source->size), at = code->bytes->len;
+
+    g_byte_array_set_size(code->bytes, at + source->size);
+    memset(code->bytes->data + at, 0, source->size);
+    if (section->data)
+        memcpy(code->bytes->data + at, section->data + source->start, source->size);
+    for (guint i = patch_elf_first_reloc(section, source->start); i < end; i++) {
+        const PatchReloc *reloc = &g_array_index(section->relocs, PatchReloc, i);
+
+        if (!source->make_fixup(source->data, reloc, reloc->offset - source->start, code->fixups, error))
+            return FALSE;
+    }
+    patch_sites_sort_fixups(code);
+    return TRUE;
+}

@@ -29,6 +29,8 @@
 #define SWITCH(value) \
     "int f(int x) { switch (x) { case 0: return print(\"a\"); case 1: return print(\"b\"); case 2: return print(\"c\");" \
     "case 3: return print(\"d\"); case 4: return print(\"e\"); case 5: return print(\"" value "\"); } return 9; }"
+#define COLD_PART(more) \
+    "__attribute__((cold)) void cold(int); int f(int x) { if (x == 3) { cold(x); use(0); " more " return 7; } return other + x; }"
 #define EXPORT(name) \
     "asm(\".pushsection ___ksymtab+" name ",\\\"a\\\"\\n__ksymtab_" name ": .long " name " - .\\n.popsection\");"
 
@@ -45,6 +47,10 @@ const DiffCase diff_cases[] = {
       "int f(int x) { return h(x, 3) + h(x, 3); }",
       COMMON "static noinline int h(int x, int y) { return other * x - y; }"
       "int f(int x) { return h(x, 3) + h(x, 3); }", "changed h.*" },
+    { "cold-part", COMMON COLD_PART("cold(1);"), COMMON COLD_PART("cold(2);"), "changed f" },
+    { "cold-part-grows", COMMON COLD_PART(""), COMMON COLD_PART("cold(x); use(&other);"), "changed f" },
+    { "cold-part-new", COMMON "int f(int x) { return other + x; }", COMMON COLD_PART("cold(2);"), "changed f" },
+    { "cold-part-gone", COMMON COLD_PART("cold(1);"), COMMON "int f(int x) { return other + x; }", "changed f" },
     { "static-locals", COMMON "int f(void) { return other; } int g(void) { static int n; return ++n; }"
       "int h(void) { static int n; return n -= 2; }",
       COMMON "int f(void) { static int n; use(&n); return other; } int g(void) { static int n; return ++n; }"
