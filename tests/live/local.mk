@@ -43,6 +43,7 @@ EXTRA_DIST += \
 	tests/live/28-entries.t \
 	tests/live/29-many.t \
 	tests/live/30-refusals.t \
+	tests/live/31-constructs.t \
 	tests/live/33-runner.t tests/live/34-hooks.t \
 	tests/live/40-rounds.t \
 	tests/live/50-libvirt.t \
