@@ -14,14 +14,21 @@
 #define ENTRY_NO_EXEC  (1ULL << 63)
 #define ENTRY_ADDRESS  0x000ffffffffff000ULL
 
-/* How much of page tables is kept at most while the space is held. */
+/* How much of page tables is kept at most while the space is held, and is read when it is held again. */
 #define MAX_HELD_TABLES 4096
+#define MAX_USUAL_TABLES 256
+
+typedef struct {
+    guint8 bytes[PAGE_BYTES];
+    gboolean is_used;           /* since the space was held */
+} Table;
 
 struct IntroSpace {
     const VmmReader *reader;
     GuestPa root;
     guint levels;
-    GHashTable *held;           /* guest-physical address of a table -> its bytes; NULL if the space is not held */
+    GHashTable *held;           /* guest-physical address of a table -> Table; NULL if the space is not held */
+    GArray *usual;              /* of GuestPa: the tables that were used when the space was last held */
 };
 
 /* Where a walk has got to. */
@@ -40,6 +47,7 @@ intro_space_new(const VmmReader *reader, GuestPa root, gboolean five_levels)
     space->reader = reader;
     space->root = guest_pa(root.value & ENTRY_ADDRESS);
     space->levels = five_levels ? 5 : 4;
+    space->usual = g_array_new(FALSE, FALSE, sizeof(GuestPa));
     return space;
 }
 
@@ -49,38 +57,81 @@ intro_space_free(IntroSpace *space)
     if (space == NULL)
         return;
     intro_space_release(space);
+    g_array_unref(space->usual);
     g_free(space);
+}
+
+static void
+keep_table(const IntroSpace *space, GuestPa pa, Table *table)
+{
+    g_hash_table_replace(space->held, g_memdup2(&pa.value, sizeof pa.value), table);
+}
+
+/* All in one read. What fails here, fails again when it is needed. */
+static void
+read_usual_tables(const IntroSpace *space)
+{
+    guint n = space->usual->len;
+    g_autofree VmmExtent *reads = g_new(VmmExtent, n);
+    g_autofree Table **tables = g_new(Table *, n);
+    gboolean done;
+
+    for (guint i = 0; i < n; i++) {
+        tables[i] = g_new0(Table, 1);
+        reads[i] = (VmmExtent) { g_array_index(space->usual, GuestPa, i), tables[i]->bytes, PAGE_BYTES };
+    }
+    done = n > 0 && vmm_read_extents(space->reader, reads, n, NULL);
+    for (guint i = 0; i < n; i++)
+        if (done)
+            keep_table(space, reads[i].pa, tables[i]);
+        else
+            g_free(tables[i]);
 }
 
 void
 intro_space_hold(IntroSpace *space)
 {
-    if (space->held == NULL)
-        space->held = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+    if (space->held != NULL)
+        return;
+    space->held = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
+    read_usual_tables(space);
 }
 
 void
 intro_space_release(IntroSpace *space)
 {
+    GHashTableIter tables;
+    gpointer pa, table;
+
+    if (space->held == NULL)
+        return;
+    g_array_set_size(space->usual, 0);
+    g_hash_table_iter_init(&tables, space->held);
+    while (space->usual->len < MAX_USUAL_TABLES && g_hash_table_iter_next(&tables, &pa, &table)) {
+        GuestPa usual = guest_pa(*(const guint64 *) pa);
+
+        if (((const Table *) table)->is_used)
+            g_array_append_val(space->usual, usual);
+    }
     g_clear_pointer(&space->held, g_hash_table_unref);
 }
 
 static const guint8 *
 held_table(const IntroSpace *space, guint64 pa, GError **error)
 {
-    const guint8 *table = g_hash_table_lookup(space->held, &pa);
-    g_autofree guint8 *bytes = NULL;
+    Table *table = g_hash_table_lookup(space->held, &pa);
+    g_autofree Table *new = NULL;
 
-    if (table != NULL)
-        return table;
-    bytes = g_malloc(PAGE_BYTES);
-    if (!vmm_read(space->reader, guest_pa(pa), bytes, PAGE_BYTES, error))
-        return NULL;
-    if (g_hash_table_size(space->held) >= MAX_HELD_TABLES)
-        g_hash_table_remove_all(space->held);
-    table = bytes;
-    g_hash_table_insert(space->held, g_memdup2(&pa, sizeof pa), g_steal_pointer(&bytes));
-    return table;
+    if (table == NULL) {
+        table = new = g_new0(Table, 1);
+        if (!vmm_read(space->reader, guest_pa(pa), table->bytes, PAGE_BYTES, error))
+            return NULL;
+        if (g_hash_table_size(space->held) >= MAX_HELD_TABLES)
+            g_hash_table_remove_all(space->held);
+        keep_table(space, guest_pa(pa), g_steal_pointer(&new));
+    }
+    table->is_used = TRUE;
+    return table->bytes;
 }
 
 /* The entries of page tables that READS ask for. */

@@ -33,7 +33,8 @@ IntroSpace *intro_space_new(const VmmReader *reader, GuestPa root, gboolean five
 void intro_space_free(IntroSpace *space);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IntroSpace, intro_space_free)
 
-/* While the guest is paused, its page tables do not change: between these two calls, each is read once only. */
+/* While the guest is paused, its page tables do not change: between these two calls, each is read once only; those that
+ * were used the last time, all at once. */
 void intro_space_hold(IntroSpace *space);
 void intro_space_release(IntroSpace *space);
 

@@ -267,6 +267,16 @@ try_once(const Job *job, GError **error)
     return moment;
 }
 
+/* So that the pause reads in one go the page tables that it needs. */
+static void
+rehearse(const Job *job)
+{
+    intro_kernel_hold(job->guest->kernel);
+    patch_survey_rehearse(job->survey);
+    (void) patch_plan_holds(job->plan, job->guest->kernel, NULL);
+    intro_kernel_let_go(job->guest->kernel);
+}
+
 /* The first look tells whether it is worth while to prepare anything. */
 static Moment
 look_and_try(Job *job, GError **error)
@@ -275,7 +285,10 @@ look_and_try(Job *job, GError **error)
 
     if (moment == MOMENT_SAFE && job->prepare->len > 0 && !job->before)
         moment = prepare(job, error) ? look(job->survey, NULL, 0, error) : MOMENT_FAILED;
-    return moment == MOMENT_SAFE ? try_once(job, error) : moment;
+    if (moment != MOMENT_SAFE)
+        return moment;
+    rehearse(job);
+    return try_once(job, error);
 }
 
 /* Nothing runs in it, and so nothing that is in the way goes away. */

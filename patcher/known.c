@@ -157,17 +157,35 @@ count_up(PatchEdits *edits, const IntroModuleTable *table)
     patch_edits_set(edits, table->sequence, (word & ~(guint64) G_MAXUINT32) | (guint32) (word + 2));
 }
 
-/* What was planned before is in the way of asking what was there before. */
-static gboolean
-is_planned(const PatchPlan *plan, GuestVa va)
+/* The last write of the word at VA that is planned so far, which is in the way of asking what was there before; or NULL. */
+static const PatchWrite *
+planned_write(const PatchPlan *plan, GuestVa va)
 {
-    for (guint i = 0; i < plan->writes->len; i++) {
-        const PatchWrite *write = plan->writes->pdata[i];
+    for (guint i = plan->writes->len; i > 0; i--) {
+        const PatchWrite *write = plan->writes->pdata[i - 1];
 
         if (va < write->va + g_bytes_get_size(write->after) && write->va < va + 8)
-            return TRUE;
+            return write;
     }
-    return FALSE;
+    return NULL;
+}
+
+/* A word of what is prepared is prepared too: the guest does not know of it yet. */
+static gboolean
+plan_edit(PatchPlan *plan, const IntroKernel *kernel, const PatchEdit *edit, GError **error)
+{
+    const PatchWrite *planned = planned_write(plan, edit->va);
+    guint64 words[2] = { GUINT64_TO_LE(edit->before), GUINT64_TO_LE(edit->after) };
+    g_autoptr(GBytes) before = g_bytes_new(&words[0], sizeof words[0]);
+    g_autoptr(GBytes) after = g_bytes_new(&words[1], sizeof words[1]);
+    PatchStep step = plan->step;
+    gboolean done;
+
+    if (planned && planned->step == PATCH_STEP_PREPARE)
+        plan->step = PATCH_STEP_PREPARE;
+    done = patch_plan_write(plan, kernel, edit->va, planned ? NULL : before, after, error);
+    plan->step = step;
+    return done;
 }
 
 static gboolean
@@ -175,15 +193,9 @@ plan_edits(PatchPlan *plan, const IntroKernel *kernel, const PatchEdits *edits, 
 {
     g_autoptr(GArray) list = patch_edits_list(edits, error);
 
-    for (guint i = 0; list && i < list->len; i++) {
-        const PatchEdit *edit = &g_array_index(list, PatchEdit, i);
-        guint64 words[2] = { GUINT64_TO_LE(edit->before), GUINT64_TO_LE(edit->after) };
-        g_autoptr(GBytes) before = g_bytes_new(&words[0], sizeof words[0]);
-        g_autoptr(GBytes) after = g_bytes_new(&words[1], sizeof words[1]);
-
-        if (!patch_plan_write(plan, kernel, edit->va, is_planned(plan, edit->va) ? NULL : before, after, error))
+    for (guint i = 0; list && i < list->len; i++)
+        if (!plan_edit(plan, kernel, &g_array_index(list, PatchEdit, i), error))
             return FALSE;
-    }
     return list != NULL;
 }
 

@@ -302,7 +302,8 @@ look_while_running(PatchSurvey *survey, GError **error)
 {
     g_clear_pointer(&survey->watch, intro_task_watch_free);
     survey->watch = intro_task_watch_new(survey->kernel, error);
-    if (!survey->watch || !find_queues(survey, error) || !list_tasks(survey, intro_tasks, error) || !look_at_tasks(survey, NULL, FALSE, error))
+    if (!survey->watch || !find_queues(survey, error) || !list_tasks(survey, intro_tasks, error) ||
+        !look_at_tasks(survey, NULL, FALSE, error))
         return FALSE;
     for (guint i = 0; i < survey->tasks->len; i++) {
         const IntroTask *task = survey->tasks->pdata[i];
@@ -385,6 +386,27 @@ look_while_paused(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GErr
     return update_tasks(survey, error) && add_unlisted(survey, error) &&
            visit_vcpus(survey, survey->tasks, vcpus, n_vcpus, covered, error) &&
            look_at_tasks(survey, covered, TRUE, error);
+}
+
+void
+patch_survey_rehearse(const PatchSurvey *survey)
+{
+    g_autoptr(GArray) tasks = g_array_new(FALSE, FALSE, sizeof(GuestVa));
+    gboolean may_be_more;
+
+    if (!survey->watch || !intro_task_watch_look(survey->watch, tasks, &may_be_more, NULL) ||
+        !intro_run_queues_read(survey->queues, tasks, NULL))
+        return;
+    for (guint cpu = 0; cpu < intro_kernel_n_cpus(survey->kernel); cpu++) {
+        GuestVa task;
+
+        if (intro_cpu_current_task(survey->kernel, cpu, &task, NULL))
+            g_array_append_val(tasks, task);
+    }
+    for (guint i = 0; i < tasks->len; i++) {
+        g_autoptr(IntroTask) task = intro_task_read_briefly(survey->kernel, g_array_index(tasks, GuestVa, i), NULL);
+        g_autoptr(IntroStack) stack = task ? intro_stack_of_task(survey->kernel, task, NULL) : NULL;
+    }
 }
 
 gboolean

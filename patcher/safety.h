@@ -36,6 +36,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchSurvey, patch_survey_free)
  */
 gboolean patch_survey_look(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GError **error);
 
+/* Reads, in the running guest, what a look in a pause that follows will read. Nothing comes of it, but that the kernel, if it
+ * is held (intro_kernel_hold), knows then which page tables that takes. */
+void patch_survey_rehearse(const PatchSurvey *survey);
+
 /* Who is in the way, by pid: of PatchBlocker; owned by the survey, valid until the next look. */
 GPtrArray *patch_survey_blockers(const PatchSurvey *survey);
 

@@ -55,6 +55,39 @@ test_translate(gconstpointer five_levels)
 }
 
 static void
+count_read(G_GNUC_UNUSED FakeGuest *guest, gpointer data)
+{
+    ++*(guint *) data;
+}
+
+/* What is held is read once, as it was then; and what was used the last time, in one read when it is held again. */
+static void
+test_hold(gconstpointer five_levels)
+{
+    g_autoptr(FakeGuest) guest = fake_guest_new(MEMORY_BYTES, GPOINTER_TO_INT(five_levels));
+    g_autoptr(IntroSpace) space = space_of(guest);
+    guint n_reads = 0;
+    IntroMapping mapping;
+
+    fake_guest_map(guest, KERNEL_VA, guest_pa(0x5000), 1, FAKE_WRITABLE);
+    intro_space_hold(space);
+    g_assert_true(intro_space_translate(space, KERNEL_VA, &mapping, NULL));
+    fake_guest_map(guest, KERNEL_VA, guest_pa(0x6000), 1, FAKE_WRITABLE);
+    g_assert_true(intro_space_translate(space, KERNEL_VA, &mapping, NULL));
+    g_assert_cmphex(mapping.pa.value, ==, 0x5000);
+    intro_space_release(space);
+
+    fake_guest_act_after(guest, 1, count_read, &n_reads);
+    intro_space_hold(space);
+    g_assert_cmpuint(n_reads, ==, 1);
+    fake_guest_act_after(guest, 1, count_read, &n_reads);
+    g_assert_true(intro_space_translate(space, KERNEL_VA, &mapping, NULL));
+    g_assert_cmpuint(n_reads, ==, 1);
+    g_assert_cmphex(mapping.pa.value, ==, 0x6000);
+    intro_space_release(space);
+}
+
+static void
 test_not_mapped(gconstpointer five_levels)
 {
     g_autoptr(FakeGuest) guest = fake_guest_new(MEMORY_BYTES, GPOINTER_TO_INT(five_levels));
@@ -261,6 +294,8 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_data_func("/space/translate/4", GINT_TO_POINTER(FALSE), test_translate);
     g_test_add_data_func("/space/translate/5", GINT_TO_POINTER(TRUE), test_translate);
+    g_test_add_data_func("/space/hold/4", GINT_TO_POINTER(FALSE), test_hold);
+    g_test_add_data_func("/space/hold/5", GINT_TO_POINTER(TRUE), test_hold);
     g_test_add_data_func("/space/not-mapped/4", GINT_TO_POINTER(FALSE), test_not_mapped);
     g_test_add_data_func("/space/not-mapped/5", GINT_TO_POINTER(TRUE), test_not_mapped);
     g_test_add_func("/space/not-canonical", test_not_canonical);
