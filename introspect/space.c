@@ -61,6 +61,16 @@ intro_space_free(IntroSpace *space)
     g_free(space);
 }
 
+/* With what it was in that memory: it is filled, or not used. */
+static Table *
+new_table(void)
+{
+    Table *table = g_new(Table, 1);
+
+    table->is_used = FALSE;
+    return table;
+}
+
 static void
 keep_table(const IntroSpace *space, GuestPa pa, Table *table)
 {
@@ -77,7 +87,7 @@ read_usual_tables(const IntroSpace *space)
     gboolean done;
 
     for (guint i = 0; i < n; i++) {
-        tables[i] = g_new0(Table, 1);
+        tables[i] = new_table();
         reads[i] = (VmmExtent) { g_array_index(space->usual, GuestPa, i), tables[i]->bytes, PAGE_BYTES };
     }
     done = n > 0 && vmm_read_extents(space->reader, reads, n, NULL);
@@ -123,7 +133,7 @@ held_table(const IntroSpace *space, guint64 pa, GError **error)
     g_autofree Table *new = NULL;
 
     if (table == NULL) {
-        table = new = g_new0(Table, 1);
+        table = new = new_table();
         if (!vmm_read(space->reader, guest_pa(pa), table->bytes, PAGE_BYTES, error))
             return NULL;
         if (g_hash_table_size(space->held) >= MAX_HELD_TABLES)

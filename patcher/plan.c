@@ -118,18 +118,58 @@ patch_plan_require_unlocked(PatchPlan *plan, const IntroKernel *kernel, const ch
     return TRUE;
 }
 
+/* What is at the conditions' places, one behind the other; all in one read, and if that fails, NULL. */
+static GByteArray *
+read_conditions(const GPtrArray *conditions, const IntroKernel *kernel)
+{
+    g_autofree IntroExtent *extents = g_new(IntroExtent, conditions->len);
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    gsize done = 0;
+
+    for (guint i = 0; i < conditions->len; i++)
+        done += g_bytes_get_size(((const PatchCondition *) conditions->pdata[i])->bytes);
+    g_byte_array_set_size(bytes, done);
+    done = 0;
+    for (guint i = 0; i < conditions->len; i++) {
+        const PatchCondition *condition = conditions->pdata[i];
+        gsize length = g_bytes_get_size(condition->bytes);
+
+        extents[i] = (IntroExtent) { condition->va, bytes->data + done, length };
+        done += length;
+    }
+    if (!intro_space_read_extents(intro_kernel_space(kernel), extents, conditions->len, NULL))
+        return NULL;
+    return g_steal_pointer(&bytes);
+}
+/* NOW is what is there, or NULL, if it is to be read by itself. */
 static gboolean
-condition_holds(const PatchCondition *condition, const IntroKernel *kernel, GError **error)
+condition_holds(const PatchCondition *condition, const IntroKernel *kernel, const guint8 *now, GError **error)
 {
     gsize length;
     const guint8 *bytes = g_bytes_get_data(condition->bytes, &length);
-    g_autofree guint8 *now = g_malloc(length);
+    g_autofree guint8 *own = now ? NULL : g_malloc(length);
 
-    if (intro_space_read(intro_kernel_space(kernel), condition->va, now, length, NULL) &&
-        memcmp(now, bytes, length) == 0)
+    if ((now || intro_space_read(intro_kernel_space(kernel), condition->va, own, length, NULL)) &&
+        memcmp(now ? now : own, bytes, length) == 0)
         return TRUE;
     g_set_error(error, PATCH_ERROR, condition->error, "%s. Nothing was written; try again", condition->otherwise);
     return FALSE;
+}
+
+static gboolean
+conditions_hold(const GPtrArray *conditions, const IntroKernel *kernel, GError **error)
+{
+    g_autoptr(GByteArray) bytes = read_conditions(conditions, kernel);
+    const guint8 *now = bytes ? bytes->data : NULL;
+
+    for (guint i = 0; i < conditions->len; i++) {
+        const PatchCondition *condition = conditions->pdata[i];
+
+        if (!condition_holds(condition, kernel, now, error))
+            return FALSE;
+        now += now ? g_bytes_get_size(condition->bytes) : 0;
+    }
+    return TRUE;
 }
 
 static gboolean
@@ -152,9 +192,8 @@ has_not_moved(const PatchWrite *write, const IntroKernel *kernel, GError **error
 gboolean
 patch_plan_holds(const PatchPlan *plan, const IntroKernel *kernel, GError **error)
 {
-    for (guint i = 0; i < plan->conditions->len; i++)
-        if (!condition_holds(plan->conditions->pdata[i], kernel, error))
-            return FALSE;
+    if (!conditions_hold(plan->conditions, kernel, error))
+        return FALSE;
     for (guint i = 0; i < plan->writes->len; i++) {
         const PatchWrite *write = plan->writes->pdata[i];
 

@@ -14,6 +14,7 @@ libvmm_a_SOURCES = \
 	vmm/helper.c vmm/helper.h \
 	vmm/host-kernel.c vmm/host-kernel.h \
 	vmm/inject.c vmm/inject.h \
+	vmm/join.c vmm/join.h \
 	vmm/json.c vmm/json.h \
 	vmm/domains.h \
 	vmm/kvm.c vmm/kvm.h vmm/kvm-protocol.h \

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "vmm/gdb.h"
+#include "vmm/join.h"
 #include "vmm/json.h"
 #include "vmm/memory.h"
 #include "vmm/qemu-channel.h"
@@ -303,8 +304,11 @@ static gboolean
 qemu_write(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error)
 {
     Qemu *qemu = self;
+    g_autoptr(VmmJoined) joined = vmm_join(chunks, n_chunks, qemu_read, self, error);
+    gsize n_joined;
+    const VmmChunk *all = joined != NULL ? vmm_joined_chunks(joined, &n_joined) : NULL;
 
-    return vmm_gdb_write(qemu->gdb, chunks, n_chunks, error);
+    return joined != NULL && vmm_gdb_write(qemu->gdb, all, n_joined, error);
 }
 
 /* The monitor is served while the stub holds the guest, and what a stopped vCPU is sent waits for it. */

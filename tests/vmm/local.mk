@@ -5,6 +5,7 @@ VMM_TESTS = \
 	tests/vmm/test-gdb-wire \
 	tests/vmm/test-guard \
 	tests/vmm/test-inject \
+	tests/vmm/test-join \
 	tests/vmm/test-json \
 	tests/vmm/test-kvm \
 	tests/vmm/test-machine \
@@ -33,6 +34,8 @@ tests_vmm_test_guard_SOURCES = tests/vmm/test-guard.c
 tests_vmm_test_guard_LDADD = $(VMM_TEST_LIBS)
 tests_vmm_test_inject_SOURCES = tests/vmm/test-inject.c
 tests_vmm_test_inject_LDADD = $(VMM_TEST_LIBS)
+tests_vmm_test_join_SOURCES = tests/vmm/test-join.c
+tests_vmm_test_join_LDADD = $(VMM_TEST_LIBS)
 tests_vmm_test_json_SOURCES = tests/vmm/test-json.c
 tests_vmm_test_json_LDADD = $(VMM_TEST_LIBS)
 tests_vmm_test_machine_SOURCES = tests/vmm/test-machine.c
