@@ -36,6 +36,7 @@ libintrospect_a_SOURCES += \
 	introspect/log.c introspect/log.h \
 	introspect/pulse.c introspect/pulse.h \
 	introspect/sleeping.c introspect/sleeping.h \
+	introspect/switches.c introspect/switches.h \
 	introspect/task-watch.c introspect/task-watch.h \
 	introspect/vcpus.c introspect/vcpus.h \
 	introspect/window.c introspect/window.h

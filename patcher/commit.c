@@ -267,6 +267,43 @@ try_once(const Job *job, GError **error)
     return moment;
 }
 
+/* Nothing runs in it, and so nothing that is in the way goes away. */
+static gboolean
+stands_still(const PatchGuest *guest)
+{
+    return vmm_machine_is_image(guest->machine) || vmm_machine_is_saved(guest->machine);
+}
+
+static gboolean
+begin_in_pause(Job *job, GError **error)
+{
+    g_autoptr(VmmPause) pause = vmm_pause_begin(job->guest->machine, error);
+    PatchPauses own = { .n = 1 };
+    const VmmVcpu *vcpus;
+    guint n_vcpus;
+    gboolean done;
+
+    if (!pause)
+        return FALSE;
+    vcpus = vmm_pause_vcpus(pause, &n_vcpus);
+    done = patch_survey_begin(job->survey, vcpus, n_vcpus, error);
+    if (!vmm_pause_end(g_steal_pointer(&pause), &own.total_ns, done ? error : NULL))
+        return FALSE;
+    own.longest_ns = own.total_ns;
+    patch_pauses_add(&job->report->others, &own);
+    return done;
+}
+
+/* So that the pause does not grow with the number of tasks. */
+static gboolean
+narrow_survey(Job *job, GError **error)
+{
+    if (!patch_survey_is_large(job->survey) || stands_still(job->guest))
+        return TRUE;
+    return patch_survey_narrow(job->survey, error) && begin_in_pause(job, error) &&
+           patch_survey_confirm(job->survey, error);
+}
+
 /* So that the pause reads in one go the page tables that it needs. */
 static void
 rehearse(const Job *job)
@@ -288,14 +325,7 @@ look_and_try(Job *job, GError **error)
     if (moment != MOMENT_SAFE)
         return moment;
     rehearse(job);
-    return try_once(job, error);
-}
-
-/* Nothing runs in it, and so nothing that is in the way goes away. */
-static gboolean
-stands_still(const PatchGuest *guest)
-{
-    return vmm_machine_is_image(guest->machine) || vmm_machine_is_saved(guest->machine);
+    return narrow_survey(job, error) ? try_once(job, error) : MOMENT_FAILED;
 }
 
 static Moment

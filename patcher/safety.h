@@ -36,6 +36,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchSurvey, patch_survey_free)
  */
 gboolean patch_survey_look(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GError **error);
 
+/*
+ * Whether there are so many sleeping tasks that a pause would be spent on finding out which of them have run. Then these
+ * three, after a look at the running guest, spare it that: the second one in a short pause of its own (introspect/task-watch.h).
+ */
+gboolean patch_survey_is_large(const PatchSurvey *survey);
+gboolean patch_survey_narrow(PatchSurvey *survey, GError **error);
+gboolean patch_survey_begin(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GError **error);
+gboolean patch_survey_confirm(PatchSurvey *survey, GError **error);
+
 /* Reads, in the running guest, what a look in a pause that follows will read. Nothing comes of it, but that the kernel, if it
  * is held (intro_kernel_hold), knows then which page tables that takes. */
 void patch_survey_rehearse(const PatchSurvey *survey);

@@ -17,8 +17,14 @@ look(const VmmReader *reader, const IntroKernel *kernel)
     if (tasks == NULL || watch == NULL)
         return;
     for (guint i = 0; i < tasks->len; i++)
-        intro_task_watch_add(watch, tasks->pdata[i], NULL);
-    intro_task_watch_look(watch, ran, &may_be_more, NULL);
+        if (i % 3 != 0)
+            intro_task_watch_add(watch, tasks->pdata[i], NULL);
+        else
+            intro_task_watch_add_restless(watch, tasks->pdata[i], NULL);
+    intro_task_watch_look(watch, NULL, 0, ran, &may_be_more, NULL);
+    if (intro_task_watch_narrow(watch, NULL) && intro_task_watch_begin(watch, NULL, 0, NULL) &&
+        intro_task_watch_confirm(watch, NULL))
+        intro_task_watch_look(watch, NULL, 0, ran, &may_be_more, NULL);
 }
 
 void

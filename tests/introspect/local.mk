@@ -59,6 +59,12 @@ tests_introspect_test_run_queues_SOURCES = tests/introspect/test-run-queues.c te
 	tests/introspect/btf-writer.h tests/fake-guest.c tests/fake-guest.h
 tests_introspect_test_run_queues_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 
+check_PROGRAMS += tests/introspect/test-switches
+TESTS += tests/introspect/test-switches
+tests_introspect_test_switches_SOURCES = tests/introspect/test-switches.c tests/introspect/btf-writer.c \
+	tests/introspect/btf-writer.h tests/fake-guest.c tests/fake-guest.h
+tests_introspect_test_switches_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+
 check_PROGRAMS += tests/introspect/test-vcpus
 TESTS += tests/introspect/test-vcpus
 tests_introspect_test_vcpus_SOURCES = tests/introspect/test-vcpus.c

@@ -75,6 +75,21 @@ like "$err" "sleeper \(pid $pid\) is in core_sys_select" "says who"
 in_guest "kill $pid; while kill -0 $pid 2> /dev/null; do :; done"
 vlp_exits 0 "undo when it has left" undo "$qmp" "$(< "$work/select.id")"
 is "$(text)" "$before" "the kernel's text is what it was"
+
+# Of very many tasks, a pause looks at few.
+in_guest 'rm /run/sleeper; crowd 1500 > /run/crowd & until [ -s /run/crowd ]; do sleep 0.1; done'
+in_guest 'sleeper select > /run/sleeper & until [ -s /run/sleeper ]; do :; done'
+pid=$(in_guest 'cut -d " " -f 2 /run/sleeper')
+until in_guest "grep -q core_sys_select /proc/$pid/stack"; do :; done
+vlp_exits 3 "apply while one of 1,500 tasks sleeps in the function" apply --timeout 1 "$qmp" "$work/select.vlp"
+like "$err" "sleeper \(pid $pid\) is in core_sys_select" "says who"
+in_guest "kill $pid; while kill -0 $pid 2> /dev/null; do :; done"
+vlp_exits 0 "apply when it has left" -o json apply --timeout 60 "$qmp" "$work/select.vlp"
+[[ $out =~ \"pause_stacks\":([0-9]+) ]]
+ok "the pause went to few of them (${BASH_REMATCH[1]})" test "${BASH_REMATCH[1]}" -lt 500
+vlp_exits 0 "undo" undo --timeout 60 "$qmp" "$(< "$work/select.id")"
+in_guest 'killall crowd; while killall -0 crowd 2> /dev/null; do sleep 0.1; done'
+is "$(text)" "$before" "the kernel's text is what it was"
 in_guest 'killall caller 2> /dev/null; while killall -0 caller 2> /dev/null; do sleep 0.1; done'
 unlike "$(in_guest cat /run/calls)" unexpected "no caller ever saw anything but the old or the new answer"
 ok "the guest is well" guest_is_well
