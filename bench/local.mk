@@ -1,13 +1,15 @@
 # `make bench` measures on a guest of its own; see bench/run.
-EXTRA_PROGRAMS += bench/bench
-bench_bench_SOURCES = bench/bench.c
-bench_bench_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
-EXTRA_PROGRAMS += bench/pauses
-bench_pauses_SOURCES = bench/pauses.c
+BENCHES = bench/changes bench/looking bench/pauses
+EXTRA_PROGRAMS += $(BENCHES)
+bench_changes_SOURCES = bench/changes.c bench/table.c bench/table.h
+bench_changes_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
+bench_looking_SOURCES = bench/looking.c bench/table.c bench/table.h
+bench_looking_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
+bench_pauses_SOURCES = bench/pauses.c bench/table.c bench/table.h
 bench_pauses_LDADD = libvmm.a $(VMM_LIBS)
-CLEANFILES += bench/bench bench/pauses
-EXTRA_DIST += bench/run
+CLEANFILES += $(BENCHES)
+EXTRA_DIST += bench/run bench/large-patch
 
-bench: virt-livepatch virt-livepatch-kvm bench/bench bench/pauses tests/vmm/bare-guest
+bench: virt-livepatch virt-livepatch-kvm $(BENCHES) tests/vmm/bare-guest
 	$(top_srcdir)/bench/run $(abs_builddir)
 .PHONY: bench

@@ -7,42 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/table.h"
 #include "vmm/machine.h"
 
 #define DEFAULT_ROUNDS 1000
 #define N_CHUNKS 24
 #define CHUNK_BYTES 64
-
-typedef struct {
-    const char *name;
-    GArray *samples;            /* of double, us */
-} Row;
-
-static gint
-compare_doubles(gconstpointer a, gconstpointer b)
-{
-    double one = *(const double *)a, other = *(const double *)b;
-
-    return (one > other) - (one < other);
-}
-
-static void
-print_row(const Row *row)
-{
-    const guint percents[] = { 0, 50, 99, 100 };
-
-    g_array_sort(row->samples, compare_doubles);
-    printf("%-28s", row->name);
-    for (gsize i = 0; i < G_N_ELEMENTS(percents); i++)
-        printf(" %9.1f", g_array_index(row->samples, double, (row->samples->len - 1) * percents[i] / 100));
-    printf(" us\n");
-}
-
-static void
-add(Row *row, double us)
-{
-    g_array_append_val(row->samples, us);
-}
 
 /* Writes what is there already: the guest goes on as it was. */
 static gboolean
@@ -60,7 +30,7 @@ write_same(VmmMachine *machine, VmmPause *pause, GError **error)
 }
 
 static gboolean
-measure(VmmMachine *machine, gboolean with_write, Row *stood, Row *round, GError **error)
+measure(VmmMachine *machine, gboolean with_write, BenchRow *stood, BenchRow *round, GError **error)
 {
     gint64 start = g_get_monotonic_time();
     g_autoptr(VmmPause) pause = vmm_pause_begin(machine, error);
@@ -69,8 +39,8 @@ measure(VmmMachine *machine, gboolean with_write, Row *stood, Row *round, GError
     if (pause == NULL || (with_write && !write_same(machine, pause, error))
         || !vmm_pause_end(g_steal_pointer(&pause), &stood_ns, error))
         return FALSE;
-    add(stood, stood_ns / 1e3);
-    add(round, g_get_monotonic_time() - start);
+    bench_add(stood, stood_ns / 1e3);
+    bench_add(round, g_get_monotonic_time() - start);
     return TRUE;
 }
 
@@ -80,25 +50,21 @@ main(int argc, char **argv)
     g_autoptr(GError) error = NULL;
     g_autoptr(VmmMachine) machine = argc >= 2 ? vmm_machine_open(argv[1], NULL, &error) : NULL;
     int rounds = argc >= 3 ? atoi(argv[2]) : DEFAULT_ROUNDS;
-    Row rows[] = { { "empty pause" }, { "empty pause, whole round" }, { "pause with a write" },
-                   { "the same, whole round" } };
+    BenchRow rows[] = { bench_row("empty pause"), bench_row("empty pause, whole round"), bench_row("pause with a write"),
+                        bench_row("the same, whole round") };
 
     if (machine == NULL || rounds < 1) {
         fprintf(stderr, "%s\n", error != NULL ? error->message : "usage: pauses GUEST [ROUNDS]");
         return 1;
     }
-    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
-        rows[i].samples = g_array_new(FALSE, FALSE, sizeof(double));
     for (int i = 0; i < rounds; i++)
         if (!measure(machine, FALSE, &rows[0], &rows[1], &error)
             || !measure(machine, TRUE, &rows[2], &rows[3], &error)) {
             fprintf(stderr, "%s\n", error->message);
             return 1;
         }
-    printf("%-28s %9s %9s %9s %9s\n", "", "least", "median", "99 %", "most");
-    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
-        print_row(&rows[i]);
-        g_array_unref(rows[i].samples);
-    }
+    bench_print_head();
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)
+        bench_print(&rows[i], "us");
     return 0;
 }
