@@ -41,12 +41,26 @@ check_result(const PatchHookPlace *hook, gint32 result, GError **error)
     return FALSE;
 }
 
+/* Nobody else runs a hook. */
+static PatchArea
+own_code(const PatchRecord *record, const PatchHookPlace *hook)
+{
+    for (guint i = 0; i < record->placed->len; i++) {
+        const PatchPlaced *placed = record->placed->pdata[i];
+
+        if (placed->va == hook->va)
+            return (PatchArea) { placed->va - record->code_va + record->block.va, placed->size };
+    }
+    return (PatchArea) { 0 };
+}
+
 static gboolean
 run(const PatchGuest *guest, const PatchRecord *record, const PatchHookPlace *hook, GPtrArray *results,
     PatchPauses *pauses, GError **error)
 {
     g_autofree char *name = g_strdup_printf("%s hook %s", patch_hook_kind_name(hook->kind), hook->name);
-    PatchCall call = { .name = name, .function = hook->va, .bytes_argument = -1, .limit_s = hook->limit_s };
+    PatchCall call = { .name = name, .function = hook->va, .bytes_argument = -1, .limit_s = hook->limit_s,
+                       .own = own_code(record, hook) };
     PatchHookResult *result = g_new0(PatchHookResult, 1);
     g_autoptr(GError) failure = NULL;
     guint64 value = 0;

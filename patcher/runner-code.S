@@ -106,6 +106,14 @@ patch_runner_code:
 
 /* int (void *) */
         entry   patch_runner_thread
+        push    %rbx                                        /* what a function that is ended has not given back */
+        push    %r12
+        push    %r13
+        push    %r14
+        push    %r15
+        sub     $8, %rsp
+        mov     %rsp, 0(%rip)
+        field   PATCH_RUNNER_STACK
         mov     $PATCH_RUNNER_HAS_BEGUN, %eax
         mov     %rax, 0(%rip)
         field   PATCH_RUNNER_STATE
@@ -134,8 +142,34 @@ patch_runner_code:
 1:      mov     %rax, 0(%rip)
         field   PATCH_RUNNER_STATE
         xor     %eax, %eax
+        add     $8, %rsp
+        pop     %r15
+        pop     %r14
+        pop     %r13
+        pop     %r12
+        pop     %rbx
         pop     %rbp
         give_back
+
+/* Whoever may not be preempted, or has interrupts off, holds what is not to be left: that stays where it is. */
+        .globl  patch_runner_end
+        .balign 16, 0xcc
+patch_runner_end:
+        .byte   0x65, 0x8b, 0x04, 0x25                      /* mov %gs:..., %eax */
+        .long   0
+        field   PATCH_RUNNER_PREEMPT_COUNT
+        test    $0x7fffffff, %eax                           /* all but PREEMPT_NEED_RESCHED */
+        jnz     2f
+        pushf
+        pop     %rax
+        test    $0x200, %eax
+        jz      2f
+        mov     0(%rip), %rsp
+        field   PATCH_RUNNER_STACK
+        mov     $PATCH_RUNNER_WAS_ENDED, %eax
+        jmp     1b
+2:      pause
+        jmp     2b
 patch_runner_code_end:
 
         .section .rodata.patch_runner_fields, "a"

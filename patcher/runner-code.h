@@ -24,16 +24,19 @@
 #define PATCH_RUNNER_STATE 13
 #define PATCH_RUNNER_RESULT 14
 #define PATCH_RUNNER_ARGUMENTS 15
+#define PATCH_RUNNER_STACK 16           /* the thread's, where it calls the function */
 /* a per-CPU address; */
-#define PATCH_RUNNER_CPU_NUMBER 16
+#define PATCH_RUNNER_CPU_NUMBER 17
+#define PATCH_RUNNER_PREEMPT_COUNT 18
 /* or it is no field, but five bytes for the guest's way to return. */
-#define PATCH_RUNNER_RETURN 17
+#define PATCH_RUNNER_RETURN 19
 
 /* PATCH_RUNNER_STATE */
 #define PATCH_RUNNER_HAS_BEGUN 1
 #define PATCH_RUNNER_HAS_RETURNED 2
 #define PATCH_RUNNER_HAS_NO_THREAD 3
 #define PATCH_RUNNER_WAS_CANCELLED 4
+#define PATCH_RUNNER_WAS_ENDED 5
 
 #ifndef __ASSEMBLER__
 #include <glib.h>
@@ -47,6 +50,8 @@ typedef struct {
 extern const guint8 patch_runner_code[], patch_runner_code_end[];
 /* In it: what the kernel calls, in this order. */
 extern const guint8 patch_runner_nmi[], patch_runner_interrupt[], patch_runner_work[], patch_runner_thread[];
+/* And where the thread is led that does not come back from the function by itself. */
+extern const guint8 patch_runner_end[];
 extern const PatchRunnerField patch_runner_fields[], patch_runner_fields_end[];
 #endif
 

@@ -185,6 +185,7 @@ add_words(Maker *maker, const char *name)
     parts[PATCH_RUNNER_TASK] = add_word(maker, 0);
     parts[PATCH_RUNNER_CANCELLED] = add_word(maker, 0);
     parts[PATCH_RUNNER_ARMED] = add_word(maker, 1);
+    parts[PATCH_RUNNER_STACK] = add_word(maker, 0);
     parts[PATCH_RUNNER_NAME] = add_data(maker, comm, sizeof comm);
     parts[PATCH_RUNNER_PENDING] = add_word(maker, G_MAXUINT64);
     for (guint i = 1; i < n_words; i++)
@@ -201,18 +202,18 @@ put_field(PatchCode *code, guint32 offset, guint64 value)
     memcpy(code->bytes->data + offset, &field, sizeof field);
 }
 
-/* What the per-CPU number is at, as an offset from the base in GS; it has moved to a struct and back. */
+/* A per-CPU variable, as an offset from the base in GS; some have moved to a struct and back. */
 static guint32
-cpu_number(Maker *maker)
+per_cpu(Maker *maker, const char *variable, const char *hot_member)
 {
     const IntroSymbols *symbols = intro_kernel_symbols(maker->kernel);
     gsize offset = 0;
     GuestVa va = 0;
 
-    if (maker->error || intro_symbols_address(symbols, "cpu_number", &va, NULL))
+    if (maker->error || intro_symbols_address(symbols, variable, &va, NULL))
         return va;
     if (intro_symbols_address(symbols, "pcpu_hot", &va, &maker->error))
-        intro_btf_offset(intro_kernel_btf(maker->kernel), "pcpu_hot", "cpu_number", &offset, &maker->error);
+        intro_btf_offset(intro_kernel_btf(maker->kernel), "pcpu_hot", hot_member, &offset, &maker->error);
     return va + offset;
 }
 
@@ -227,7 +228,11 @@ add_field(Maker *maker, PatchCode *code, const PatchRunnerField *field)
         return;
     }
     if (field->what == PATCH_RUNNER_CPU_NUMBER) {
-        put_field(code, field->offset, cpu_number(maker));
+        put_field(code, field->offset, per_cpu(maker, "cpu_number", "cpu_number"));
+        return;
+    }
+    if (field->what == PATCH_RUNNER_PREEMPT_COUNT) {
+        put_field(code, field->offset, per_cpu(maker, "__preempt_count", "preempt_count"));
         return;
     }
     if (field->what == PATCH_RUNNER_FUNCTION)

@@ -8,6 +8,7 @@
 
 #include "introspect/kernel.h"
 #include "patcher/nmi-list.h"
+#include "patcher/record.h"
 #include "patcher/runner-code.h"
 #include "patcher/update.h"
 
@@ -22,11 +23,13 @@ typedef struct {
     GBytes *bytes;              /* to lie in the guest for as long as it runs; may be NULL */
     int bytes_argument;         /* the argument that is their address, from 0; -1: none */
     double limit_s;             /* how long it may take, from the moment that the guest is told of it */
+    PatchArea own;              /* FUNCTION's code in the image, if nobody else runs it: then it can be ended (runner-end.h);
+                                 * length 0 if it cannot */
 } PatchCall;
 
 typedef struct {
     PatchObject *object;        /* of two pieces: code, and data */
-    gsize parts[PATCH_RUNNER_RETURN];       /* PATCH_RUNNER_PENDING to _ARGUMENTS: bytes from the start of the data */
+    gsize parts[PATCH_RUNNER_RETURN];       /* PATCH_RUNNER_PENDING to _STACK: bytes from the start of the data */
     gsize action;                           /* the list_head of the struct nmiaction, likewise */
 } PatchRunnerObject;
 

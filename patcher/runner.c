@@ -9,10 +9,12 @@
 #include "patcher/assembly.h"
 #include "patcher/error.h"
 #include "patcher/plan-undo.h"
+#include "patcher/runner-end.h"
 
 #define FIRST_WAIT_US 200
 #define LONGEST_WAIT_US 50000
 #define TIMEOUT_S 10.0          /* of putting in and taking out */
+#define END_TIMEOUT_US (5 * G_USEC_PER_SEC)     /* of one that is led to its end, and may be waiting for something */
 #define NMI_TIMEOUT_US (5 * G_USEC_PER_SEC)     /* a CPU that takes NMIs does so as soon as it runs */
 
 /* The start of the data, which is the same for all guests. */
@@ -35,6 +37,7 @@ typedef struct {
     PatchRunnerObject *object;
     PatchAssembly *assembly;
     PatchRecord *record;        /* once it lies in the guest */
+    GBytes *code;               /* of the function, when it is to be ended */
 } Run;
 
 static void
@@ -44,6 +47,7 @@ run_clear(Run *run)
     g_clear_pointer(&run->object, patch_runner_object_free);
     g_clear_pointer(&run->arena, patch_arena_free);
     g_clear_pointer(&run->record, patch_record_unref);
+    g_clear_pointer(&run->code, g_bytes_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Run, run_clear)
 
@@ -234,6 +238,30 @@ cancel(Run *run, GError **error)
     return plan != NULL;
 }
 
+/* ---- Ending it ---- */
+
+static PatchPlan *
+plan_end(gpointer data, GError **error)
+{
+    Run *run = data;
+    g_autoptr(PatchPlan) plan = patch_plan_new("end what runs for");
+
+    g_ptr_array_add(plan->records, patch_record_ref(run->record));
+    return patch_runner_end_plan(plan, run->guest->kernel, run->call, run->code, run->record, error)
+               ? g_steal_pointer(&plan) : NULL;
+}
+
+static PatchPlan *
+plan_restoration(gpointer data, GError **error)
+{
+    Run *run = data;
+    g_autoptr(PatchPlan) plan = patch_plan_new("put back what ran for");
+
+    g_ptr_array_add(plan->records, patch_record_ref(run->record));
+    return patch_runner_end_plan_restored(plan, run->guest->kernel, run->call, run->code, error) ? g_steal_pointer(&plan)
+                                                                                                : NULL;
+}
+
 /* ---- Waiting ---- */
 
 static gboolean
@@ -293,6 +321,10 @@ set_failure(const Run *run, Outcome outcome, const Words *words, GError **error)
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED,
                     "%s faulted in the guest, whose log has the details; its thread is gone, and whatever it held is "
                     "held for good", call->name);
+    else if (words->state == PATCH_RUNNER_WAS_ENDED)
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
+                    "%s has not returned within %g s, and was ended where it was; whatever it held is held for good",
+                    call->name, call->limit_s);
     else if (words->state == PATCH_RUNNER_HAS_NO_THREAD)
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
                     "the guest's kernel could not make a thread for %s (error %d)", call->name, (int) -words->task);
@@ -323,6 +355,26 @@ finish(Run *run, Outcome outcome, Words *words, guint64 *result, GError **error)
     return has_returned;
 }
 
+/* What is late and cannot be ended goes on; what waits for something meanwhile ends when it has that. */
+static Outcome
+end(Run *run, Words *words, GError **error)
+{
+    g_autoptr(PatchPlan) led = NULL, restored = NULL;
+    Outcome outcome;
+
+    run->code = patch_runner_end_code(run->guest->kernel, run->call);
+    if (!run->code)
+        return LATE;
+    led = commit(run, plan_end, error);
+    if (!led)
+        return UNREADABLE;
+    outcome = wait_for_it(run, g_get_monotonic_time() + END_TIMEOUT_US, words, error);
+    if (outcome == LATE || outcome == UNREADABLE)
+        return outcome;
+    restored = commit(run, plan_restoration, error);
+    return restored ? outcome : UNREADABLE;
+}
+
 /* What is late is cancelled, and may have come to its end in that moment. */
 static gboolean
 watch(Run *run, guint64 *result, GError **error)
@@ -336,7 +388,10 @@ watch(Run *run, guint64 *result, GError **error)
     if (outcome == LATE) {
         if (!cancel(run, error) || !read_words(run->guest->kernel, run->record, &words, error))
             return FALSE;
-        outcome = words.state > PATCH_RUNNER_HAS_BEGUN ? OVER : LATE;
+        outcome = words.state > PATCH_RUNNER_HAS_BEGUN ? OVER
+                  : words.state == PATCH_RUNNER_HAS_BEGUN ? end(run, &words, error) : LATE;
+        if (outcome == UNREADABLE)
+            return FALSE;
     }
     return finish(run, outcome, &words, result, error);
 }

@@ -6,6 +6,8 @@
 image() { "$VLP_BUILD/tests/live/image-digest" "$qmp"; }
 tell() { in_guest "echo $1 > /proc/sys/kernel/domainname"; }
 uptime() { in_guest cat /proc/uptime; }
+spin() { in_guest 'for i in 1 2; do awk "BEGIN { while (1); }" & done; until [ $(pidof awk | wc -w) = 2 ]; do :; done'; }
+spin_no_more() { in_guest 'killall awk'; }
 
 update_create "$top/tests/live/patches/hooks.patch" hooks
 id=$(< "$work/hooks.id")
@@ -22,11 +24,11 @@ like "$out" "pre-apply +calls before_apply, for up to 2 s" "names the hooks"
 
 guest_start -m 256
 before=$(image)
-in_guest 'for i in 1 2; do awk "BEGIN { while (1); }" & done; until [ $(pidof awk | wc -w) = 2 ]; do :; done'
+spin
 vlp_exits 0 "apply, while all CPUs spin in user mode" -o json apply "$qmp" "$work/hooks.vlp"
 like "$out" '"name":"before_apply","kind":"pre-apply","result":0.*"name":"after_apply","kind":"post-apply","result":0' \
     "tells of the hooks"
-in_guest 'killall awk'
+spin_no_more
 like "$(uptime)" 'hooks 12, read 1$' "both have been called, and the new code sees it"
 like "$(uptime)" 'hooks 12, read 2$' "a shadow variable remembers"
 vlp_exits 0 "verify" verify "$qmp"
@@ -67,17 +69,33 @@ vlp_exits 0 "undo" undo "$qmp" "$id"
 is "$(image)" "$before" "nothing is left"
 ok "the guest is well" guest_is_well
 
+spin
 tell never
+vlp_exits 3 "a hook that does not return, while all CPUs spin in user mode" apply "$qmp" "$work/hooks.vlp"
+like "$err" "pre-apply hook before_apply has not returned within 2 s, and was ended" "says so"
+spin_no_more
 vlp_exits 3 "a hook that does not return" apply "$qmp" "$work/hooks.vlp"
-like "$err" "pre-apply hook before_apply has not returned within 2 s" "says so"
+like "$err" "pre-apply hook before_apply has not returned within 2 s, and was ended" "says so"
+unlike "$(uptime)" hooks "nothing calls the new code"
+ok "its thread is gone" in_guest "! pidof vlp_$id"
+is "$(image)" "$before" "and nothing is left"
+tell wait
+vlp_exits 3 "one that waits again and again" apply "$qmp" "$work/hooks.vlp"
+like "$err" "has not returned within 2 s, and was ended" "says so"
+is "$(image)" "$before" "and nothing is left"
+ok "the guest is well" guest_is_well
+
+tell long
+vlp_exits 3 "one that waits for long" apply "$qmp" "$work/hooks.vlp"
+like "$err" "has not returned within 2 s. It goes on" "says so"
 unlike "$(uptime)" hooks "nothing calls the new code"
 vlp_exits 0 "view" view "$qmp"
 like "$out" interrupted "shows what is left"
-tell ''
-vlp_exits 0 "recover, when it has been let return" recover "$qmp"
+until vlp recover "$qmp" || [ "$status" != 3 ]; do :; done
+is "$status" 0 "recover, when it has what it waits for"
 is "$(image)" "$before" "takes it out"
 
-tell never
+tell wait
 "$VLP_BUILD/virt-livepatch" apply "$qmp" "$work/hooks.vlp" > "$work/out" 2>&1 &
 killed=$!
 until in_guest "pidof vlp_$id > /dev/null" || ! kill -0 $killed; do :; done
