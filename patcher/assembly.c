@@ -269,6 +269,13 @@ patch_assembly_require_data(const PatchAssembly *assembly, PatchPlan *plan, GErr
     return TRUE;
 }
 
+/* What the guest may write. Its kernel changes the trampoline of a static call when that is to lead elsewhere. */
+static gboolean
+may_change(const PatchPiece *piece)
+{
+    return patch_piece_is_data(piece) || g_str_has_prefix(piece->name, "__SCT__");
+}
+
 /* Links all pieces into the two areas' bytes and notes them in the record; with no bytes given, only notes them. */
 static gboolean
 link_pieces(const PatchAssembly *assembly, guint8 *text, guint8 *data, PatchRecord *record, GError **error)
@@ -291,7 +298,7 @@ link_pieces(const PatchAssembly *assembly, guint8 *text, guint8 *data, PatchReco
             g_ptr_array_add(record->placed, placed);
             if (bytes && !patch_link_piece(assembly->kernel, part->resolved, p, part->vas, bytes, error))
                 return FALSE;
-            placed->sha256 = is_data ? g_strdup("")
+            placed->sha256 = may_change(piece) ? g_strdup("")
                              : bytes ? g_compute_checksum_for_data(G_CHECKSUM_SHA256, bytes, piece->size)
                                      : g_strdup(no_digest);
         }

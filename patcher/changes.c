@@ -106,7 +106,7 @@ try_code(Job *job, const char *name)
 
     if (!old || item < 0)
         return;
-    code = patch_new_code_new(object, job->diff, old, job->carry.replaced);
+    code = patch_new_code_new(object, job->diff, old, job->carry.replaced, NULL);
     patch_new_code_as_built(code);
     if (!patch_new_code_add(code, item, &index, &error))
         add_code_finding(job, name, error);

@@ -8,6 +8,7 @@
 #include "patcher/new-code.h"
 #include "patcher/new-data.h"
 #include "patcher/reasons.h"
+#include "patcher/runner-end.h"
 #include "patcher/types.h"
 
 typedef struct {
@@ -414,6 +415,7 @@ add_hooks(Job *job, GError **error)
 
         if (!patch_new_code_add(job->code, entry->item, &hook.piece, error))
             return FALSE;
+        patch_runner_end_pad(job->object->pieces->pdata[hook.piece]);
         g_array_append_val(job->object->hooks, hook);
     }
     return entries != NULL;
@@ -459,7 +461,7 @@ patch_compose_object(PatchBuild *build, const PatchFile *file, PatchCompose *com
         return NULL;
     if (!read_running(&job, error) || !find_changes_as_run(&job, error) || !build_code(&job, error))
         return NULL;
-    job.code = patch_new_code_new(job.object, job.code_diff, job.old, job.carry.replaced);
+    job.code = patch_new_code_new(job.object, job.code_diff, job.old, job.carry.replaced, compose->notes);
     if (!add_replacements(&job, error) || !add_shared(&job, error) || !add_hooks(&job, error) || !add_data(&job, error))
         return NULL;
     return finish_object(&job, error);

@@ -342,6 +342,8 @@ patch_site_explains(PatchCompare *compare, const PatchSite *site)
         return explain_return(compare, site);
     case PATCH_SITE_ENDBR:
         return explain_endbr(compare, site);
+    case PATCH_SITE_RUNTIME_CONSTANT:
+        return TRUE;        /* any number */
     case PATCH_N_SITE_KINDS:
         break;
     }

@@ -162,7 +162,7 @@ is_ordinary(const PatchElfSection *section)
 {
     static const char *const prefixes[] = {
         ".text", ".rodata", ".data", ".bss", ".init.", ".exit.", ".static_call.text", "__dyndbg", ".altinstr_aux",
-        ".virt_livepatch.",
+        "__tracepoints", ".virt_livepatch.",
     };
 
     if (!(section->flags & SHF_ALLOC) || patch_elf_is_code(section) || patch_elf_is_mergeable(section) ||
@@ -231,7 +231,25 @@ total_size(const PatchElf *elf, const char *name)
     return size;
 }
 
-/* A table of the kernel's that is read at boot (initcalls, parameters, tracepoints): more entries would not be seen. */
+/* What an entry of a table is in the source, for tables whose names do not tell. */
+static const char *
+entry_words(const char *section)
+{
+    static const struct {
+        const char *section, *words;
+    } tables[] = {
+        { "_ftrace_events", " (trace events, of TRACE_EVENT())" }, { "__bpf_raw_tp_map", " (trace events, for BPF)" },
+        { "_ftrace_eval_map", " (names of values in trace events)" }, { "__param", " (parameters)" },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(tables); i++)
+        if (g_str_equal(section, tables[i].section))
+            return tables[i].words;
+    return "";
+}
+
+/* A table of the kernel's that is read at boot (initcalls, parameters, trace events): more entries would not be seen. A
+ * tracepoint alone needs none: who uses it refers to it. */
 static void
 compare_boot_tables(PatchDiff *diff)
 {
@@ -243,8 +261,9 @@ compare_boot_tables(PatchDiff *diff)
 
         if (is_first && !is_ordinary(section) && total_size(elf, section->name) != total_size(old_elf, section->name))
             patch_findings_add(diff->findings, PATCH_FINDING_TABLE, section->name,
-                               "the table %s gets or loses entries; the kernel reads it only at boot or when a module is "
-                               "loaded: they take a hook that does what the kernel does with them", section->name);
+                               "the table %s%s gets or loses entries; the kernel reads it only at boot or when a module is "
+                               "loaded: they take a hook that does what the kernel does with them", section->name,
+                               entry_words(section->name));
     }
 }
 

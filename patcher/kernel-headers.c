@@ -22,6 +22,9 @@ static const Header front[] = {
     { "jump_label.h",
 #include "patcher/kernel-headers/jump_label.inc"
     },
+    { "runtime-const.h",
+#include "patcher/kernel-headers/runtime-const.inc"
+    },
 };
 
 static gboolean

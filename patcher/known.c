@@ -6,6 +6,7 @@
 #include "introspect/window.h"
 #include "patcher/error.h"
 #include "patcher/rbtree-edit.h"
+#include "patcher/runner-end.h"
 
 #define MAX_MODULES 4096
 
@@ -308,6 +309,15 @@ require_unreferenced(PatchPlan *plan, const IntroKernel *kernel, const PatchReco
     return TRUE;
 }
 
+/* A static call's trampoline is changed by the kernel, with a trap in its place meanwhile; a hook by whoever ends it. */
+static gboolean
+is_as_placed(const PatchPlaced *placed, const guint8 *now, const char *digest)
+{
+    if (!*placed->sha256)
+        return digest && now[0] != PATCH_EMPTY_TEXT;
+    return g_strcmp0(digest, placed->sha256) == 0 || (digest && patch_runner_end_is(now, placed->size));
+}
+
 /* A probe in the new code would be left without a place. */
 static gboolean
 require_unaltered(PatchPlan *plan, const IntroKernel *kernel, const PatchPlaced *placed, GError **error)
@@ -318,7 +328,7 @@ require_unaltered(PatchPlan *plan, const IntroKernel *kernel, const PatchPlaced 
 
     if (now && intro_space_read(intro_kernel_space(kernel), placed->va, now, placed->size, NULL))
         digest = g_compute_checksum_for_data(G_CHECKSUM_SHA256, now, placed->size);
-    if (g_strcmp0(digest, placed->sha256) != 0) {
+    if (!is_as_placed(placed, now, digest)) {
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
                     "the new code of %s was changed: a probe may have been set in it, in the guest, and has to be removed "
                     "first", placed->name);

@@ -177,6 +177,7 @@ decide_site(const Linker *linker, const PatchSite *site, guint8 *bytes, GuestVa 
         return TRUE;    /* right as they are: slower than rewritten ones, by an indirection */
     case PATCH_SITE_FTRACE:
     case PATCH_SITE_JUMP_LABEL:
+    case PATCH_SITE_RUNTIME_CONSTANT:
     case PATCH_N_SITE_KINDS:
         break;
     }

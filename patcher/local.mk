@@ -35,7 +35,7 @@ libpatcher_a_SOURCES += \
 	patcher/plan-undo.c patcher/plan-undo.h \
 	patcher/nmi-list.c patcher/nmi-list.h \
 	patcher/runner-code.S patcher/runner-code.h \
-	patcher/runner-object.c patcher/runner-object.h \
+	patcher/runner-object.c patcher/runner-object.h patcher/runner-end.c patcher/runner-end.h \
 	patcher/runner.c patcher/runner.h \
 	patcher/guest-log.c patcher/guest-log.h \
 	patcher/hooks.c patcher/hooks.h \
@@ -118,14 +118,16 @@ virt_livepatch_SOURCES += patcher/cmd-create.c patcher/cmd-diff.c patcher/cmd-sh
 
 # The text of the headers that stand in front of the kernel's, as a C string.
 front_headers = patcher/kernel-headers/asm/bug.h patcher/kernel-headers/asm/jump_label.h \
+	patcher/kernel-headers/asm/runtime-const.h \
 	patcher/kernel-headers/virt-livepatch.h
 front_header_strings = patcher/kernel-headers/bug.inc patcher/kernel-headers/jump_label.inc \
-	patcher/kernel-headers/virt-livepatch.inc
+	patcher/kernel-headers/runtime-const.inc patcher/kernel-headers/virt-livepatch.inc
 libpatcher_a_SOURCES += patcher/kernel-headers.c patcher/kernel-headers.h
 EXTRA_DIST += $(front_headers)
 CLEANFILES += $(front_header_strings)
 patcher/kernel-headers/bug.inc: patcher/kernel-headers/asm/bug.h
 patcher/kernel-headers/jump_label.inc: patcher/kernel-headers/asm/jump_label.h
+patcher/kernel-headers/runtime-const.inc: patcher/kernel-headers/asm/runtime-const.h
 patcher/kernel-headers/virt-livepatch.inc: patcher/kernel-headers/virt-livepatch.h
 $(front_header_strings):
 	$(AM_V_GEN)$(MKDIR_P) patcher/kernel-headers && \

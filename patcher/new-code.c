@@ -24,12 +24,14 @@ struct PatchNewCode {
     GHashTable *literals;       /* GBytes * -> index + 1 */
     GArray *unwinds;            /* of PatchUnwindPlace; read when first needed */
     GArray *queue;              /* of guint32: items whose piece is there, but empty */
+    GPtrArray *notes;           /* may be NULL */
+    const PatchElfItem *noted;  /* of which the last note is */
     const PatchElfItem *current;    /* being filled in */
     gboolean as_built;
 };
 
 PatchNewCode *
-patch_new_code_new(PatchObject *object, PatchDiff *diff, PatchOldCode *old, GHashTable *replaced)
+patch_new_code_new(PatchObject *object, PatchDiff *diff, PatchOldCode *old, GHashTable *replaced, GPtrArray *notes)
 {
     PatchNewCode *code = g_new0(PatchNewCode, 1);
 
@@ -38,6 +40,7 @@ patch_new_code_new(PatchObject *object, PatchDiff *diff, PatchOldCode *old, GHas
         .pieces = g_hash_table_new(NULL, NULL),
         .literals = g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL),
         .queue = g_array_new(FALSE, FALSE, sizeof(guint32)),
+        .notes = notes,
     };
     return code;
 }
@@ -63,7 +66,8 @@ patch_new_code_as_built(PatchNewCode *code)
 static gboolean
 supports(const PatchNewCode *code, PatchTableKind kind)
 {
-    return code->as_built || (kind != PATCH_TABLE_JUMPS && kind != PATCH_TABLE_BUGS);
+    return code->as_built || (kind != PATCH_TABLE_JUMPS && kind != PATCH_TABLE_BUGS &&
+                              kind != PATCH_TABLE_RUNTIME_POINTERS && kind != PATCH_TABLE_RUNTIME_SHIFTS);
 }
 
 static gboolean G_GNUC_PRINTF(3, 4)
@@ -85,13 +89,13 @@ data_kind(const PatchElfSection *section, PatchPieceKind *kind)
 {
     static const char *const data_sections[] = {
         ".data", ".data.once", ".data..read_mostly", ".data..ro_after_init", ".data..cacheline_aligned",
-        ".data.unlikely", "__dyndbg",
+        ".data.unlikely", "__dyndbg", "__tracepoints",
     };
     gboolean is_plain = g_str_has_prefix(section->name, ".data.") && !g_str_has_prefix(section->name, ".data..");
 
     if (!(section->flags & SHF_WRITE)) {
         *kind = PATCH_PIECE_RODATA;
-        return g_str_has_prefix(section->name, ".rodata");
+        return g_str_has_prefix(section->name, ".rodata") || g_str_equal(section->name, "__tracepoints_strings");
     }
     *kind = section->data ? PATCH_PIECE_DATA : PATCH_PIECE_BSS;
     if (g_str_equal(section->name, ".bss") || g_str_has_prefix(section->name, ".bss."))
@@ -99,6 +103,18 @@ data_kind(const PatchElfSection *section, PatchPieceKind *kind)
     for (gsize i = 0; i < G_N_ELEMENTS(data_sections); i++)
         is_plain = is_plain || g_str_equal(section->name, data_sections[i]);
     return is_plain;
+}
+
+/* The kernel's list of them is made at boot, and when a module is loaded. */
+static void
+note_unlisted(PatchNewCode *code, const PatchElfSection *section)
+{
+    if (!code->notes || !g_str_equal(section->name, "__dyndbg") || code->noted == code->current)
+        return;
+    code->noted = code->current;
+    g_ptr_array_add(code->notes, g_strdup_printf("%s gets a pr_debug() or the like that it did not have; the guest's "
+                                                 "dynamic_debug/control does not list it, and it stays off",
+                                                 code->current->name));
 }
 
 static gboolean
@@ -117,6 +133,7 @@ piece_index(PatchNewCode *code, guint32 number, guint32 *index, GError **error)
     if (!item->is_function && !data_kind(section, &kind))
         return refuse(code, error, "refers to %s, which is new in the section %s; an update cannot add to it",
                       item->name, section->name);
+    note_unlisted(code, section);
     if (item->is_function)
         alignment = MAX(alignment, 16);
     /* Only the address of a variable without size is ever used. */
@@ -358,9 +375,10 @@ drop_boot_jump(const PatchNewCode *code, const PatchElfItem *item, const PatchRe
     return TRUE;
 }
 
-/* New code is not traced: the call becomes the nop that it is in a running kernel. */
-static guint64
-silence_tracer(PatchCode *into)
+/* New code is not traced: the call becomes the nop that it is in a running kernel. Where it was goes to *OFFSET; FALSE if
+ * there is none. */
+static gboolean
+silence_tracer(PatchCode *into, guint64 *offset)
 {
     static const guint8 nop[] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
 
@@ -368,14 +386,13 @@ silence_tracer(PatchCode *into)
         const PatchSite *site = into->sites->pdata[i];
 
         if (site->kind == PATCH_SITE_FTRACE) {
-            guint64 offset = site->offset;
-
-            memcpy(into->bytes->data + offset, nop, sizeof nop);
+            *offset = site->offset;
+            memcpy(into->bytes->data + *offset, nop, sizeof nop);
             g_ptr_array_remove_index(into->sites, i);
-            return offset;
+            return TRUE;
         }
     }
-    return G_MAXUINT64;
+    return FALSE;
 }
 
 static gboolean
@@ -389,6 +406,7 @@ fill_piece(PatchNewCode *code, const PatchElfItem *item, guint32 index, GError *
         .size = item->size, .make_fixup = make_fixup, .data = code,
     };
     guint64 tracer;
+    gboolean is_traced;
 
     if (item->is_function && item->is_opaque)
         return refuse(code, error, "holds instructions that cannot be decoded, or jumps into another function");
@@ -397,11 +415,11 @@ fill_piece(PatchNewCode *code, const PatchElfItem *item, guint32 index, GError *
     if (item->is_function && (!check_tables(code, item, error) || !patch_sites_add(&source, into, error) ||
                               !add_exceptions(code, item, index, error) || !add_unwinds(code, item, index, error)))
         return FALSE;
-    tracer = silence_tracer(into);
+    is_traced = silence_tracer(into, &tracer);
     for (guint i = patch_elf_first_reloc(section, item->offset); i < end; i++) {
         const PatchReloc *reloc = &g_array_index(section->relocs, PatchReloc, i);
 
-        if (reloc->offset - item->offset == tracer + 1 || drop_boot_jump(code, item, reloc, into))
+        if ((is_traced && reloc->offset - item->offset == tracer + 1) || drop_boot_jump(code, item, reloc, into))
             continue;
         if (!make_fixup(code, reloc, reloc->offset - item->offset, into->fixups, error))
             return FALSE;

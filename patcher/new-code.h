@@ -12,8 +12,9 @@
 typedef struct PatchNewCode PatchNewCode;
 
 /* Code comes from the new object of DIFF; of its functions, those in REPLACED (set of char *) are to replace old ones.
- * OBJECT is filled in. All are borrowed. PATCH_ERROR_FAILED. */
-PatchNewCode *patch_new_code_new(PatchObject *object, PatchDiff *diff, PatchOldCode *old, GHashTable *replaced);
+ * OBJECT is filled in; what whoever makes the update should know goes to NOTES (of char *; may be NULL). All are borrowed. */
+PatchNewCode *patch_new_code_new(PatchObject *object, PatchDiff *diff, PatchOldCode *old, GHashTable *replaced,
+                                 GPtrArray *notes);
 void patch_new_code_free(PatchNewCode *code);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchNewCode, patch_new_code_free)
 

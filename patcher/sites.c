@@ -186,6 +186,14 @@ simple_site(const PatchSiteSource *source, const PatchTableEntry *entry, const g
         site->kind = PATCH_SITE_ENDBR;
         site->length = 4;
         return TRUE;
+    case PATCH_TABLE_RUNTIME_POINTERS:
+        site->kind = PATCH_SITE_RUNTIME_CONSTANT;
+        site->length = 8;
+        return TRUE;
+    case PATCH_TABLE_RUNTIME_SHIFTS:
+        site->kind = PATCH_SITE_RUNTIME_CONSTANT;
+        site->length = 1;
+        return TRUE;
     case PATCH_TABLE_ALTERNATIVES:
     case PATCH_TABLE_JUMPS:
     case PATCH_TABLE_CALLS:

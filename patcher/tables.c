@@ -22,12 +22,22 @@ static const struct {
     [PATCH_TABLE_CALLS] = { ".call_sites", "a counted call", 1 },
     [PATCH_TABLE_BUGS] = { "__bug_table", "a WARN() or BUG()", 1 },
     [PATCH_TABLE_EXCEPTIONS] = { "__ex_table", "an access that may fault (as of user memory)", 2 },
+    [PATCH_TABLE_RUNTIME_POINTERS] = { "runtime_ptr_", "a variable that is built into code at boot", 1 },
+    [PATCH_TABLE_RUNTIME_SHIFTS] = { "runtime_shift_", "a variable that is built into code at boot", 1 },
 };
 
 static const char *const owned_prefixes[] = {
     ".altinstr", ".debug", ".comment", ".note", ".orc_", ".discard", ".rela", ".export_symbol", ".modinfo",
     ".printk_index", "___ksymtab", "___kcrctab", "__ksymtab", "__kcrctab", "__patchable_function_entries", ".llvm",
 };
+
+/* Of those with a variable each, the section is called by it. */
+static gboolean
+is_table(const char *section, PatchTableKind kind)
+{
+    return kind == PATCH_TABLE_RUNTIME_POINTERS || kind == PATCH_TABLE_RUNTIME_SHIFTS
+               ? g_str_has_prefix(section, tables[kind].name) : g_str_equal(section, tables[kind].name);
+}
 
 const char *
 patch_table_name(PatchTableKind kind)
@@ -45,7 +55,7 @@ gboolean
 patch_tables_own(const char *section)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(tables); i++)
-        if (g_str_equal(section, tables[i].name))
+        if (is_table(section, i))
             return TRUE;
     for (gsize i = 0; i < G_N_ELEMENTS(owned_prefixes); i++)
         if (g_str_has_prefix(section, owned_prefixes[i]))
@@ -141,9 +151,8 @@ patch_tables_read(const PatchElf *elf, GError **error)
     g_autoptr(GArray) entries = g_array_new(FALSE, FALSE, sizeof(PatchTableEntry));
 
     for (guint kind = 0; kind < G_N_ELEMENTS(tables); kind++)
-        for (guint32 i = patch_elf_find_section(elf, tables[kind].name, 0); i;
-             i = patch_elf_find_section(elf, tables[kind].name, i))
-            if (!read_table(elf, i, kind, entries, error))
+        for (guint32 i = 1; i < elf->sections->len; i++)
+            if (is_table(patch_elf_section(elf, i)->name, kind) && !read_table(elf, i, kind, entries, error))
                 return NULL;
     g_array_sort(entries, compare_entries);
     return g_steal_pointer(&entries);

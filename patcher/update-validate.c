@@ -125,6 +125,9 @@ check_site_shape(const Check *check, const PatchSite *site, guint64 length)
     case PATCH_SITE_SMP_LOCK:
         ok = site->length == 1;
         break;
+    case PATCH_SITE_RUNTIME_CONSTANT:
+        ok = site->length == 1 || site->length == 8;
+        break;
     case PATCH_SITE_JUMP_LABEL:
         ok = (site->length == 2 || site->length == 5) && (site->arg < length || site->arg == PATCH_JUMP_BY_FIXUP);
         break;

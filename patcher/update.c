@@ -11,6 +11,7 @@ static const char *const site_kind_names[] = {
     [PATCH_SITE_RETPOLINE] = "retpoline",
     [PATCH_SITE_RETURN] = "return",
     [PATCH_SITE_ENDBR] = "endbr",
+    [PATCH_SITE_RUNTIME_CONSTANT] = "runtime-constant",
 };
 G_STATIC_ASSERT(G_N_ELEMENTS(site_kind_names) == PATCH_N_SITE_KINDS);
 

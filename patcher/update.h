@@ -48,6 +48,7 @@ typedef enum {
     PATCH_SITE_RETPOLINE,       /* call, jmp or jcc to __x86_indirect_thunk_REG (arg: number of REG) */
     PATCH_SITE_RETURN,          /* jmp __x86_return_thunk, five bytes; a ret where no mitigation wants it */
     PATCH_SITE_ENDBR,           /* endbr64, or the nop it is sealed to */
+    PATCH_SITE_RUNTIME_CONSTANT,    /* 8 bytes or 1 of an instruction: a variable that the kernel builds in when it boots */
     PATCH_N_SITE_KINDS
 } PatchSiteKind;
 

@@ -26,6 +26,8 @@
     "asm volatile(\".pushsection .altinstr_aux,\\\"ax\\\"\\n6: testb $1, other(%rip)\\n.popsection\\njmp 6b\");"
 #define FAULTS(address) \
     "asm volatile(\"1: movl " address "(%rip), %eax\\n2: .pushsection __ex_table,\\\"a\\\"\\n.long 1b - ., 2b - ., 3\\n.popsection\");"
+#define RUNTIME_CONSTANT \
+    "asm volatile(\"movabs $0x0123456789abcdef, %rax\\n1: .pushsection runtime_ptr_x,\\\"a\\\"\\n.long 1b - 8 - .\\n.popsection\");"
 #define SWITCH(value) \
     "int f(int x) { switch (x) { case 0: return print(\"a\"); case 1: return print(\"b\"); case 2: return print(\"c\");" \
     "case 3: return print(\"d\"); case 4: return print(\"e\"); case 5: return print(\"" value "\"); } return 9; }"
@@ -116,6 +118,12 @@ const DiffCase diff_cases[] = {
     { "boot-table", COMMON "int f(void) { return 1; }",
       COMMON "int f(void) { return 1; } in(\"__param\") __attribute__((used)) static const int entry = 3;",
       "new entry, table __param" },
+    { "tracepoint", COMMON "int f(void) { return 1; }",
+      COMMON "in(\"__tracepoints\") int point; in(\"__tracepoints_ptrs\") __attribute__((used)) static int *const entry = &point;"
+      "int f(void) { return point; }", "changed f, new entry, new point" },
+    { "runtime-constant", COMMON "int f(void) { return 1; }", COMMON "int f(void) { " RUNTIME_CONSTANT " return 1; }", "changed f" },
+    { "runtime-constant-same", COMMON "int f(void) { " RUNTIME_CONSTANT " return 1; }",
+      COMMON "int f(void) {\n" RUNTIME_CONSTANT " return 1; }", "" },
     { "other-home", COMMON "int f(int x) { return x + other; }",
       COMMON "in(\".cpuidle.text\") int f(int x) { return x + other; }", "function f" },
     { "entry-code", COMMON "in(\".noinstr.text\") int f(int x) { return x + other; }",

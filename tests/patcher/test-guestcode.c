@@ -49,6 +49,8 @@ static const Row rows[] = {
     { "/endbr/there", PATCH_SITE_ENDBR, 0, "f30f1efa", TRUE },
     { "/endbr/sealed", PATCH_SITE_ENDBR, 0, "0f1f4000", TRUE },
     { "/endbr/other", PATCH_SITE_ENDBR, 0, "31c031c0", FALSE },
+    { "/runtime-constant/address", PATCH_SITE_RUNTIME_CONSTANT, 0, "0000feffffff7f00", TRUE },
+    { "/runtime-constant/shift", PATCH_SITE_RUNTIME_CONSTANT, 0, "17", TRUE },
     { "/paravirt/nothing", PATCH_SITE_PARAVIRT, 0, "0f1f8000000000", TRUE },
     { "/paravirt/other", PATCH_SITE_PARAVIRT, 0, "31c00f1f440000", FALSE },
 };
