@@ -44,7 +44,7 @@ EXTRA_DIST += \
 	tests/live/29-many.t \
 	tests/live/30-refusals.t \
 	tests/live/31-constructs.t \
-	tests/live/33-runner.t tests/live/34-hooks.t \
+	tests/live/33-runner.t tests/live/34-hooks.t tests/live/35-kinds.t \
 	tests/live/40-rounds.t \
 	tests/live/50-libvirt.t \
 	tests/live/52-domains.t \
@@ -61,5 +61,5 @@ EXTRA_DIST += \
 	tests/live/lib.sh \
 	tests/live/gdb-stacks.py tests/live/vcpus.pl tests/live/views.pl tests/live/views.sh \
 	tests/live/patches/readdir.patch \
-	tests/live/patches/select.patch tests/live/patches/hooks.patch \
+	tests/live/patches/select.patch tests/live/patches/hooks.patch tests/live/patches/constructs.patch \
 	tests/live/patches/three.patch
