@@ -16,7 +16,8 @@ libintrospect_a_SOURCES = \
 	introspect/modules.c introspect/modules.h \
 	introspect/probes.c introspect/probes.h \
 	introspect/space.c introspect/space.h \
-	introspect/symbols.c introspect/symbols.h
+	introspect/symbols.c introspect/symbols.h \
+	introspect/table-cache.c introspect/table-cache.h
 libintrospect_a_SOURCES += \
 	introspect/btf.c introspect/btf.h \
 	introspect/frame-pointers.c introspect/frame-pointers.h \

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "introspect/table-cache.h"
+
 #define PAGE_BYTES 4096
 #define TABLE_ENTRIES 512
 #define MAX_LEVELS 5
@@ -14,21 +16,11 @@
 #define ENTRY_NO_EXEC  (1ULL << 63)
 #define ENTRY_ADDRESS  0x000ffffffffff000ULL
 
-/* How much of page tables is kept at most while the space is held, and is read when it is held again. */
-#define MAX_HELD_TABLES 4096
-#define MAX_USUAL_TABLES 256
-
-typedef struct {
-    guint8 bytes[PAGE_BYTES];
-    gboolean is_used;           /* since the space was held */
-} Table;
-
 struct IntroSpace {
     const VmmReader *reader;
+    IntroTableCache *tables;
     GuestPa root;
     guint levels;
-    GHashTable *held;           /* guest-physical address of a table -> Table; NULL if the space is not held */
-    GArray *usual;              /* of GuestPa: the tables that were used when the space was last held */
 };
 
 /* Where a walk has got to. */
@@ -47,7 +39,7 @@ intro_space_new(const VmmReader *reader, GuestPa root, gboolean five_levels)
     space->reader = reader;
     space->root = guest_pa(root.value & ENTRY_ADDRESS);
     space->levels = five_levels ? 5 : 4;
-    space->usual = g_array_new(FALSE, FALSE, sizeof(GuestPa));
+    space->tables = intro_table_cache_new(reader);
     return space;
 }
 
@@ -56,109 +48,20 @@ intro_space_free(IntroSpace *space)
 {
     if (space == NULL)
         return;
-    intro_space_release(space);
-    g_array_unref(space->usual);
+    intro_table_cache_free(space->tables);
     g_free(space);
-}
-
-/* With what it was in that memory: it is filled, or not used. */
-static Table *
-new_table(void)
-{
-    Table *table = g_new(Table, 1);
-
-    table->is_used = FALSE;
-    return table;
-}
-
-static void
-keep_table(const IntroSpace *space, GuestPa pa, Table *table)
-{
-    g_hash_table_replace(space->held, g_memdup2(&pa.value, sizeof pa.value), table);
-}
-
-/* All in one read. What fails here, fails again when it is needed. */
-static void
-read_usual_tables(const IntroSpace *space)
-{
-    guint n = space->usual->len;
-    g_autofree VmmExtent *reads = g_new(VmmExtent, n);
-    g_autofree Table **tables = g_new(Table *, n);
-    gboolean done;
-
-    for (guint i = 0; i < n; i++) {
-        tables[i] = new_table();
-        reads[i] = (VmmExtent) { g_array_index(space->usual, GuestPa, i), tables[i]->bytes, PAGE_BYTES };
-    }
-    done = n > 0 && vmm_read_extents(space->reader, reads, n, NULL);
-    for (guint i = 0; i < n; i++)
-        if (done)
-            keep_table(space, reads[i].pa, tables[i]);
-        else
-            g_free(tables[i]);
 }
 
 void
 intro_space_hold(IntroSpace *space)
 {
-    if (space->held != NULL)
-        return;
-    space->held = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
-    read_usual_tables(space);
+    intro_table_cache_hold(space->tables);
 }
 
 void
 intro_space_release(IntroSpace *space)
 {
-    GHashTableIter tables;
-    gpointer pa, table;
-
-    if (space->held == NULL)
-        return;
-    g_array_set_size(space->usual, 0);
-    g_hash_table_iter_init(&tables, space->held);
-    while (space->usual->len < MAX_USUAL_TABLES && g_hash_table_iter_next(&tables, &pa, &table)) {
-        GuestPa usual = guest_pa(*(const guint64 *) pa);
-
-        if (((const Table *) table)->is_used)
-            g_array_append_val(space->usual, usual);
-    }
-    g_clear_pointer(&space->held, g_hash_table_unref);
-}
-
-static const guint8 *
-held_table(const IntroSpace *space, guint64 pa, GError **error)
-{
-    Table *table = g_hash_table_lookup(space->held, &pa);
-    g_autofree Table *new = NULL;
-
-    if (table == NULL) {
-        table = new = new_table();
-        if (!vmm_read(space->reader, guest_pa(pa), table->bytes, PAGE_BYTES, error))
-            return NULL;
-        if (g_hash_table_size(space->held) >= MAX_HELD_TABLES)
-            g_hash_table_remove_all(space->held);
-        keep_table(space, guest_pa(pa), g_steal_pointer(&new));
-    }
-    table->is_used = TRUE;
-    return table->bytes;
-}
-
-/* The entries of page tables that READS ask for. */
-static gboolean
-read_entries(const IntroSpace *space, const VmmExtent *reads, guint n_reads, GError **error)
-{
-    if (space->held == NULL)
-        return n_reads == 0 || vmm_read_extents(space->reader, reads, n_reads, error);
-    for (guint i = 0; i < n_reads; i++) {
-        guint64 offset = reads[i].pa.value % PAGE_BYTES;
-        const guint8 *table = held_table(space, reads[i].pa.value - offset, error);
-
-        if (table == NULL)
-            return FALSE;
-        memcpy(reads[i].buffer, table + offset, reads[i].length);
-    }
-    return TRUE;
+    intro_table_cache_release(space->tables);
 }
 
 /* Bytes mapped by one entry of a table of LEVEL, 1 being the lowest. */
@@ -253,7 +156,7 @@ intro_space_translate(const IntroSpace *space, GuestVa va, IntroMapping *mapping
         guint64 entry;
         VmmExtent read = { guest_pa_add(walk.table, level_index(va, level) * sizeof entry), &entry, sizeof entry };
 
-        if (!read_entries(space, &read, 1, &cause))
+        if (!intro_table_cache_read(space->tables, &read, 1, &cause))
             return fail_read(cause, va, error);
         walk_step(&walk, GUINT64_FROM_LE(entry), level);
     }
@@ -427,7 +330,7 @@ walk_level(const IntroSpace *space, GArray *pieces, guint level, GError **error)
         if (piece->walk.state == WALK_ON && !shares_entry(pieces, i, level))
             g_array_append_val(reads, read);
     }
-    if (!read_entries(space, (VmmExtent *) reads->data, reads->len, &cause))
+    if (!intro_table_cache_read(space->tables, (VmmExtent *) reads->data, reads->len, &cause))
         return fail_read(cause, g_array_index(pieces, Piece, 0).va, error);
 
     for (guint i = 0; i < pieces->len; i++) {

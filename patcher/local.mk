@@ -42,6 +42,8 @@ libpatcher_a_SOURCES += \
 	patcher/stages.c patcher/stages.h \
 	patcher/history.c patcher/history.h \
 	patcher/safety.c patcher/safety.h \
+	patcher/blockers.c patcher/blockers.h \
+	patcher/task-table.c patcher/task-table.h \
 	patcher/places.c patcher/places.h \
 	patcher/brief.c patcher/brief.h \
 	patcher/commit.c patcher/commit.h \

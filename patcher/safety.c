@@ -5,6 +5,7 @@
 #include "introspect/sleeping.h"
 #include "introspect/task-watch.h"
 #include "introspect/vcpus.h"
+#include "patcher/task-table.h"
 
 /* From so many sleeping tasks on, a stop to find out which ones they are is shorter than looking at each in the pause. */
 #define MANY_ASLEEP 1000
@@ -20,44 +21,17 @@ typedef struct {
 
 struct PatchSurvey {
     const IntroKernel *kernel;
-    const GPtrArray *forbidden;
-    GPtrArray *tasks;           /* of IntroTask, as the last look found them */
-    GHashTable *places;         /* address of task -> its index in tasks, and one */
+    gboolean forbids_nothing;
+    PatchJudge *judge;
+    PatchTaskTable *tasks;      /* as the last look found them */
     GArray *restless;           /* of guint: index of those that were not asleep in the last look at the running guest */
     GArray *standing;           /* of guint: of those that were, and are in the way */
     IntroRunQueues *queues;     /* NULL before the first look at the running guest */
     IntroTaskWatch *watch;      /* of those that were asleep in the last look at the running guest */
     GHashTable *looks;          /* address of task -> Look */
     GPtrArray *blockers;        /* of PatchBlocker, all of this round */
-    GArray *hidden;             /* of PatchForbidden: where return addresses are replaced by a tracer's */
     guint round, n_looked_at;
 };
-
-static void
-blocker_free(PatchBlocker *blocker)
-{
-    g_free(blocker->name);
-    g_free(blocker->where);
-    g_free(blocker->why);
-    g_free(blocker);
-}
-
-static PatchBlocker *
-blocker_copy(const PatchBlocker *blocker)
-{
-    PatchBlocker *copy = g_memdup2(blocker, sizeof *blocker);
-
-    copy->name = g_strdup(blocker->name);
-    copy->where = g_strdup(blocker->where);
-    copy->why = g_strdup(blocker->why);
-    return copy;
-}
-
-static GPtrArray *
-new_blockers(void)
-{
-    return g_ptr_array_new_with_free_func((GDestroyNotify) blocker_free);
-}
 
 static void
 look_free(Look *look)
@@ -66,41 +40,19 @@ look_free(Look *look)
     g_free(look);
 }
 
-/* A function that is being traced at its return has its caller's address replaced by one of these on the stack. */
-static GArray *
-find_hiding_places(const IntroKernel *kernel)
-{
-    static const char *const names[] = {
-        "return_to_handler", "arch_rethook_trampoline", "__kretprobe_trampoline", "kretprobe_trampoline",
-    };
-    GArray *found = g_array_new(FALSE, FALSE, sizeof(PatchForbidden));
-
-    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
-        GuestVa va;
-
-        if (intro_symbols_address(intro_kernel_symbols(kernel), names[i], &va, NULL)) {
-            const IntroSymbol *symbol = intro_symbols_at(intro_kernel_symbols(kernel), va, NULL);
-            PatchForbidden place = { (char *) "a call that is being traced", va, symbol->size, 0 };
-
-            g_array_append_val(found, place);
-        }
-    }
-    return found;
-}
-
 PatchSurvey *
 patch_survey_new(const IntroKernel *kernel, const GPtrArray *forbidden)
 {
     PatchSurvey *survey = g_new0(PatchSurvey, 1);
 
     survey->kernel = kernel;
-    survey->forbidden = forbidden;
+    survey->forbids_nothing = forbidden->len == 0;
+    survey->judge = patch_judge_new(kernel, forbidden);
+    survey->tasks = patch_task_table_new(kernel);
     survey->looks = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, (GDestroyNotify) look_free);
-    survey->places = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     survey->restless = g_array_new(FALSE, FALSE, sizeof(guint));
     survey->standing = g_array_new(FALSE, FALSE, sizeof(guint));
-    survey->blockers = new_blockers();
-    survey->hidden = find_hiding_places(kernel);
+    survey->blockers = patch_blockers_new();
     return survey;
 }
 
@@ -109,59 +61,15 @@ patch_survey_free(PatchSurvey *survey)
 {
     if (!survey)
         return;
-    g_clear_pointer(&survey->tasks, g_ptr_array_unref);
+    patch_judge_free(survey->judge);
+    patch_task_table_free(survey->tasks);
     intro_task_watch_free(survey->watch);
     intro_run_queues_free(survey->queues);
     g_hash_table_unref(survey->looks);
-    g_hash_table_unref(survey->places);
     g_array_unref(survey->restless);
     g_array_unref(survey->standing);
     g_ptr_array_unref(survey->blockers);
-    g_array_unref(survey->hidden);
     g_free(survey);
-}
-
-/* A return address belongs to the call before it, which may be a function's last instruction. */
-static gboolean
-is_inside(const PatchForbidden *forbidden, const IntroFrame *frame)
-{
-    GuestVa pc = frame->is_return ? frame->pc - 1 : frame->pc;
-
-    if (frame->pc >= forbidden->va && frame->pc <= forbidden->open_until)
-        return FALSE;
-    return pc >= forbidden->va && pc - forbidden->va < forbidden->length;
-}
-
-static const PatchForbidden *
-find_forbidden(const PatchSurvey *survey, const IntroFrame *frame)
-{
-    for (guint i = 0; i < survey->forbidden->len; i++)
-        if (is_inside(survey->forbidden->pdata[i], frame))
-            return survey->forbidden->pdata[i];
-    for (guint i = 0; i < survey->hidden->len; i++)
-        if (is_inside(&g_array_index(survey->hidden, PatchForbidden, i), frame))
-            return &g_array_index(survey->hidden, PatchForbidden, i);
-    return NULL;
-}
-
-static void
-judge(const PatchSurvey *survey, const IntroStack *stack, gint32 pid, const char *name, GPtrArray *blockers)
-{
-    for (guint i = 0; i < stack->frames->len; i++) {
-        const IntroFrame *frame = &g_array_index(stack->frames, IntroFrame, i);
-        const PatchForbidden *forbidden = find_forbidden(survey, frame);
-        PatchBlocker *blocker;
-
-        if (!forbidden)
-            continue;
-        blocker = g_new0(PatchBlocker, 1);
-        *blocker = (PatchBlocker) {
-            .pid = pid, .name = g_strdup(name), .why = g_strdup(forbidden->name), .certain = frame->certain,
-            .where = intro_kernel_describe(survey->kernel, frame->pc, frame->is_return),
-        };
-        g_ptr_array_add(blockers, blocker);
-        return;
-    }
 }
 
 static gboolean
@@ -185,16 +93,9 @@ new_look(const PatchSurvey *survey, const IntroTask *task, const IntroStack *sta
 {
     Look *look = g_new0(Look, 1);
 
-    *look = (Look) { .pid = task->pid, .switches = task->switches, .sp = task->sp, .blockers = new_blockers() };
-    judge(survey, stack, task->pid, task->name, look->blockers);
+    *look = (Look) { .pid = task->pid, .switches = task->switches, .sp = task->sp, .blockers = patch_blockers_new() };
+    patch_judge_stack(survey->judge, stack, task->pid, task->name, look->blockers);
     return look;
-}
-
-static void
-add_blockers(const PatchSurvey *survey, const Look *look)
-{
-    for (guint i = 0; i < look->blockers->len; i++)
-        g_ptr_array_add(survey->blockers, blocker_copy(look->blockers->pdata[i]));
 }
 
 static gboolean
@@ -217,74 +118,15 @@ visit(PatchSurvey *survey, const IntroTask *task, gboolean is_paused, GError **e
         g_hash_table_replace(survey->looks, g_memdup2(&task->task, sizeof task->task), look);
     }
     look->round = survey->round;
-    add_blockers(survey, look);
+    patch_blockers_add(survey->blockers, look->blockers);
     return TRUE;
-}
-
-static void
-note_place(const PatchSurvey *survey, guint index)
-{
-    const IntroTask *task = survey->tasks->pdata[index];
-
-    g_hash_table_replace(survey->places, g_memdup2(&task->task, sizeof task->task), GUINT_TO_POINTER(index + 1));
-}
-
-static gboolean
-find_place(const PatchSurvey *survey, GuestVa va, guint *index)
-{
-    gpointer place = g_hash_table_lookup(survey->places, &va);
-
-    *index = GPOINTER_TO_UINT(place) - 1;
-    return place != NULL;
-}
-
-static gboolean
-is_on_stack(const IntroTask *task, GuestVa sp)
-{
-    return task->stack && sp >= task->stack && sp - task->stack < task->stack_bytes;
-}
-
-static const IntroTask *
-task_of_stack(const GPtrArray *tasks, GuestVa sp)
-{
-    for (guint i = 0; i < tasks->len; i++)
-        if (is_on_stack(tasks->pdata[i], sp))
-            return tasks->pdata[i];
-    return NULL;
-}
-
-static const IntroTask *
-current_task(const PatchSurvey *survey, const VmmVcpu *vcpu)
-{
-    GuestVa current;
-    guint cpu, index;
-
-    if (!intro_vcpu_number(survey->kernel, vcpu, &cpu, NULL) ||
-        !intro_cpu_current_task(survey->kernel, cpu, &current, NULL) || !find_place(survey, current, &index))
-        return NULL;
-    return survey->tasks->pdata[index];
-}
-
-/*
- * The task whose stack a vCPU's registers stand for: the one whose stack it is on; or, in user mode and on the stacks
- * of interrupts, the current one. A task being switched away from is neither, and its saved stack pointer is good.
- */
-static const IntroTask *
-task_of_vcpu(const PatchSurvey *survey, const VmmVcpu *vcpu)
-{
-    const IntroTask *current = current_task(survey, vcpu), *owner;
-
-    if (vmm_vcpu_in_user_mode(vcpu) || (current && is_on_stack(current, vcpu->gpr[VMM_RSP])))
-        return current;
-    owner = task_of_stack(survey->tasks, vcpu->gpr[VMM_RSP]);
-    return owner ? owner : current;
 }
 
 static gboolean
 visit_vcpus(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GHashTable *covered, GError **error)
 {
     for (guint i = 0; i < n_vcpus; i++) {
-        const IntroTask *task = task_of_vcpu(survey, &vcpus[i]);
+        const IntroTask *task = patch_task_table_of_vcpu(survey->tasks, &vcpus[i]);
         g_autoptr(IntroStack) stack = intro_stack_of_vcpu(survey->kernel, &vcpus[i], error);
 
         if (!stack) {
@@ -292,7 +134,7 @@ visit_vcpus(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GHashTable
             return FALSE;
         }
         survey->n_looked_at++;
-        judge(survey, stack, task ? task->pid : -1, task ? task->name : "?", survey->blockers);
+        patch_judge_stack(survey->judge, stack, task ? task->pid : -1, task ? task->name : "?", survey->blockers);
         if (task)
             g_hash_table_add(covered, (gpointer) task);
     }
@@ -308,22 +150,13 @@ is_stale(gpointer key, gpointer value, gpointer survey)
 static gboolean
 look_at_all(PatchSurvey *survey, GHashTable *covered, gboolean is_paused, GError **error)
 {
-    for (guint i = 0; i < survey->tasks->len; i++)
-        if (!(covered && g_hash_table_contains(covered, survey->tasks->pdata[i])) &&
-            !visit(survey, survey->tasks->pdata[i], is_paused, error))
-            return FALSE;
-    return TRUE;
-}
+    for (guint i = 0; i < patch_task_table_n(survey->tasks); i++) {
+        const IntroTask *task = patch_task_table_at(survey->tasks, i);
 
-static gboolean
-list_tasks(PatchSurvey *survey, GPtrArray *(*list)(const IntroKernel *, GError **), GError **error)
-{
-    g_clear_pointer(&survey->tasks, g_ptr_array_unref);
-    g_hash_table_remove_all(survey->places);
-    survey->tasks = list(survey->kernel, error);
-    for (guint i = 0; survey->tasks && i < survey->tasks->len; i++)
-        note_place(survey, i);
-    return survey->tasks != NULL;
+        if (!(covered && g_hash_table_contains(covered, task)) && !visit(survey, task, is_paused, error))
+            return FALSE;
+    }
+    return TRUE;
 }
 
 static gboolean
@@ -338,7 +171,7 @@ find_queues(PatchSurvey *survey, GError **error)
 static gboolean
 watch_task(PatchSurvey *survey, guint index, GError **error)
 {
-    const IntroTask *task = survey->tasks->pdata[index];
+    const IntroTask *task = patch_task_table_at(survey->tasks, index);
     const Look *look = g_hash_table_lookup(survey->looks, &task->task);
 
     if (!is_unchanged(look, task)) {
@@ -364,29 +197,13 @@ look_while_running(PatchSurvey *survey, GError **error)
 {
     stop_watching(survey);
     survey->watch = intro_task_watch_new(survey->kernel, error);
-    if (!survey->watch || !find_queues(survey, error) || !list_tasks(survey, intro_tasks, error) ||
+    if (!survey->watch || !find_queues(survey, error) || !patch_task_table_list(survey->tasks, FALSE, error) ||
         !look_at_all(survey, NULL, FALSE, error))
         return FALSE;
-    for (guint i = 0; i < survey->tasks->len; i++)
+    for (guint i = 0; i < patch_task_table_n(survey->tasks); i++)
         if (!watch_task(survey, i, error))
             return FALSE;
     g_hash_table_foreach_remove(survey->looks, is_stale, survey);
-    return TRUE;
-}
-
-/* A task keeps its name. FALSE if it is not what it was: it has ended. */
-static gboolean
-read_again(PatchSurvey *survey, guint index)
-{
-    IntroTask *task = survey->tasks->pdata[index];
-    g_autoptr(IntroTask) now = intro_task_read_briefly(survey->kernel, task->task, NULL);
-
-    if (!now || now->pid != task->pid || now->stack != task->stack)
-        return FALSE;
-    g_free(now->name);
-    now->name = g_steal_pointer(&task->name);
-    intro_task_free(task);
-    survey->tasks->pdata[index] = g_steal_pointer(&now);
     return TRUE;
 }
 
@@ -394,7 +211,7 @@ static gboolean
 read_all_again(PatchSurvey *survey, const GArray *indices)
 {
     for (guint i = 0; i < indices->len; i++)
-        if (!read_again(survey, g_array_index(indices, guint, i)))
+        if (!patch_task_table_read_again(survey->tasks, g_array_index(indices, guint, i)))
             return FALSE;
     return TRUE;
 }
@@ -413,7 +230,7 @@ find_changed(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GArray *c
     for (guint i = 0; i < ran->len; i++) {
         guint index;
 
-        if (find_place(survey, g_array_index(ran, GuestVa, i), &index))
+        if (patch_task_table_find(survey->tasks, g_array_index(ran, GuestVa, i), &index))
             g_array_append_val(changed, index);
         else
             *known = FALSE;
@@ -432,16 +249,11 @@ add_unlisted(PatchSurvey *survey, GArray *changed, GError **error)
     for (guint i = 0; i < runnable->len; i++) {
         GuestVa va = g_array_index(runnable, GuestVa, i);
         guint index;
-        IntroTask *task;
 
-        if (find_place(survey, va, &index))
+        if (patch_task_table_find(survey->tasks, va, &index))
             continue;
-        task = intro_task_read_briefly(survey->kernel, va, error);
-        if (!task)
+        if (!patch_task_table_add(survey->tasks, va, &index, error))
             return FALSE;
-        index = survey->tasks->len;
-        g_ptr_array_add(survey->tasks, task);
-        note_place(survey, index);
         g_array_append_val(changed, index);
     }
     return TRUE;
@@ -461,17 +273,18 @@ static gboolean
 look_at_changed(PatchSurvey *survey, const GArray *changed, GHashTable *covered, GError **error)
 {
     for (guint i = 0; i < changed->len; i++) {
-        const IntroTask *task = survey->tasks->pdata[g_array_index(changed, guint, i)];
+        const IntroTask *task = patch_task_table_at(survey->tasks, g_array_index(changed, guint, i));
 
         if (!g_hash_table_contains(covered, task) && !visit(survey, task, TRUE, error))
             return FALSE;
     }
     for (guint i = 0; i < survey->standing->len; i++) {
         guint index = g_array_index(survey->standing, guint, i);
-        const IntroTask *task = survey->tasks->pdata[index];
+        const IntroTask *task = patch_task_table_at(survey->tasks, index);
+        const Look *look = g_hash_table_lookup(survey->looks, &task->task);
 
         if (!contains(changed, index) && !g_hash_table_contains(covered, task))
-            add_blockers(survey, g_hash_table_lookup(survey->looks, &task->task));
+            patch_blockers_add(survey->blockers, look->blockers);
     }
     return TRUE;
 }
@@ -489,7 +302,7 @@ look_while_paused(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GErr
     known = known && read_all_again(survey, changed);
     if (!known)
         stop_watching(survey);
-    if ((!known && !list_tasks(survey, intro_tasks_briefly, error)) || !add_unlisted(survey, changed, error) ||
+    if ((!known && !patch_task_table_list(survey->tasks, TRUE, error)) || !add_unlisted(survey, changed, error) ||
         !visit_vcpus(survey, vcpus, n_vcpus, covered, error))
         return FALSE;
     return known ? look_at_changed(survey, changed, covered, error) : look_at_all(survey, covered, TRUE, error);
@@ -546,7 +359,7 @@ patch_survey_look(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GErr
     survey->round++;
     survey->n_looked_at = 0;
     g_ptr_array_set_size(survey->blockers, 0);
-    if (survey->forbidden->len == 0)
+    if (survey->forbids_nothing)
         return TRUE;
     return vcpus ? look_while_paused(survey, vcpus, n_vcpus, error) : look_while_running(survey, error);
 }

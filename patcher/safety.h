@@ -9,20 +9,10 @@
 #define PATCHER_SAFETY_H
 
 #include "introspect/kernel.h"
-#include "introspect/tasks.h"
-#include "patcher/plan.h"
+#include "patcher/blockers.h"
 #include "vmm/vcpu.h"
 
 typedef struct PatchSurvey PatchSurvey;
-
-/* A task that stands in the way. */
-typedef struct {
-    gint32 pid;
-    char *name;
-    char *where;                /* function and place, as "pipe_read+0x1a3/0x3f0" */
-    char *why;                  /* the forbidden code's name */
-    gboolean certain;           /* unwound; else a word of its stack looks like it */
-} PatchBlocker;
 
 /* FORBIDDEN (of PatchForbidden) and KERNEL are borrowed. Nothing is looked at yet. */
 PatchSurvey *patch_survey_new(const IntroKernel *kernel, const GPtrArray *forbidden);
