@@ -90,10 +90,18 @@ static gboolean
 recover(const PatchCli *cli, Job *job, GError **error)
 {
     g_auto(PatchReport) report = { .hooks = patch_hook_results_new() };
-    g_autoptr(PatchPlan) plan = let_it_come_to_it(job, error)
-                                ? patch_commit_planned(job->guest, plan_recovery, job, PATCH_DEFAULT_TIMEOUT_S,
-                                                       &report.commit, error) : NULL;
+    g_autoptr(GError) failure = NULL;
+    g_autoptr(PatchPlan) plan = NULL;
 
+    if (let_it_come_to_it(job, error))
+        plan = patch_commit_planned(job->guest, plan_recovery, job, PATCH_DEFAULT_TIMEOUT_S, &report.commit, &failure);
+    if (g_error_matches(failure, PATCH_ERROR, PATCH_ERROR_NOT_NOW) && look(job, NULL) &&
+        patch_hooks_end_left(job->guest, patch_arena_records(job->arena), &report.commit.others)) {
+        g_clear_error(&failure);
+        plan = patch_commit_planned(job->guest, plan_recovery, job, PATCH_DEFAULT_TIMEOUT_S, &report.commit, &failure);
+    }
+    if (failure)
+        g_propagate_error(error, g_steal_pointer(&failure));
     return report_it(cli, job, plan, &report, error);
 }
 

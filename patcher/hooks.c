@@ -76,6 +76,49 @@ run(const PatchGuest *guest, const PatchRecord *record, const PatchHookPlace *ho
     return check_result(hook, result->result, error);
 }
 
+static const PatchHookPlace *
+hook_at(const GPtrArray *records, GuestVa va, const PatchRecord **record)
+{
+    for (guint i = 0; va && i < records->len; i++) {
+        *record = records->pdata[i];
+        for (guint h = 0; h < (*record)->hooks->len; h++) {
+            const PatchHookPlace *hook = (*record)->hooks->pdata[h];
+
+            if (hook->va == va)
+                return hook;
+        }
+    }
+    return NULL;
+}
+
+/* What RUNNER runs, if it is a hook that has had its time. */
+static gboolean
+end_left(const PatchGuest *guest, const GPtrArray *records, const PatchRecord *runner, PatchPauses *pauses)
+{
+    const PatchRecord *record;
+    const PatchHookPlace *hook = hook_at(records, patch_runner_function(guest->kernel, runner), &record);
+    PatchCall call = { .bytes_argument = -1 };
+
+    if (!hook || g_get_real_time() / G_USEC_PER_SEC <= runner->applied_at + hook->limit_s)
+        return FALSE;
+    call.name = hook->name;
+    call.function = hook->va;
+    call.limit_s = hook->limit_s;
+    call.own = own_code(record, hook);
+    return patch_runner_stop(guest, runner, &call, pauses);
+}
+
+gboolean
+patch_hooks_end_left(const PatchGuest *guest, const GPtrArray *records, PatchPauses *pauses)
+{
+    gboolean ended = FALSE;
+
+    for (guint i = 0; i < records->len; i++)
+        if (patch_record_is_runner(records->pdata[i]))
+            ended = end_left(guest, records, records->pdata[i], pauses) || ended;
+    return ended;
+}
+
 gboolean
 patch_hooks_run(const PatchGuest *guest, const GPtrArray *records, PatchHookKind kind, GPtrArray *results,
                 PatchPauses *pauses, GError **error)

@@ -26,4 +26,7 @@ gboolean patch_hooks_are_in(const GPtrArray *records);
 gboolean patch_hooks_run(const PatchGuest *guest, const GPtrArray *records, PatchHookKind kind, GPtrArray *results,
                          PatchPauses *pauses, GError **error);
 
+/* Ends those of RECORDS' hooks that still run for a tool that is gone, and have had their time. TRUE if any was ended. */
+gboolean patch_hooks_end_left(const PatchGuest *guest, const GPtrArray *records, PatchPauses *pauses);
+
 #endif

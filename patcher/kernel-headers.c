@@ -10,9 +10,13 @@ typedef struct {
     const char *name, *text;
 } Header;
 
-static const Header own = {
-    "virt-livepatch.h",
+static const Header own[] = {
+    { "virt-livepatch.h",
 #include "patcher/kernel-headers/virt-livepatch.inc"
+    },
+    { "kpatch-macros.h",
+#include "patcher/kernel-headers/kpatch-macros.inc"
+    },
 };
 
 static const Header front[] = {
@@ -40,6 +44,15 @@ write_header(const char *folder, const Header *header, GError **error)
 }
 
 static gboolean
+write_headers(const char *folder, const Header *headers, gsize n_headers, GError **error)
+{
+    for (gsize i = 0; i < n_headers; i++)
+        if (!write_header(folder, &headers[i], error))
+            return FALSE;
+    return TRUE;
+}
+
+static gboolean
 make_folder(const char *folder, GError **error)
 {
     if (g_mkdir_with_parents(folder, 0700) == 0)
@@ -53,14 +66,7 @@ patch_kernel_headers_write(const char *folder, gboolean for_new_code, GError **e
 {
     g_autofree char *asm_folder = g_build_filename(folder, "asm", NULL);
 
-    if (!make_folder(folder, error) || !write_header(folder, &own, error))
+    if (!make_folder(folder, error) || !write_headers(folder, own, G_N_ELEMENTS(own), error))
         return FALSE;
-    if (!for_new_code)
-        return TRUE;
-    if (!make_folder(asm_folder, error))
-        return FALSE;
-    for (gsize i = 0; i < G_N_ELEMENTS(front); i++)
-        if (!write_header(asm_folder, &front[i], error))
-            return FALSE;
-    return TRUE;
+    return !for_new_code || (make_folder(asm_folder, error) && write_headers(asm_folder, front, G_N_ELEMENTS(front), error));
 }

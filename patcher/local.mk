@@ -121,9 +121,10 @@ virt_livepatch_SOURCES += patcher/cmd-create.c patcher/cmd-diff.c patcher/cmd-sh
 # The text of the headers that stand in front of the kernel's, as a C string.
 front_headers = patcher/kernel-headers/asm/bug.h patcher/kernel-headers/asm/jump_label.h \
 	patcher/kernel-headers/asm/runtime-const.h \
-	patcher/kernel-headers/virt-livepatch.h
+	patcher/kernel-headers/virt-livepatch.h patcher/kernel-headers/kpatch-macros.h
 front_header_strings = patcher/kernel-headers/bug.inc patcher/kernel-headers/jump_label.inc \
-	patcher/kernel-headers/runtime-const.inc patcher/kernel-headers/virt-livepatch.inc
+	patcher/kernel-headers/runtime-const.inc patcher/kernel-headers/virt-livepatch.inc \
+	patcher/kernel-headers/kpatch-macros.inc
 libpatcher_a_SOURCES += patcher/kernel-headers.c patcher/kernel-headers.h
 EXTRA_DIST += $(front_headers)
 CLEANFILES += $(front_header_strings)
@@ -131,6 +132,7 @@ patcher/kernel-headers/bug.inc: patcher/kernel-headers/asm/bug.h
 patcher/kernel-headers/jump_label.inc: patcher/kernel-headers/asm/jump_label.h
 patcher/kernel-headers/runtime-const.inc: patcher/kernel-headers/asm/runtime-const.h
 patcher/kernel-headers/virt-livepatch.inc: patcher/kernel-headers/virt-livepatch.h
+patcher/kernel-headers/kpatch-macros.inc: patcher/kernel-headers/kpatch-macros.h
 $(front_header_strings):
 	$(AM_V_GEN)$(MKDIR_P) patcher/kernel-headers && \
 	sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' \

@@ -255,17 +255,24 @@ add_code(Maker *maker, PatchCode *code)
         add_field(maker, code, field);
 }
 
+gsize
+patch_runner_object_function(void)
+{
+    const PatchRunnerField *field = patch_runner_fields;
+
+    while (field->what != PATCH_RUNNER_FUNCTION)
+        field++;
+    return field->offset;
+}
+
 gboolean
 patch_runner_object_aim(PatchRunnerObject *runner, const PatchCall *call, GuestVa text, GError **error)
 {
     const PatchPiece *piece = runner->object->pieces->pdata[PATCH_RUNNER_TEXT_PIECE];
-    const PatchRunnerField *field = patch_runner_fields;
-    gint64 distance;
+    gsize offset = patch_runner_object_function();
+    gint64 distance = (gint64) (call->function - (text + offset + 4));
 
-    while (field->what != PATCH_RUNNER_FUNCTION)
-        field++;
-    distance = (gint64) (call->function - (text + field->offset + 4));
-    put_field(piece->code, field->offset, distance);
+    put_field(piece->code, offset, distance);
     if (distance == (gint32) distance)
         return TRUE;
     g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT, "%s cannot be called from where there is room", call->name);

@@ -45,4 +45,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchRunnerObject, patch_runner_object_free)
 /* When the code has been given its place: completes it by the way to CALL's function. */
 gboolean patch_runner_object_aim(PatchRunnerObject *runner, const PatchCall *call, GuestVa text, GError **error);
 
+/* Where the function's address, relative to the four bytes' end, lies in the code: bytes from its start. */
+gsize patch_runner_object_function(void);
+
 #endif

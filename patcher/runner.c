@@ -375,6 +375,27 @@ end(Run *run, Words *words, GError **error)
     return restored ? outcome : UNREADABLE;
 }
 
+GuestVa
+patch_runner_function(const IntroKernel *kernel, const PatchRecord *runner)
+{
+    GuestVa field = ((const PatchPlaced *) runner->placed->pdata[PATCH_RUNNER_TEXT_PIECE])->va + patch_runner_object_function();
+    guint32 distance;
+
+    return intro_space_read_u32(intro_kernel_space(kernel), field, &distance, NULL)
+               ? field + 4 + (guint64) (gint64) (gint32) distance : 0;
+}
+
+gboolean
+patch_runner_stop(const PatchGuest *guest, const PatchRecord *runner, const PatchCall *call, PatchPauses *pauses)
+{
+    g_auto(Run) run = { .guest = guest, .id = runner->id, .call = call, .pauses = pauses,
+                        .record = patch_record_ref(runner) };
+    Words words;
+
+    return read_words(guest->kernel, runner, &words, NULL) && words.state == PATCH_RUNNER_HAS_BEGUN &&
+           end(&run, &words, NULL) == OVER;
+}
+
 /* What is late is cancelled, and may have come to its end in that moment. */
 static gboolean
 watch(Run *run, guint64 *result, GError **error)

@@ -32,6 +32,13 @@
 gboolean patch_runner_call(const PatchGuest *guest, const char *id, const PatchCall *call, PatchPauses *pauses,
                            guint64 *result, GError **error);
 
+/* Ends what RUNNER (a runner's record) still runs for a tool that is gone, where it can be ended: CALL says what that is.
+ * FALSE if it goes on, or has not begun. */
+gboolean patch_runner_stop(const PatchGuest *guest, const PatchRecord *runner, const PatchCall *call, PatchPauses *pauses);
+
+/* The function that RUNNER runs; 0 if it cannot be read. */
+GuestVa patch_runner_function(const IntroKernel *kernel, const PatchRecord *runner);
+
 /* TRUE if RECORD is of what runs something, and not of an update. */
 gboolean patch_record_is_runner(const PatchRecord *record);
 

@@ -38,7 +38,7 @@ create_exits 2 wide --set kernel/panic.c:panic_on_oops=0x100000000
 like "$err" "does not fit into 32 bits" "a number has to fit"
 create_exits 4 per-cpu --set kernel/softirq.c:ksoftirqd=NULL
 like "$err" "per-CPU data" "per-CPU data are refused by name"
-create_exits 2 key --set kernel/sched/core.c:sched_numa_balancing=1
+create_exits 2 key --set kernel/freezer.c:freezer_active=1
 like "$err" "static key" "and a static key"
 
 # --- Set, look, undo
