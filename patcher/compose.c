@@ -415,7 +415,6 @@ add_hooks(Job *job, GError **error)
 
         if (!patch_new_code_add(job->code, entry->item, &hook.piece, error))
             return FALSE;
-        patch_runner_end_pad(job->object->pieces->pdata[hook.piece]);
         g_array_append_val(job->object->hooks, hook);
     }
     return entries != NULL;
@@ -464,6 +463,7 @@ patch_compose_object(PatchBuild *build, const PatchFile *file, PatchCompose *com
     job.code = patch_new_code_new(job.object, job.code_diff, job.old, job.carry.replaced, compose->notes);
     if (!add_replacements(&job, error) || !add_shared(&job, error) || !add_hooks(&job, error) || !add_data(&job, error))
         return NULL;
+    patch_runner_end_pad(job.object);
     return finish_object(&job, error);
 }
 

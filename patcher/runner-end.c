@@ -10,14 +10,58 @@
 #define JUMP_BYTES 5
 #define TRAP 0xcc
 
-void
-patch_runner_end_pad(PatchPiece *piece)
+static gboolean
+refers_to(const PatchCode *code, guint32 piece)
+{
+    for (guint i = 0; i < code->fixups->len; i++) {
+        const PatchFixup *fixup = &g_array_index(code->fixups, PatchFixup, i);
+
+        if (fixup->target == PATCH_TARGET_PIECE && fixup->index == piece)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Its own rarely run part may lead back to it. */
+static gboolean
+is_alone(const PatchObject *object, guint32 index)
+{
+    g_autofree char *part = g_strconcat(((const PatchPiece *) object->pieces->pdata[index])->name, ".cold", NULL);
+
+    for (guint i = 0; i < object->pieces->len; i++) {
+        const PatchPiece *piece = object->pieces->pdata[i];
+
+        if (i != index && !g_str_has_prefix(piece->name, part) && refers_to(piece->code, index))
+            return FALSE;
+    }
+    for (guint i = 0; i < object->data->len; i++)
+        if (refers_to(((const PatchDatum *) object->data->pdata[i])->after, index))
+            return FALSE;
+    return TRUE;
+}
+
+static void
+pad(PatchPiece *piece)
 {
     guint8 traps[PATCH_RUNNER_PAD_BYTES];
 
     memset(traps, TRAP, sizeof traps);
     g_byte_array_append(piece->code->bytes, traps, sizeof traps);
     piece->size = piece->code->bytes->len;
+}
+
+/* One function may be several hooks. */
+void
+patch_runner_end_pad(PatchObject *object)
+{
+    g_autoptr(GHashTable) done = g_hash_table_new(NULL, NULL);
+
+    for (guint i = 0; i < object->hooks->len; i++) {
+        guint32 piece = g_array_index(object->hooks, PatchHook, i).piece;
+
+        if (g_hash_table_add(done, GUINT_TO_POINTER(piece)) && is_alone(object, piece))
+            pad(object->pieces->pdata[piece]);
+    }
 }
 
 static gboolean

@@ -18,8 +18,8 @@
 
 #define PATCH_RUNNER_PAD_BYTES 8
 
-/* PIECE becomes code that can be ended. */
-void patch_runner_end_pad(PatchPiece *piece);
+/* Those of OBJECT's hooks that nothing else in it refers to become functions that can be ended. */
+void patch_runner_end_pad(PatchObject *object);
 
 /* The code of CALL's function as it is now, to be unreffed; NULL if it cannot be ended. */
 GBytes *patch_runner_end_code(const IntroKernel *kernel, const PatchCall *call);

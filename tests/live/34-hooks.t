@@ -59,6 +59,11 @@ are_called() {
     vlp_exits 0 "apply, of which a hook tells afterwards that it failed" apply "$qmp" "$work/hooks.vlp"
     like "$err" "post-apply hook after_apply returned -5" "says so"
     vlp_exits 0 "undo" undo "$qmp" "$id"
+    tell spin
+    vlp_exits 0 "apply, of which such a hook does not return" apply "$qmp" "$work/hooks.vlp"
+    like "$err" "post-apply hook after_apply has not returned within 2 s, and was ended" "says so"
+    vlp_exits 0 "verify: its code is there again" verify "$qmp"
+    vlp_exits 0 "undo" undo "$qmp" "$id"
     is "$(image)" "$before" "and nothing is left"
 }
 
