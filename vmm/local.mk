@@ -30,6 +30,7 @@ libvmm_a_SOURCES = \
 	vmm/pid.c \
 	vmm/qemu.c vmm/qemu.h \
 	vmm/qemu-channel.c vmm/qemu-channel.h \
+	vmm/qemu-object.c vmm/qemu-object.h \
 	vmm/qemu-text.c vmm/qemu-text.h \
 	vmm/qmp.c vmm/qmp.h \
 	vmm/qmp-machine.c \

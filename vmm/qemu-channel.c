@@ -5,22 +5,9 @@
 
 #include "vmm/json.h"
 #include "vmm/machine.h"
+#include "vmm/qemu-object.h"
 
 #define MAX_DEVICES 4096
-
-/* QEMU's property PROPERTY of the object at PATH, if it is a string; to be freed. */
-static char *
-get_property(VmmMonitor *monitor, const char *path, const char *property)
-{
-    JsonObject *arguments = json_object_new();
-    g_autoptr(JsonNode) value = NULL;
-
-    json_object_set_string_member(arguments, "path", path);
-    json_object_set_string_member(arguments, "property", property);
-    value = vmm_monitor_execute(monitor, "qom-get", arguments, NULL);
-    return value != NULL && JSON_NODE_HOLDS_VALUE(value) && json_node_get_value_type(value) == G_TYPE_STRING
-        ? json_node_dup_string(value) : NULL;
-}
 
 /* The character device of the port called NAME among the devices in CONTAINER; NULL if it is not there. */
 static char *
@@ -40,9 +27,9 @@ find_in(VmmMonitor *monitor, const char *container, const char *name)
         if (device == NULL || g_strcmp0(vmm_json_string(devices->pdata[i], "type"), "child<virtserialport>") != 0)
             continue;
         path = g_strdup_printf("%s/%s", container, device);
-        found = get_property(monitor, path, "name");
+        found = vmm_qemu_property(monitor, path, "name");
         if (g_strcmp0(found, name) == 0)
-            return get_property(monitor, path, "chardev");
+            return vmm_qemu_property(monitor, path, "chardev");
     }
     return NULL;
 }

@@ -8,6 +8,7 @@
 #include "vmm/json.h"
 #include "vmm/memory.h"
 #include "vmm/qemu-channel.h"
+#include "vmm/qemu-object.h"
 #include "vmm/qemu-text.h"
 #include "vmm/stub.h"
 
@@ -433,7 +434,8 @@ vmm_qemu_open(const VmmQemuParts *parts, VmmBackendInstance *instance, GError **
     qemu->identity = g_strdup(parts->identity);
     /* The process is held first and asked afterwards: an answer proves that it was still there when it was held. */
     qemu->memory = vmm_host_memory_new(parts->pid, error);
-    if (qemu->memory == NULL || !count_vcpus(qemu, error) || !find_memory(qemu, error)) {
+    if (qemu->memory == NULL || !count_vcpus(qemu, error) || !vmm_qemu_check_readable(qemu->monitor, error)
+        || !find_memory(qemu, error)) {
         qemu_close(qemu);
         return FALSE;
     }

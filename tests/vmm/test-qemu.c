@@ -18,6 +18,7 @@ typedef struct {
     const char *migration;          /* or NULL */
     const char *target;
     gboolean has_foreign_stub, is_stopped_late, refuses_stub, refuses_cont, memory_in_pieces;
+    const char *confidential;       /* the type of what keeps its memory from the host, if anything does */
     FakeStub stub;
 
     guint8 *ram;
@@ -114,8 +115,22 @@ run_hmp(FakeQemu *qemu, const char *line)
 }
 
 static char *
-run_command(FakeQemu *qemu, const char *command)
+get_property(const FakeQemu *qemu, JsonObject *arguments)
 {
+    const char *path = vmm_json_string(arguments, "path"), *property = vmm_json_string(arguments, "property");
+
+    if (strcmp(path, "/machine") == 0 && strcmp(property, "confidential-guest-support") == 0)
+        return g_strdup(qemu->confidential != NULL ? "\"/objects/kept\"" : "\"\"");
+    if (strcmp(path, "/objects/kept") == 0 && strcmp(property, "type") == 0 && qemu->confidential != NULL)
+        return g_strdup_printf("\"%s\"", qemu->confidential);
+    return NULL;
+}
+
+static char *
+run_command(FakeQemu *qemu, const char *command, JsonObject *arguments)
+{
+    if (strcmp(command, "qom-get") == 0)
+        return get_property(qemu, arguments);
     if (strcmp(command, "query-cpus-fast") == 0)
         return g_strdup_printf("[{\"cpu-index\":0,\"target\":\"%s\"},{\"cpu-index\":1,\"target\":\"%s\"}]",
                                qemu->target, qemu->target);
@@ -155,7 +170,7 @@ fake_exchange(gpointer self, JsonObject *request, gint64 timeout_us, GError **er
         json_object_set_string_member(object, "return", text);
         return object;
     }
-    value = run_command(self, command);
+    value = run_command(self, command, vmm_json_object(request, "arguments"));
     reply = value != NULL ? g_strdup_printf("{\"return\":%s}", value) : g_strdup("{\"error\":{\"desc\":\"refused\"}}");
     return vmm_json_parse(reply, error);
 }
@@ -409,6 +424,12 @@ test_open_fails(Fixture *fixture, gconstpointer data)
     g_assert_error(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED);
     g_clear_error(&error);
     fixture->qemu->target = "x86_64";
+    fixture->qemu->confidential = "sev-snp-guest";
+    g_assert_null(open_machine(fixture->qemu, NULL, &error));
+    g_assert_error(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED);
+    g_assert_nonnull(strstr(error->message, "confidential one (sev-snp-guest)"));
+    g_clear_error(&error);
+    fixture->qemu->confidential = NULL;
     fixture->qemu->memory_in_pieces = TRUE;
     g_assert_null(open_machine(fixture->qemu, NULL, &error));
     g_assert_error(error, VMM_ERROR, VMM_ERROR_PROTOCOL);
