@@ -4,20 +4,15 @@
 #include "introspect/generated.h"
 #include "introspect/identity.h"
 #include "introspect/kallsyms.h"
+#include "introspect/loaded.h"
 #include "introspect/locate.h"
-#include "introspect/module-symbols.h"
-#include "introspect/modules.h"
 #include "introspect/stack-facts.h"
 #include "introspect/task-struct.h"
 
-/* What is copied out of the guest at most: of the image while looking for symbols, and for modules' symbols. */
+/* What is copied out of the guest's image at most while looking for symbols. */
 #define MAX_COPIED_BYTES (64ULL << 20)
-#define MAX_MODULE_SYMBOLS_BYTES (16U << 20)
 #define MAX_BTF_BYTES (32U << 20)
 #define MAX_CPUS 8192
-
-/* The list of modules may change while it is read. */
-#define MODULE_ATTEMPTS 5
 
 struct IntroKernel {
     const VmmReader *reader;
@@ -201,7 +196,7 @@ check_running(IntroKernel *kernel, const IntroImage *image, GError **error)
 static gboolean
 check_not_encrypted(const IntroKernel *kernel, GError **error)
 {
-    static const char *const names[] = { "sme_me_mask", "sev_status" };
+    static const char *const names[] = { "sme_me_mask", "sev_status", "cc_mask" };
 
     for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
         guint64 value;
@@ -240,55 +235,15 @@ read_n_cpus(IntroKernel *kernel, GError **error)
 
 /* ---- Modules and text ---- */
 
-/* NULL if a module went away in the meantime, or is broken. */
-static GPtrArray *
-read_module_symbols(const IntroKernel *kernel, GPtrArray *modules, GError **error)
-{
-    g_autoptr(GPtrArray) groups = g_ptr_array_new_with_free_func((GDestroyNotify) intro_symbol_group_free);
-    gsize budget = MAX_MODULE_SYMBOLS_BYTES;
-
-    for (guint i = 0; i < modules->len; i++) {
-        IntroSymbolGroup *group = intro_module_symbols_read(kernel->space, kernel->btf,
-                                                            g_ptr_array_index(modules, i), &budget, error);
-
-        if (group == NULL)
-            return NULL;
-        g_ptr_array_add(groups, group);
-    }
-    return g_steal_pointer(&groups);
-}
-
-static gboolean
-try_to_read_modules(IntroKernel *kernel, GError **error)
-{
-    g_autoptr(GPtrArray) modules = intro_modules_read(kernel->space, kernel->symbols, kernel->btf, error);
-    GPtrArray *groups;
-
-    if (modules == NULL)
-        return FALSE;
-    groups = read_module_symbols(kernel, modules, error);
-    if (groups == NULL)
-        return FALSE;
-    intro_symbols_add_modules(kernel->symbols, groups);
-    kernel->modules = g_steal_pointer(&modules);
-    return TRUE;
-}
-
 static gboolean
 read_modules(IntroKernel *kernel, GError **error)
 {
-    for (guint attempt = 1;; attempt++) {
-        GError *local_error = NULL;
+    GPtrArray *groups;
 
-        if (try_to_read_modules(kernel, &local_error))
-            return TRUE;
-        if (attempt == MODULE_ATTEMPTS || !(g_error_matches(local_error, INTRO_ERROR, INTRO_ERROR_CORRUPT)
-                                            || g_error_matches(local_error, INTRO_ERROR, INTRO_ERROR_NOT_MAPPED))) {
-            g_propagate_error(error, local_error);
-            return FALSE;
-        }
-        g_error_free(local_error);
-    }
+    if (!intro_loaded_read(kernel->space, kernel->symbols, kernel->btf, &kernel->modules, &groups, error))
+        return FALSE;
+    intro_symbols_add_modules(kernel->symbols, groups);
+    return TRUE;
 }
 
 static gint

@@ -8,6 +8,7 @@ libintrospect_a_SOURCES = \
 	introspect/identity.c introspect/identity.h \
 	introspect/kallsyms.c introspect/kallsyms.h \
 	introspect/kernel.c introspect/kernel.h \
+	introspect/loaded.c introspect/loaded.h \
 	introspect/locate.c introspect/locate.h \
 	introspect/module-sections.c introspect/module-sections.h \
 	introspect/module-symbols.c introspect/module-symbols.h \

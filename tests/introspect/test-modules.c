@@ -2,6 +2,7 @@
 #include <elf.h>
 #include <string.h>
 
+#include "introspect/loaded.h"
 #include "introspect/module-symbols.h"
 #include "introspect/modules.h"
 #include "tests/fake-guest.h"
@@ -372,6 +373,57 @@ test_broken_symbols(Fixture *fixture, gconstpointer data)
     check_symbols_error(fixture, 1 << 20, INTRO_ERROR_NOT_MAPPED);
 }
 
+/* The kernel gives up a module's symbols in initial memory, and others take it, while they are read. */
+static void
+finish_loading(FakeGuest *guest, gpointer data)
+{
+    Fixture *fixture = data;
+    FakeModule *module = bytes_at(fixture, MODULE_VA(0));
+    FakeTables *tables = bytes_at(fixture, module->kallsyms);
+    const FakeTables still = { tables->symtab, 3, tables->strtab, tables->typetab };
+    guint8 *strings = bytes_at(fixture, tables->strtab);
+
+    strings[1] = '#';
+    *tables = still;
+    module->state = STATE_LIVE;
+    module->init_layout.size = module->init_layout.text_size = 0;
+}
+
+/* Whatever has been read by then. */
+static void
+test_finishes_loading(Fixture *fixture, gconstpointer data)
+{
+    FakeModule *module = add_module(fixture, 0, "m", STATE_COMING, HEAD_VA);
+
+    set_first(fixture, link_of(MODULE_VA(0)));
+    add_symbols(fixture, module, 0);
+    for (guint n_reads = 1, done = FALSE; !done; n_reads++) {
+        const FakeModule before = *module;
+        const FakeTables tables_before = *(FakeTables *) bytes_at(fixture, module->kallsyms);
+        g_autoptr(GPtrArray) modules = NULL, groups = NULL;
+        g_autoptr(GError) error = NULL;
+        const IntroSymbolGroup *group;
+
+        fake_guest_act_after(fixture->guest, n_reads, finish_loading, fixture);
+        intro_loaded_read(fixture->space, fixture->symbols, fixture->btf, &modules, &groups, &error);
+        g_assert_no_error(error);
+        g_assert_cmpuint(groups->len, ==, 1);
+        group = groups->pdata[0];
+        done = module->state == STATE_COMING;
+        if (!done) {
+            g_assert_cmpint(((const IntroLoadedModule *) modules->pdata[0])->module.state, ==, 'L');
+            g_assert_cmpuint(group->symbols->len, ==, 2);
+            g_assert_cmpstr(g_array_index(group->symbols, IntroSymbol, 0).name, ==, "#nit_module");
+        } else {
+            g_assert_cmpuint(n_reads, >, 10);
+            g_assert_cmpstr(g_array_index(group->symbols, IntroSymbol, 0).name, ==, "init_module");
+        }
+        *module = before;
+        *(FakeTables *) bytes_at(fixture, module->kallsyms) = tables_before;
+        ((guint8 *) bytes_at(fixture, tables_before.strtab))[1] = 'i';
+    }
+}
+
 static void
 add_test(const char *path, gboolean has_mem, void (*test)(Fixture *, gconstpointer))
 {
@@ -389,5 +441,6 @@ main(int argc, char **argv)
     add_test("/modules/broken-lists/memory", TRUE, test_broken_lists);
     add_test("/modules/symbols", FALSE, test_symbols);
     add_test("/modules/broken-symbols", FALSE, test_broken_symbols);
+    add_test("/modules/finishes-loading", FALSE, test_finishes_loading);
     return g_test_run();
 }
