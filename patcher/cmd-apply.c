@@ -36,13 +36,15 @@ typedef PatchGuest *(*OpenGuest)(const char *name, const char *uri, GError **err
 static gboolean
 prepare(const PatchCli *cli, const char *name, const char *file, OpenGuest open_guest, Job *job, GError **error)
 {
-    job->update = patch_update_read_file(file, error);
-    if (!job->update)
+    g_autoptr(PatchUpdateFile) update = patch_update_file_open(file, error);
+
+    if (!update)
         return FALSE;
     if (*cli->event)
-        patch_event_set_ids(*cli->event, job->update->id);
+        patch_event_set_ids(*cli->event, update->id);
     job->guest = open_guest(name, cli->uri, error);
-    return job->guest != NULL;
+    job->update = job->guest ? patch_update_file_load(update, error) : NULL;
+    return job->update != NULL;
 }
 
 static PatchPlan *

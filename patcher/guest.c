@@ -58,7 +58,7 @@ reach(const char *name, const char *uri, Purpose purpose, GError **error)
 {
     g_autoptr(PatchGuest) guest = g_new0(PatchGuest, 1);
 
-    guest->machine = vmm_machine_open(name, uri, error);
+    guest->machine = purpose == TO_LOOK ? vmm_machine_open_to_look(name, uri, error) : vmm_machine_open(name, uri, error);
     if (!guest->machine || !require_fitness(guest, purpose, error)) {
         g_prefix_error(error, "%s: ", name);
         return NULL;

@@ -357,28 +357,66 @@ map_file(const char *path, GError **error)
     return NULL;
 }
 
-static PatchUpdate *
-load_mapped(GBytes *bytes, const char *path, GError **error)
+static GBytes *
+open_file(const char *path, char *id, GError **error)
 {
-    PatchUpdate *update = patch_update_load(bytes, error);
+    g_autoptr(GBytes) bytes = map_file(path, error);
+    guint8 digest[PATCH_FILE_DIGEST_BYTES];
+
+    if (!bytes)
+        return NULL;
+    if (!check_header(bytes, digest, error)) {
+        g_prefix_error(error, "%s: ", path);
+        return NULL;
+    }
+    patch_update_id_from_digest(digest, id);
+    return g_steal_pointer(&bytes);
+}
+
+PatchUpdateFile *
+patch_update_file_open(const char *path, GError **error)
+{
+    g_autoptr(PatchUpdateFile) file = g_new0(PatchUpdateFile, 1);
+
+    file->path = g_strdup(path);
+    file->bytes = open_file(path, file->id, error);
+    return file->bytes ? g_steal_pointer(&file) : NULL;
+}
+
+void
+patch_update_file_free(PatchUpdateFile *file)
+{
+    if (!file)
+        return;
+    g_clear_pointer(&file->bytes, g_bytes_unref);
+    g_free(file->path);
+    g_free(file);
+}
+
+PatchUpdate *
+patch_update_file_load(const PatchUpdateFile *file, GError **error)
+{
+    PatchUpdate *update = patch_update_load(file->bytes, error);
 
     if (!update)
-        g_prefix_error(error, "%s: ", path);
+        g_prefix_error(error, "%s: ", file->path);
     return update;
 }
 
 PatchUpdate *
 patch_update_read_file(const char *path, GError **error)
 {
-    g_autoptr(GBytes) bytes = map_file(path, error);
+    g_autoptr(PatchUpdateFile) file = patch_update_file_open(path, error);
 
-    return bytes ? load_mapped(bytes, path, error) : NULL;
+    return file ? patch_update_file_load(file, error) : NULL;
 }
 
 PatchUpdate *
 patch_update_read_strange_file(const char *path, GError **error)
 {
-    g_autoptr(GBytes) bytes = map_file(path, error);
+    PatchUpdateFile file = { (char *) path, map_file(path, error) };
+    PatchUpdate *update = file.bytes && vmm_sandbox_enter(VMM_SANDBOX_LOOK, error) ? patch_update_file_load(&file, error) : NULL;
 
-    return bytes && vmm_sandbox_enter(VMM_SANDBOX_LOOK, error) ? load_mapped(bytes, path, error) : NULL;
+    g_clear_pointer(&file.bytes, g_bytes_unref);
+    return update;
 }

@@ -269,6 +269,20 @@ PatchUpdate *patch_update_load(GBytes *bytes, GError **error);
 /* The same with a file; written whole or not at all. */
 gboolean patch_update_write_file(PatchUpdate *update, const char *path, GError **error);
 PatchUpdate *patch_update_read_file(const char *path, GError **error);
+
+/* In two steps: first only what says which update it is, and that it is whole; then, when privileges have been given up, what
+ * is in it. */
+typedef struct {
+    char *path;
+    GBytes *bytes;
+    char id[PATCH_ID_LENGTH + 1];
+} PatchUpdateFile;
+
+PatchUpdateFile *patch_update_file_open(const char *path, GError **error);
+void patch_update_file_free(PatchUpdateFile *file);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchUpdateFile, patch_update_file_free)
+PatchUpdate *patch_update_file_load(const PatchUpdateFile *file, GError **error);
+
 /* The same for whoever does nothing else: privileges are given up (vmm/sandbox.h) before the first byte is looked at. */
 PatchUpdate *patch_update_read_strange_file(const char *path, GError **error);
 

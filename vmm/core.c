@@ -12,6 +12,7 @@
 #include "vmm/backend.h"
 #include "vmm/core-file.h"
 #include "vmm/guard.h"
+#include "vmm/sandbox.h"
 #include "vmm/socket.h"
 
 typedef struct {
@@ -232,7 +233,7 @@ list_ranges(const VmmCoreFile *file)
 }
 
 static Core *
-open_file(const char *path, int mode, GError **error)
+open_file(const char *path, int mode, gboolean to_look, GError **error)
 {
     /* O_NONBLOCK: whatever is no file must not be waited for. */
     VMM_AUTO_FD int fd = open(path, mode | O_CLOEXEC | O_NONBLOCK);
@@ -244,6 +245,8 @@ open_file(const char *path, int mode, GError **error)
                     g_strerror(errno));
         return NULL;
     }
+    if (to_look && !vmm_sandbox_enter(VMM_SANDBOX_LOOK, error))
+        return NULL;
     file = vmm_core_file_new(fd, error);
     if (file == NULL)
         return NULL;
@@ -268,7 +271,7 @@ fill_instance(Core *core, const VmmBackend *ops, const char *path, VmmBackendIns
 gboolean
 vmm_core_open(const char *path, const char *uri, VmmBackendInstance *instance, GError **error)
 {
-    Core *core = open_file(path, O_RDONLY, error);
+    Core *core = open_file(path, O_RDONLY, instance->to_look, error);
 
     if (core != NULL)
         fill_instance(core, &core_backend, path, instance);
@@ -278,7 +281,7 @@ vmm_core_open(const char *path, const char *uri, VmmBackendInstance *instance, G
 gboolean
 vmm_saved_open(const char *path, const char *uri, VmmBackendInstance *instance, GError **error)
 {
-    Core *core = open_file(path, O_RDWR, error);
+    Core *core = open_file(path, O_RDWR, FALSE, error);
 
     if (core == NULL)
         return FALSE;

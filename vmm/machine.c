@@ -54,16 +54,28 @@ vmm_machine_new(const VmmBackendInstance *instance)
     return machine;
 }
 
-VmmMachine *
-vmm_machine_open(const char *guest, const char *uri, GError **error)
+static VmmMachine *
+open_machine(const char *guest, const char *uri, gboolean to_look, GError **error)
 {
-    VmmBackendInstance instance = { 0 };
+    VmmBackendInstance instance = { .to_look = to_look };
 
     if (*guest == '\0') {
         g_set_error_literal(error, VMM_ERROR, VMM_ERROR_USAGE, "the guest's name is empty");
         return NULL;
     }
     return open_instance(guest, uri, &instance, error) ? vmm_machine_new(&instance) : NULL;
+}
+
+VmmMachine *
+vmm_machine_open(const char *guest, const char *uri, GError **error)
+{
+    return open_machine(guest, uri, FALSE, error);
+}
+
+VmmMachine *
+vmm_machine_open_to_look(const char *guest, const char *uri, GError **error)
+{
+    return open_machine(guest, uri, TRUE, error);
 }
 
 void

@@ -60,6 +60,10 @@ typedef struct {
  * Errors: any of VMM_ERROR but BAD_ADDRESS.
  */
 VmmMachine *vmm_machine_open(const char *guest, const char *uri, GError **error);
+
+/* The same for whoever will only read. A memory image, which a stranger may have made, is looked into only after the process
+ * has entered VMM_SANDBOX_LOOK (sandbox.h), for good. */
+VmmMachine *vmm_machine_open_to_look(const char *guest, const char *uri, GError **error);
 void vmm_machine_free(VmmMachine *machine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmmMachine, vmm_machine_free)
 
