@@ -10,6 +10,8 @@ struct PatchArena {
     GArray *holes;              /* of IntroHole */
     GArray *taken;              /* of PatchArea */
     GPtrArray *records, *damaged;
+    guint n_changes;            /* jumps and values, of all records */
+    GHashTable *gone;           /* of PatchRecord, to a boolean */
 };
 
 void
@@ -21,7 +23,14 @@ patch_arena_free(PatchArena *arena)
     g_array_unref(arena->taken);
     g_ptr_array_unref(arena->records);
     g_ptr_array_unref(arena->damaged);
+    g_hash_table_unref(arena->gone);
     g_free(arena);
+}
+
+GHashTable *
+patch_arena_gone(const PatchArena *arena)
+{
+    return arena->gone;
 }
 
 const GArray *
@@ -107,6 +116,12 @@ patch_arena_take_jumps_out(const PatchArena *arena, GuestVa va, guint8 *bytes, g
     }
 }
 
+gboolean
+patch_arena_can_hold(const PatchArena *arena, guint n_changes)
+{
+    return n_changes <= PATCH_MAX_CHANGES - arena->n_changes;
+}
+
 static void
 take(PatchArena *arena, const PatchArea *area)
 {
@@ -125,12 +140,16 @@ load_block(PatchArena *arena, GuestVa va, guint64 length, GError **error)
     if (!intro_space_read(intro_kernel_space(arena->kernel), va, bytes, length, error))
         return FALSE;
     record = patch_record_load(va, bytes, length, &damage);
-    if (record) {
+    if (record && patch_arena_can_hold(arena, record->jumps->len + record->values->len)) {
+        arena->n_changes += record->jumps->len + record->values->len;
         take(arena, &record->data);
         g_ptr_array_add(arena->records, record);
-    } else {
-        g_ptr_array_add(arena->damaged, g_strdup(damage->message));
+        return TRUE;
     }
+    g_ptr_array_add(arena->damaged, damage ? g_strdup(damage->message) : g_strdup_printf(
+                    "the patch record at %#" G_GINT64_MODIFIER "x in the guest, with those before it, claims more changes than "
+                    "there can be; nothing can be concluded from it", va));
+    patch_record_unref(record);
     return TRUE;
 }
 
@@ -232,6 +251,7 @@ patch_arena_open(const IntroKernel *kernel, GError **error)
     arena->taken = g_array_new(FALSE, FALSE, sizeof(PatchArea));
     arena->records = g_ptr_array_new_with_free_func((GDestroyNotify) patch_record_unref);
     arena->damaged = g_ptr_array_new_with_free_func(g_free);
+    arena->gone = g_hash_table_new(NULL, NULL);
     arena->holes = intro_kernel_holes(kernel, error);
     if (!arena->holes)
         return NULL;

@@ -8,6 +8,9 @@
 #include "introspect/kernel.h"
 #include "patcher/record.h"
 
+/* How many jumps and values there are in all records together. They are compared with each other; a guest may make up more. */
+#define PATCH_MAX_CHANGES 8192
+
 typedef struct PatchArena PatchArena;
 
 /* Finds all blocks in the guest's holes. KERNEL is borrowed. */
@@ -24,6 +27,12 @@ GPtrArray *patch_arena_records(const PatchArena *arena);
 
 /* Where there is room, taken or not: of IntroHole; owned by the arena. */
 const GArray *patch_arena_holes(const PatchArena *arena);
+
+/* FALSE if N_CHANGES more jumps and values would be more than there can be. */
+gboolean patch_arena_can_hold(const PatchArena *arena, guint n_changes);
+
+/* What was found out of records (patch_record_is_gone), which takes long. */
+GHashTable *patch_arena_gone(const PatchArena *arena);
 
 /* Whether any of it is of the update with that id. */
 gboolean patch_arena_has(const PatchArena *arena, const char *id);

@@ -123,16 +123,29 @@ is_loaded_anew(const IntroKernel *kernel, const PatchArena *arena, const PatchRe
     return n_original > 0 && (record->state == PATCH_STATE_INSTALLED || record->state == PATCH_STATE_REPLACED);
 }
 
-gboolean
-patch_record_is_gone(const IntroKernel *kernel, const PatchArena *arena, const PatchRecord *record)
+static gboolean
+look_whether_gone(const IntroKernel *kernel, const PatchArena *arena, const PatchRecord *record)
 {
     const IntroModule *module;
 
-    if (!*record->module.name)
-        return FALSE;
     patch_module_state(kernel, record->module.name, &module);
     return !module || module->module != record->module.module || module->base != record->module.base ||
            is_loaded_anew(kernel, arena, record);
+}
+
+gboolean
+patch_record_is_gone(const IntroKernel *kernel, const PatchArena *arena, const PatchRecord *record)
+{
+    gpointer known;
+    gboolean is_gone;
+
+    if (!*record->module.name)
+        return FALSE;
+    if (g_hash_table_lookup_extended(patch_arena_gone(arena), record, NULL, &known))
+        return GPOINTER_TO_INT(known);
+    is_gone = look_whether_gone(kernel, arena, record);
+    g_hash_table_insert(patch_arena_gone(arena), (gpointer) record, GINT_TO_POINTER(is_gone));
+    return is_gone;
 }
 
 static gboolean

@@ -21,8 +21,8 @@ typedef enum {
 PatchJumpState patch_jump_state(const IntroKernel *kernel, const PatchArena *arena, const PatchRecord *record,
                                 const PatchJump *jump);
 
-/* TRUE if RECORD's jumps are in a module that was unloaded since. Another one of the same name, at the same place even,
- * is not the one that they were in. */
+/* TRUE if RECORD's jumps, of ARENA, are in a module that was unloaded since; as it was when first asked. Another one of the
+ * same name, at the same place even, is not the one that they were in. */
 gboolean patch_record_is_gone(const IntroKernel *kernel, const PatchArena *arena, const PatchRecord *record);
 
 /* The installed record, not among EXCEPT (may be NULL), whose jump at VA is the latest one; NULL if there is none.

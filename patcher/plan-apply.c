@@ -362,6 +362,25 @@ plan_switch(Application *application, GError **error)
            plan_replaced(application, error);
 }
 
+/* More than that would not be believed when it is read back. */
+static gboolean
+check_number(const Application *application, GError **error)
+{
+    guint n_changes = 0;
+
+    for (guint i = 0; i < application->plan->records->len; i++) {
+        const PatchRecord *record = application->plan->records->pdata[i];
+
+        n_changes += record->jumps->len + record->values->len;
+    }
+    if (patch_arena_can_hold(application->arena, n_changes))
+        return TRUE;
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
+                "with this update the guest would have more than %d changed functions and data, and no more are kept account of",
+                PATCH_MAX_CHANGES);
+    return FALSE;
+}
+
 static gboolean
 plan_all(Application *application, GError **error)
 {
@@ -372,7 +391,8 @@ plan_all(Application *application, GError **error)
             return FALSE;
     if (!plan_blocks(application, error) ||
         (application->stage != PATCH_APPLY_SWITCH &&
-         !patch_known_plan_added(application->plan, application->kernel, application->arena, plan->records, error)))
+         (!check_number(application, error) ||
+          !patch_known_plan_added(application->plan, application->kernel, application->arena, plan->records, error))))
         return FALSE;
     return application->stage == PATCH_APPLY_PLACE || plan_switch(application, error);
 }

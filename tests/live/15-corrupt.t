@@ -24,7 +24,7 @@ bounded() {
 damaged() {
     kind=$1
     ok "$kind is made" "$corrupt" "$qmp" "$kind" "$work/undo" "${@:4}"
-    for command in inspect symbols tasks stack "stack ${*:4}" "check UPDATE"; do
+    for command in inspect symbols tasks stack "stack ${*:4}" "check UPDATE" view "undo aaaaaaaa"; do
         # shellcheck disable=SC2086  # a command and its argument
         ok "$kind: $command ends well" bounded ${command/UPDATE/"$work/uptime.vlp"}
         [ "$command" != "$2" ] || like "$(cat "$work/out" "$work/err")" "$3" "$kind: $command tells of it"
@@ -44,6 +44,7 @@ damaged task-cycle tasks 'list of tasks'
 damaged module-wild inspect 'nothing is mapped'
 damaged modules-many stack '\[<0>\]'
 damaged livepatch-web 'check UPDATE' 'list of livepatches does not end'
+damaged records-many view 'forged'
 damaged kallsyms-tokens inspect 'no symbol table'
 damaged orc-garbage stack '\[<0>\] \? '
 damaged btf-garbage inspect 'BTF'

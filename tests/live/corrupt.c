@@ -9,6 +9,7 @@
 
 #include "introspect/locate.h"
 #include "introspect/tasks.h"
+#include "tests/live/forge.h"
 
 #define ENTRY_FLAGS 0x63ULL             /* of a page table: present, writable, accessed, dirty */
 #define WILD_POINTER 0x0000414141414140ULL
@@ -18,6 +19,7 @@
 #define TABLE_ENTRIES 512
 #define N_MODULES 1000
 #define N_LINKS 60000
+#define RECORDS_BYTES (900 << 10)
 
 typedef struct {
     GuestPa pa;
@@ -102,12 +104,12 @@ change_to_garbage(Job *job, GuestVa va)
 
 /* Memory of the image's that nothing uses, which can hold whatever a guest might make up. */
 static IntroHole
-unused(const Job *job)
+unused(const Job *job, gboolean executable)
 {
     g_autoptr(GArray) holes = intro_kernel_holes(job->kernel, NULL);
 
     for (guint i = 0; holes != NULL && i < holes->len; i++)
-        if (!g_array_index(holes, IntroHole, i).executable)
+        if (g_array_index(holes, IntroHole, i).executable == executable)
             return g_array_index(holes, IntroHole, i);
     g_error("there is no unused memory");
 }
@@ -139,7 +141,7 @@ modules_many(Job *job)
     const gsize link = member(job, "module", "list.next"), n = member(job, "module", "arch.num_orcs");
     const gsize offsets = member(job, "module", "arch.orc_unwind_ip"), entries = member(job, "module", "arch.orc_unwind");
     const guint64 n_orcs = 1 << 20, memory = word(job, symbol(job, "page_offset_base")) + (128 << 20);
-    const IntroHole hole = unused(job);
+    const IntroHole hole = unused(job, FALSE);
     g_autofree guint8 *copies = NULL;
     gsize bytes;
 
@@ -166,7 +168,7 @@ static void
 livepatch_web(Job *job)
 {
     const GuestVa list = symbol(job, "klp_patches");
-    const IntroHole hole = unused(job);
+    const IntroHole hole = unused(job, FALSE);
     g_autofree guint64 *links = g_new(guint64, N_LINKS);
 
     for (guint i = 0; i < N_LINKS; i++)
@@ -175,6 +177,19 @@ livepatch_web(Job *job)
         g_error("there is no room for links");
     change_at(job, hole.pa, links, N_LINKS * sizeof *links);
     change_word(job, list, hole.va);
+}
+
+/* As of two updates with thousands of jumps. */
+static void
+records_many(Job *job)
+{
+    const IntroHole hole = unused(job, TRUE);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GBytes) records = forge_records(job->kernel, &hole, RECORDS_BYTES, &error);
+
+    if (records == NULL)
+        g_error("there is no room for records: %s", error != NULL ? error->message : "or no module");
+    change_at(job, hole.pa, g_bytes_get_data(records, NULL), g_bytes_get_size(records));
 }
 
 /* The tokens themselves lie before their index. */
@@ -283,6 +298,7 @@ static const struct {
 } kinds[] = {
     { "task-cycle", task_cycle, FALSE }, { "module-wild", module_wild, FALSE },
     { "modules-many", modules_many, FALSE }, { "livepatch-web", livepatch_web, FALSE },
+    { "records-many", records_many, FALSE },
     { "kallsyms-tokens", kallsyms_tokens, FALSE }, { "orc-garbage", orc_garbage, FALSE },
     { "btf-garbage", btf_garbage, FALSE }, { "page-table-loop", page_table_loop, TRUE },
     { "stack-nowhere", stack_nowhere, TRUE }, { "stack-circle", stack_circle, TRUE },

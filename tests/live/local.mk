@@ -3,8 +3,8 @@ check_PROGRAMS += tests/live/alter-update
 tests_live_alter_update_SOURCES = tests/live/alter-update.c
 tests_live_alter_update_LDADD = libpatcher.a libintrospect.a libvmm.a $(CAPSTONE_LIBS) $(VMM_LIBS)
 check_PROGRAMS += tests/live/corrupt
-tests_live_corrupt_SOURCES = tests/live/corrupt.c
-tests_live_corrupt_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+tests_live_corrupt_SOURCES = tests/live/corrupt.c tests/live/forge.c tests/live/forge.h
+tests_live_corrupt_LDADD = libpatcher.a libintrospect.a libvmm.a $(CAPSTONE_LIBS) $(VMM_LIBS)
 check_PROGRAMS += tests/live/poke
 tests_live_poke_SOURCES = tests/live/poke.c
 tests_live_poke_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
@@ -57,9 +57,9 @@ EXTRA_DIST += \
 	tests/live/70-migration.t \
 	tests/live/80-kernels.t \
 	tests/live/81-no-kernel.t tests/live/82-frame-pointer.t tests/live/83-vcpus.t tests/live/84-gdb.t tests/live/bare.S \
-	tests/live/init-32.S \
+	tests/live/sleeping-init.S \
 	tests/live/lib.sh \
-	tests/live/gdb-stacks.py tests/live/vcpus.pl tests/live/views.pl tests/live/views.sh \
+	tests/live/gdb-stacks.py tests/live/moved.pl tests/live/vcpus.pl tests/live/views.pl tests/live/views.sh \
 	tests/live/patches/readdir.patch \
 	tests/live/patches/select.patch tests/live/patches/hooks.patch tests/live/patches/constructs.patch tests/live/patches/kpatch.patch \
 	tests/live/patches/three.patch
