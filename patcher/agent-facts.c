@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "patcher/agent-facts.h"
 
+#include "introspect/condition.h"
+#include "introspect/modules.h"
 #include "introspect/sleeping.h"
 
 static void
@@ -41,17 +43,33 @@ add_symbols(GHashTable *facts, const IntroKernel *kernel)
     add(facts, g_strdup("digest of symbols"), g_strdup(g_checksum_get_string(checksum)));
 }
 
-static void
-add_modules(GHashTable *facts, const IntroKernel *kernel)
+/* As they are now: some may have come or gone since the kernel was attached to. */
+static gboolean
+add_modules(GHashTable *facts, const IntroKernel *kernel, GError **error)
 {
-    GPtrArray *modules = intro_kernel_modules(kernel);
+    g_autoptr(GPtrArray) modules = intro_modules_read(intro_kernel_space(kernel), intro_kernel_symbols(kernel),
+                                                      intro_kernel_btf(kernel), error);
 
-    for (guint i = 0; i < modules->len; i++) {
-        const IntroModule *module = modules->pdata[i];
+    for (guint i = 0; modules && i < modules->len; i++) {
+        const IntroModule *module = &((const IntroLoadedModule *) modules->pdata[i])->module;
 
         add(facts, g_strdup_printf("module %s", module->name),
             g_strdup_printf("%" G_GUINT64_FORMAT " bytes at %#" G_GINT64_MODIFIER "x", module->size, module->base));
     }
+    return modules != NULL;
+}
+
+static gboolean
+add_livepatches(GHashTable *facts, const IntroKernel *kernel, GError **error)
+{
+    g_autoptr(IntroCondition) condition = intro_condition_new(kernel, error);
+
+    if (!condition)
+        return FALSE;
+    add(facts, g_strdup("livepatch in transition"), g_strdup(condition->livepatch_in_transition ? "yes" : "no"));
+    for (guint i = 0; i < condition->livepatches->len; i++)
+        add(facts, g_strdup_printf("livepatch %s", (const char *) condition->livepatches->pdata[i]), g_strdup("there"));
+    return TRUE;
 }
 
 static char *
@@ -102,7 +120,9 @@ patch_host_facts(const IntroKernel *kernel, const char *word, GError **error)
     else if (g_str_equal(word, "kallsyms"))
         add_symbols(facts, kernel);
     else if (g_str_equal(word, "modules"))
-        add_modules(facts, kernel);
+        done = add_modules(facts, kernel, error);
+    else if (g_str_equal(word, "livepatch"))
+        done = add_livepatches(facts, kernel, error);
     else
         done = add_tasks(facts, kernel, g_str_equal(word, "stacks"), error);
     return done ? g_steal_pointer(&facts) : NULL;

@@ -23,7 +23,7 @@ struct PatchAgent {
     gint64 pid;                     /* of the agent, in the guest */
 };
 
-static const char *const words[] = { "kernel", "kallsyms", "modules", "tasks", "stacks" };
+static const char *const words[] = { "kernel", "kallsyms", "modules", "livepatch", "tasks", "stacks" };
 
 static void
 difference_free(PatchDifference *difference)
@@ -126,6 +126,12 @@ add_element(GHashTable *facts, const char *word, JsonObject *element)
         g_hash_table_insert(facts, g_strdup_printf("task %" G_GINT64_FORMAT, pid), printable(name));
     } else if (g_str_equal(word, "stacks") && vmm_json_int(element, "pid", &pid)) {
         g_hash_table_insert(facts, g_strdup_printf("stack of %" G_GINT64_FORMAT, pid), join_frames(element));
+    } else if (g_str_equal(word, "livepatch") && name) {
+        g_autofree char *what = g_strdup_printf("livepatch %s", name);
+
+        g_hash_table_insert(facts, printable(what), g_strdup("there"));
+        if (g_strcmp0(vmm_json_string(element, "transition"), "1") == 0)
+            g_hash_table_replace(facts, g_strdup("livepatch in transition"), g_strdup("yes"));
     }
 }
 
@@ -148,7 +154,9 @@ read_answer(JsonObject *answer, const char *word)
         add_string(facts, "digest of symbols", answer, "sha256");
         return g_steal_pointer(&facts);
     }
-    elements = vmm_json_objects(json_object_get_member(answer, word));
+    if (g_str_equal(word, "livepatch"))
+        g_hash_table_insert(facts, g_strdup("livepatch in transition"), g_strdup("no"));
+    elements = vmm_json_objects(json_object_get_member(answer, g_str_equal(word, "livepatch") ? "patches" : word));
     for (guint i = 0; elements && i < elements->len; i++)
         add_element(facts, word, elements->pdata[i]);
     return elements ? g_steal_pointer(&facts) : NULL;

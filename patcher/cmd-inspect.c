@@ -79,6 +79,8 @@ print_condition(const IntroCondition *condition)
 
     g_print("crashed:      %s\n", condition->has_panicked ? "yes, its kernel has panicked" : "no");
     g_print("lockdown:     %s\n", lockdowns[condition->lockdown]);
+    /* One whose memory is encrypted is not looked at at all. */
+    g_print("encryption:   none\n");
     g_print("paravirt:     %s\n", condition->hypervisor ? condition->hypervisor : "none");
     g_print("own patches:  %u", condition->livepatches->len);
     for (guint i = 0; i < condition->livepatches->len; i++)
@@ -188,6 +190,7 @@ add_condition(JsonBuilder *json, const IntroCondition *condition)
 
     patch_json_boolean(json, "crashed", condition->has_panicked);
     patch_json_string(json, "lockdown", lockdowns[condition->lockdown]);
+    patch_json_string(json, "encryption", "none");
     if (condition->hypervisor)
         patch_json_string(json, "paravirt", condition->hypervisor);
     patch_json_array(json, "own_livepatches");

@@ -28,7 +28,7 @@ look(GHashTable *facts)
 void
 fuzz(const guint8 *data, gsize size)
 {
-    static const char *const words[] = { "kernel", "kallsyms", "modules", "tasks", "stacks" };
+    static const char *const words[] = { "kernel", "kallsyms", "modules", "livepatch", "tasks", "stacks" };
     static const char *path;
     g_autoptr(PatchAgent) agent = NULL;
 

@@ -33,6 +33,7 @@ while (<STDIN>) {
     my ($n, $word) = split;
     my %say = (kernel => '"release":"9.9-made-up\u001b[2J","version":"x"', kallsyms => '"symbols":1,"sha256":"0"',
                modules => '"modules":[{"name":"rootkit","size":1,"base":"0x1"}]',
+               livepatch => '"patches":[{"name":"cure","transition":"1"}]',
                tasks => '"tasks":[{"pid":1,"name":"innocent"},{"pid":66666,"name":"ghost"}]', stacks => '"stacks":[]');
     print "{\"protocol\":1,\"request\":$n,$say{$word}}\n";
 }
@@ -42,6 +43,7 @@ serve liar.sock "$work/liar"
 vlp_exits 0 "inspect with an agent that lies" inspect --with-agent="$work/liar.sock" "$qmp"
 like "$out" 'guest: 9\.9-made-up\?\[2J' "its release is shown as a difference, without its control characters"
 like "$out" 'module rootkit.*guest: 1 bytes at 0x1.*host:  \(nothing\)' "so is a module that there is not"
+like "$out" 'livepatch cure.*guest: there.*host:  \(nothing\).*livepatch in transition.*guest: yes.*host:  no' "and a livepatch"
 like "$out" 'task 1.*guest: innocent.*host:  init' "and a task's name"
 like "$out" 'task 2.*guest: \(nothing\).*host:  kthreadd' "and a task that it hides"
 

@@ -146,6 +146,10 @@ if tap_result $klp "the kernel's example of a livepatch builds" "$(tail -n 20 "$
     in_guest -i 'cat > /run/livepatch-sample.ko' < "$VLP_KERNEL/livepatch-sample.ko"
     ok "it is loaded" in_guest 'insmod /run/livepatch-sample.ko || { dmesg | tail -n 3; exit 1; }'
     is "$(in_guest cat /proc/cmdline)" "this has been live patched" "and in force"
+    in_guest 'virt-livepatch-agent > /run/agent.log 2>&1 &'
+    vlp_exits 0 "inspect, with the guest's agent" inspect --with-agent "$qmp"
+    like "$out" 'own patches: +1: livepatch_sample'$'\n' "shows it"
+    unlike "$(sed '1,/^agent:/d' "$work/out")" livepatch "and the guest says the same of it"
     vlp_exits 4 "apply to a function that it replaces" apply "$qmp" "$work/cmdline.vlp"
     like "$err" "cmdline_proc_show is replaced by the guest's own livepatch livepatch_sample" "is refused, with its name"
     in_guest 'cd /sys/kernel/livepatch/livepatch_sample && echo 0 > enabled && while [ -e enabled ]; do sleep 0.2; done
