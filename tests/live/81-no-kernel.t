@@ -16,16 +16,16 @@ bare_start() {
 
 stop() { "$top/images/stop-guest" "$guest"; }
 
-# linux_32_start: a 32-bit Linux, with a program that sleeps.
-linux_32_start() {
-    local kernel
-    kernel=$("$top/images/fetch-kernel" --suite bookworm --architecture i386 --flavour 686-pae 6.1) &&
-        mkdir "$work/root" &&
-        gcc -m32 -nostdlib -static -Wl,--build-id=none -o "$work/root/init" "$top/tests/live/init-32.S" &&
-        (cd "$work/root" && echo init | cpio --quiet -o -H newc) > "$work/root.cpio" ||
-        give_up "cannot make a 32-bit guest"
+# linux_start KERNEL [FLAG...]: a Linux with nothing but a program that sleeps, compiled with FLAGs.
+linux_start() {
+    local kernel=$1
+    shift
+    rm -rf "$work/root"
+    mkdir "$work/root"
+    gcc "$@" -nostdlib -static -Wl,--build-id=none -o "$work/root/init" "$top/tests/live/sleeping-init.S" &&
+        (cd "$work/root" && echo init | cpio --quiet -o -H newc) > "$work/root.cpio" || give_up "cannot make a guest's program"
     guest_start -n -k "$kernel" -i "$work/root.cpio"
-    console_ever_says 'Run /init as init' 180 || give_up "the 32-bit guest does not boot"
+    console_ever_says 'Run /init as init' 180 || give_up "the guest does not boot"
 }
 
 # moments: what inspect says, one line each, of a guest that begins to run, until it says something else than that there is
@@ -47,7 +47,9 @@ bare_start -DPAGED_32
 says 4 '32-bit mode' "a guest in 32-bit mode"
 stop
 
-linux_32_start
+kernel=$("$top/images/fetch-kernel" --suite bookworm --architecture i386 --flavour 686-pae 6.1) ||
+    give_up "there is no 32-bit kernel"
+linux_start "$kernel" -m32
 says 4 '32-bit mode' "a 32-bit Linux"
 stop
 
@@ -69,11 +71,15 @@ vlp_exits 1 "but not changed" undo "$qmp" aaaaaaaa
 like "$err" 'crashed \(panic\)' "and it is said why"
 vlp_exits 0 "its stacks can be looked at" stack "$qmp"
 like "$out" 'panic\+0x' "where it crashed"
+ok "that kernel takes its memory for encrypted" "$VLP_BUILD/tests/live/poke" "$qmp" sme_me_mask 800000000000
+says 4 'encrypted \(sme_me_mask' "a guest with encrypted memory"
 stop
 
-# What it takes to look at a kernel, and this one does not have.
-kernel=$("$top/images/build-kernel" no-kallsyms) || give_up "there is no kernel without kallsyms"
-guest_start -k "$kernel"
-says 4 'CONFIG_KALLSYMS' "a kernel without kallsyms"
-stop
+# What it takes to look at a kernel, and these do not have.
+for lack in kallsyms:CONFIG_KALLSYMS btf:CONFIG_DEBUG_INFO_BTF; do
+    kernel=$("$top/images/build-kernel" "no-${lack%:*}") || give_up "there is no kernel without ${lack%:*}"
+    linux_start "$kernel"
+    says 4 "${lack#*:}" "a kernel without ${lack%:*}"
+    stop
+done
 done_testing
