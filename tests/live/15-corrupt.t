@@ -42,13 +42,16 @@ until in_guest "grep -q pipe_read /proc/$pid/stack"; do :; done
 
 damaged task-cycle tasks 'list of tasks'
 damaged module-wild inspect 'nothing is mapped'
+damaged module-symbols symbols 'claims to have 2147483647 symbols'
 damaged modules-many stack '\[<0>\]'
 damaged livepatch-web 'check UPDATE' 'list of livepatches does not end'
-damaged records-many view 'forged'
+damaged records-many view 'superseded by bbbbbbbb'
+damaged records-too-many view 'more changes than there can be'
 damaged kallsyms-tokens inspect 'no symbol table'
 damaged orc-garbage stack '\[<0>\] \? '
 damaged btf-garbage inspect 'BTF'
 damaged page-table-loop "stack $pid" 'nothing is mapped|not unwound to its end' "$pid"
+damaged page-table-device "stack $pid" 'lead out of memory' "$pid"
 damaged stack-nowhere "stack $pid" 'nothing is mapped' "$pid"
 damaged stack-circle "stack $pid" 'not unwound to its end' "$pid"
 

@@ -17,9 +17,12 @@
 #define N_TOKENS 256
 #define ORC_ENTRY_BYTES 6
 #define TABLE_ENTRIES 512
+#define LOCAL_APIC 0xfee00000ULL
+#define MANY_SYMBOLS 0x7fffffffU
 #define N_MODULES 1000
 #define N_LINKS 60000
-#define RECORDS_BYTES (900 << 10)
+#define RECORDS_BYTES (560 << 10)       /* as many changes as there can be */
+#define TOO_MANY_RECORDS_BYTES (900 << 10)
 
 typedef struct {
     GuestPa pa;
@@ -133,6 +136,17 @@ module_wild(Job *job)
     change_word(job, word(job, symbol(job, "modules")), WILD_POINTER);
 }
 
+/* The first module has more symbols than there is memory. */
+static void
+module_symbols(Job *job)
+{
+    const GuestVa module = word(job, symbol(job, "modules")) - member(job, "module", "list.next");
+    const GuestVa tables = word(job, module + member(job, "module", "kallsyms"));
+    const guint32 n = MANY_SYMBOLS;
+
+    change_at(job, place(job, tables + member(job, "mod_kallsyms", "num_symtab")), &n, sizeof n);
+}
+
 /* One module a thousand times, each with as much unwind data as a module can have. */
 static void
 modules_many(Job *job)
@@ -181,15 +195,27 @@ livepatch_web(Job *job)
 
 /* As of two updates with thousands of jumps. */
 static void
-records_many(Job *job)
+forge(Job *job, gsize length)
 {
     const IntroHole hole = unused(job, TRUE);
     g_autoptr(GError) error = NULL;
-    g_autoptr(GBytes) records = forge_records(job->kernel, &hole, RECORDS_BYTES, &error);
+    g_autoptr(GBytes) records = forge_records(job->kernel, &hole, length, &error);
 
     if (records == NULL)
         g_error("there is no room for records: %s", error != NULL ? error->message : "or no module");
     change_at(job, hole.pa, g_bytes_get_data(records, NULL), g_bytes_get_size(records));
+}
+
+static void
+records_many(Job *job)
+{
+    forge(job, RECORDS_BYTES);
+}
+
+static void
+records_too_many(Job *job)
+{
+    forge(job, TOO_MANY_RECORDS_BYTES);
 }
 
 /* The tokens themselves lie before their index. */
@@ -255,25 +281,49 @@ btf_garbage(Job *job)
     change_to_garbage(job, symbol(job, "__start_BTF") + 24);
 }
 
-/* An unused entry of the top page table that is that very table again, as deep as one walks; and a stack there. */
-static void
-page_table_loop(Job *job)
+/* Where the top page table has no entry: its index. WHERE is the address of memory that an entry there is for, and that is for
+ * itself all the way down. */
+static guint64
+unused_entry(const Job *job, GuestVa *where)
 {
     g_autoptr(IntroImage) image = intro_image_locate(vmm_machine_reader(job->machine), NULL);
     guint top = image != NULL && image->five_levels ? 48 : 39;
-    GuestVa table = symbol(job, "init_top_pgt"), own;
+    GuestVa table = symbol(job, "init_top_pgt");
     guint64 free = TABLE_ENTRIES / 2;
 
     while (free < TABLE_ENTRIES && word(job, table + free * 8) != 0)
         free++;
     if (free == TABLE_ENTRIES)
         g_error("there is no unused entry");
-    own = G_MAXUINT64 << (top + 9);
+    *where = G_MAXUINT64 << (top + 9);
     for (guint shift = 12; shift <= top; shift += 9)
-        own |= free << shift;
-    change_word(job, table + free * 8, place(job, table).value | ENTRY_FLAGS);
-    change_word(job, job->task->task + member(job, "task_struct", "stack"), own);
-    change_word(job, job->task->task + member(job, "task_struct", "thread.sp"), own + 0x800);
+        *where |= free << shift;
+    return free;
+}
+
+static void
+move_stack(Job *job, guint64 entry)
+{
+    GuestVa where;
+    guint64 index = unused_entry(job, &where);
+
+    change_word(job, symbol(job, "init_top_pgt") + index * 8, entry | ENTRY_FLAGS);
+    change_word(job, job->task->task + member(job, "task_struct", "stack"), where);
+    change_word(job, job->task->task + member(job, "task_struct", "thread.sp"), where + 0x800);
+}
+
+/* The top page table is its own lower ones, as deep as one walks; and a stack there. */
+static void
+page_table_loop(Job *job)
+{
+    move_stack(job, place(job, symbol(job, "init_top_pgt")).value);
+}
+
+/* A page table where a device is. */
+static void
+page_table_device(Job *job)
+{
+    move_stack(job, LOCAL_APIC);
 }
 
 static void
@@ -298,9 +348,10 @@ static const struct {
 } kinds[] = {
     { "task-cycle", task_cycle, FALSE }, { "module-wild", module_wild, FALSE },
     { "modules-many", modules_many, FALSE }, { "livepatch-web", livepatch_web, FALSE },
-    { "records-many", records_many, FALSE },
+    { "records-many", records_many, FALSE }, { "records-too-many", records_too_many, FALSE },
     { "kallsyms-tokens", kallsyms_tokens, FALSE }, { "orc-garbage", orc_garbage, FALSE },
     { "btf-garbage", btf_garbage, FALSE }, { "page-table-loop", page_table_loop, TRUE },
+    { "page-table-device", page_table_device, TRUE }, { "module-symbols", module_symbols, FALSE },
     { "stack-nowhere", stack_nowhere, TRUE }, { "stack-circle", stack_circle, TRUE },
 };
 
