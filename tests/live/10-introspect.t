@@ -6,6 +6,7 @@
 
 guest_start
 vlp_exits 0 "inspect" inspect "$qmp"
+unlike "$out" 'no lock prefixes' "with two CPUs, lock prefixes are there"
 like "$out" "kernel: +$(in_guest uname -r)" "the release is uname -r's"
 like "$out" "version: +$(in_guest uname -v | sed 's/[().#]/\\&/g')" "the version is uname -v's"
 notes=$(in_guest 'hexdump -ve "/1 \"%02x\"" /sys/kernel/notes')

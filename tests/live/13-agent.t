@@ -10,11 +10,13 @@ serve() {
     until [ -S "$work/$1" ]; do :; done
 }
 
-guest_start
+# With one CPU, on which its kernel does without lock prefixes.
+guest_start -s 1
 in_guest 'virt-livepatch-agent > /run/agent.log 2>&1 & sleeper pipe > /run/sleeper & until [ -s /run/sleeper ]; do :; done'
 vlp_exits 0 "inspect with the agent" inspect --with-agent "$qmp"
 like "$out" 'agent: +says the same of [0-9]{3,} things$' "both views agree"
 diag "$(grep -A 20 '^agent:' "$work/out")"
+like "$out" 'tracers, no lock prefixes' "there are no lock prefixes any more"
 vlp_exits 0 "with the socket given" -o json inspect --with-agent="$guest/agent.sock" "$qmp"
 like "$out" '"agent":\{"compared":[0-9]{3,},"differences":\[\]\}' "they agree in JSON"
 

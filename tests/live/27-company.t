@@ -146,7 +146,8 @@ if tap_result $klp "the kernel's example of a livepatch builds" "$(tail -n 20 "$
     in_guest -i 'cat > /run/livepatch-sample.ko' < "$VLP_KERNEL/livepatch-sample.ko"
     ok "it is loaded" in_guest 'insmod /run/livepatch-sample.ko || { dmesg | tail -n 3; exit 1; }'
     is "$(in_guest cat /proc/cmdline)" "this has been live patched" "and in force"
-    in_guest 'virt-livepatch-agent > /run/agent.log 2>&1 &'
+    in_guest 'virt-livepatch-agent > /run/agent.log 2>&1 &
+        while grep -q 1 /sys/kernel/livepatch/livepatch_sample/transition; do sleep 0.2; done'
     vlp_exits 0 "inspect, with the guest's agent" inspect --with-agent "$qmp"
     like "$out" 'own patches: +1: livepatch_sample'$'\n' "shows it"
     unlike "$(sed '1,/^agent:/d' "$work/out")" livepatch "and the guest says the same of it"
