@@ -27,7 +27,6 @@ CALLEE_SAVED = ['rbx', 'rbp', 'r12', 'r13', 'r14', 'r15']
 ALL = ['rax', 'rbx', 'rcx', 'rdx', 'rsi', 'rdi', 'rbp', 'rsp', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15', 'rip']
 SAVED_AS = {'rbx': 'bx', 'rbp': 'bp', 'rsp': 'sp', 'rip': 'ip', 'r12': 'r12', 'r13': 'r13', 'r14': 'r14', 'r15': 'r15'}
 MASK = (1 << 64) - 1
-ENDS = ['ret_from_fork', 'secondary_startup_64_no_verify', 'secondary_startup_64']
 MAX_FRAMES = 200
 MAX_TRIES = 300
 constants = {}
@@ -71,10 +70,28 @@ def is_text(address):
     return is_entry(address) or constant('(unsigned long) &_stext') <= address < constant('(unsigned long) &_etext')
 
 
+def first_of(*expressions):
+    """Kernels differ in what they call the same."""
+    for expression in expressions:
+        try:
+            number('(unsigned long) &' + expression)
+            return expression
+        except gdb.error:
+            pass
+    raise gdb.GdbError('there is none of ' + ', '.join(expressions))
+
+
+@functools.lru_cache(maxsize=None)
+def ends():
+    return [first_of('ret_from_fork_asm', 'ret_from_fork'), 'common_startup_64', 'secondary_startup_64_no_verify',
+            'secondary_startup_64']
+
+
 # Per-CPU symbols are offsets, which do not move with the kernel.
 @functools.lru_cache(maxsize=None)
 def irq_stack_top(cpu):
-    return word(((number('(unsigned long) &hardirq_stack_ptr') - KASLR) + number('__per_cpu_offset[%d]' % cpu)) & MASK)
+    pointer = number('(unsigned long) &' + first_of('hardirq_stack_ptr', 'pcpu_hot.hardirq_stack_ptr'))
+    return word((pointer - KASLR + number('__per_cpu_offset[%d]' % cpu)) & MASK)
 
 
 class Walk:
@@ -107,7 +124,7 @@ class Walk:
                 if not is_same_frame:
                     self.add(pc)
                 is_same_frame = False
-                if symbol(pc - 1) in ENDS:
+                if symbol(pc - 1) in ends():
                     self.is_whole = True
                     return None
                 if is_entry(pc):
@@ -255,7 +272,7 @@ gdb.execute('set pagination off')
 gdb.execute('set confirm off')
 SYSCALL = ['do_syscall_64', 'entry_SYSCALL_64']
 look_at('a system call', 'vfs_write', SYSCALL)
-look_at('an interrupt on top of a system call', 'tick_sched_timer', ['asm_sysvec_apic_timer_interrupt'] + SYSCALL)
+look_at('an interrupt on top of a system call', first_of('tick_sched_timer', 'tick_nohz_handler'), ['asm_sysvec_apic_timer_interrupt'] + SYSCALL)
 look_at('a soft interrupt on top of a system call', 'net_rx_action', ['handle_softirqs'] + SYSCALL)
 look_at('a soft interrupt after an interrupt on top of a system call', 'run_timer_softirq',
         ['handle_softirqs', 'asm_sysvec_apic_timer_interrupt'] + SYSCALL)
