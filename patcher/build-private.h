@@ -16,7 +16,7 @@ struct PatchBuild {
     char *source;               /* absolute, without symbolic links */
     char *config;               /* text */
     char *compiler;             /* command */
-    char *compiler_version, *other_compiler;
+    char *compiler_version;
     char *kernel;
     gboolean delays_objtool;    /* the kernel's build runs objtool on all of vmlinux (scripts/Makefile.lib); for an object
                                    alone it has to be told to */

@@ -32,7 +32,6 @@ patch_build_close(PatchBuild *build)
     g_free(build->config);
     g_free(build->compiler);
     g_free(build->compiler_version);
-    g_free(build->other_compiler);
     g_free(build->kernel);
     g_free(build->folder);
     g_free(build->work);
@@ -54,12 +53,6 @@ const char *
 patch_build_compiler(const PatchBuild *build)
 {
     return build->compiler_version;
-}
-
-const char *
-patch_build_other_compiler(const PatchBuild *build)
-{
-    return build->other_compiler;
 }
 
 const char *
@@ -153,7 +146,8 @@ choose_compiler(PatchBuild *build, GError **error)
     there = built_with ? strchr(built_with, ' ') : NULL;
     here = strchr(build->compiler_version, ' ');
     if (there && g_strcmp0(there, here) != 0)
-        build->other_compiler = g_strdup(built_with);
+        g_printerr("virt-livepatch: warning: the kernel was built with %s, this is %s; if they make different code, the update "
+                   "will not fit the guest\n", built_with, build->compiler_version);
     return TRUE;
 }
 

@@ -31,8 +31,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchBuild, patch_build_close)
 
 const char *patch_build_kernel(const PatchBuild *build);    /* version of the source, as 6.1.192 */
 const char *patch_build_compiler(const PatchBuild *build);  /* first line of its --version */
-/* The compiler that the config says the kernel was built with, if it is not the one used; else NULL. */
-const char *patch_build_other_compiler(const PatchBuild *build);
 /* Folder of the patched source tree. */
 const char *patch_build_overlay(const PatchBuild *build);
 

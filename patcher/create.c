@@ -220,16 +220,6 @@ find_cves(const char *patch, const char *description)
     return (GStrv) g_ptr_array_free(names, FALSE);
 }
 
-static void
-warn_of_compiler(const PatchBuild *build)
-{
-    const char *other = patch_build_other_compiler(build);
-
-    if (other)
-        g_printerr("virt-livepatch: warning: the kernel was built with %s, this is %s; if they make different code, "
-                   "the update will not fit the guest\n", other, patch_build_compiler(build));
-}
-
 PatchUpdate *
 patch_create(const PatchCreateOptions *options, GError **error)
 {
@@ -256,7 +246,6 @@ patch_create(const PatchCreateOptions *options, GError **error)
                              options->quiet ? NULL : say, error);
     if (!build)
         return NULL;
-    warn_of_compiler(build);
     update->kernel = g_strdup(patch_build_kernel(build));
     update->compiler = g_strdup(patch_build_compiler(build));
     update->description = options->description ? g_strdup(options->description) : subject_of(update->patch);

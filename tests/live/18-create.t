@@ -108,8 +108,10 @@ fi
 mkdir "$work/small"
 if mount -t tmpfs -o size=2m none "$work/small" 2> /dev/null; then
     guests+=("umount $work/small")
-    XDG_CACHE_HOME=$work/small creates 1 "a full cache" module
+    sed 's/^CONFIG_CC_VERSION_TEXT=.*/CONFIG_CC_VERSION_TEXT="gcc-9 (Debian 9.3.0-1) 9.3.0"/' "$VLP_KERNEL/config" > "$work/other-config"
+    XDG_CACHE_HOME=$work/small creates 1 "a full cache" module --config "$work/other-config"
     like "$err" 'No space left on device' "is said"
+    like "$err" 'warning: the kernel was built with gcc-9 .*, this is gcc' "and, before anything is built, that the compiler is another"
     rm -rf "${work:?}/small/"*
     head -c 3M /dev/zero > "$work/small/full" 2> /dev/null
     vlp_exits 1 "a full disk" create --source "$tree" --config "$VLP_KERNEL/config" -o "$work/small/x.vlp" \
