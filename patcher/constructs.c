@@ -3,26 +3,10 @@
 
 #include <string.h>
 
+#include "patcher/construct-names.h"
 #include "patcher/ctokens.h"
 
 #define MAX_NESTED 64           /* #if in #if */
-
-/* What stands before a name and is none. */
-static const char *const keywords[] = {
-    "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float",
-    "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof",
-    "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "_Bool", "bool",
-    "typeof", "__typeof__", "asm", "__asm__", "__inline__", "__inline", "__volatile__", "__extension__", "_Alignas",
-    "__attribute__", "__always_inline", "__force_inline", "noinline", "notrace", "noinstr", "asmlinkage",
-    "asmlinkage_protect", "__attribute_const__", "__read_mostly", "__ro_after_init", "__initdata", "__initconst",
-    "__init", "__exit", "__exitdata", "__refdata", "__ref", "__packed", "__aligned", "__percpu", "__rcu", "__user",
-    "__iomem", "__force", "__kernel", "__must_check", "__pure", "__cold", "__weak", "__maybe_unused",
-    "__always_unused", "__used", "__visible", "__printf", "__scanf", "__randomize_layout", "__no_randomize_layout",
-    "__deprecated", "__noreturn", "__latent_entropy", "__designated_init", "__bitwise", "__init_or_module",
-    "__meminit", "__cpuidle", "__section", "__releases", "__acquires", "__must_hold", "__malloc", "__alloc_size",
-    "__counted_by", "__net_init", "__net_exit", "__net_initdata", "__sched", "__lockfunc", "__kprobes", "__flatten",
-    "__ip_select_ident", "u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64", "size_t", "ssize_t",
-};
 
 typedef struct {
     guint64 hash;
@@ -39,65 +23,18 @@ typedef struct {
     guint braces, parens;       /* open */
     /* Of the construct being read: */
     guint64 hash;
-    GArray *mentions, *defines; /* of guint32 */
+    GArray *mentions, *members, *defines;   /* of guint32 */
     gint64 last;                /* the last name outside of all brackets that is no keyword; -1: none */
     gint64 tag;                 /* the one behind struct, union or enum */
     guint n_names;              /* outside of all brackets, but for storage classes */
-    gboolean is_typedef, is_extern, is_inline, is_enum, is_function, is_invocation, is_assembly, has_body;
+    gboolean is_typedef, is_extern, is_inline, is_enum, is_function, is_invocation, is_assembly, is_macro, has_body;
     gboolean has_variable, wants_tag, wants_enumerator, after_star, has_begun;
     gint64 argument;            /* of an invocation: the only name in it so far; -1: there is none, or more */
     gboolean begins_argument;
+    gboolean after_open_star;   /* the last star stood right behind a bracket */
+    gboolean has_pointer_name;  /* the NAME of (*NAME) was met: other stars in brackets are those of parameters */
+    PatchToken before, earlier; /* the token before this one, and the one before that */
 } Reader;
-
-/* Number of a name. Those of the keywords come first. Numbers that the compiler counts up (__COUNTER__) are cut off. */
-static guint32
-number_of(PatchConstructs *constructs, const char *start, gsize length)
-{
-    static const char *const counted[] = { "__UNIQUE_ID_", "__compiletime_assert_" };
-    char name[128];
-    gpointer number;
-
-    length = MIN(length, sizeof name - 1);
-    memcpy(name, start, length);
-    name[length] = 0;
-    for (gsize i = 0; i < G_N_ELEMENTS(counted); i++)
-        while (g_str_has_prefix(name, counted[i]) && length && g_ascii_isdigit(name[length - 1]))
-            name[--length] = 0;
-    if (g_hash_table_lookup_extended(constructs->by_name, name, NULL, &number))
-        return GPOINTER_TO_UINT(number);
-    g_ptr_array_add(constructs->names, g_string_chunk_insert_len(constructs->chunk, name, length));
-    g_hash_table_insert(constructs->by_name, constructs->names->pdata[constructs->names->len - 1],
-                        GUINT_TO_POINTER(constructs->names->len - 1));
-    return constructs->names->len - 1;
-}
-
-PatchConstructs *
-patch_constructs_new(void)
-{
-    PatchConstructs *constructs = g_new0(PatchConstructs, 1);
-
-    constructs->by_name = g_hash_table_new(g_str_hash, g_str_equal);
-    constructs->names = g_ptr_array_new();
-    constructs->chunk = g_string_chunk_new(1 << 16);
-    constructs->ids = g_array_new(FALSE, FALSE, sizeof(guint32));
-    constructs->constructs = g_array_new(FALSE, FALSE, sizeof(PatchConstruct));
-    for (gsize i = 0; i < G_N_ELEMENTS(keywords); i++)
-        number_of(constructs, keywords[i], strlen(keywords[i]));
-    return constructs;
-}
-
-void
-patch_constructs_free(PatchConstructs *constructs)
-{
-    if (!constructs)
-        return;
-    g_hash_table_unref(constructs->by_name);
-    g_ptr_array_unref(constructs->names);
-    g_string_chunk_free(constructs->chunk);
-    g_array_unref(constructs->ids);
-    g_array_unref(constructs->constructs);
-    g_free(constructs);
-}
 
 static guint64
 mix(guint64 hash, const char *bytes, gsize length)
@@ -114,6 +51,7 @@ begin(Reader *reader)
 {
     reader->hash = G_GUINT64_CONSTANT(0xcbf29ce484222325);
     g_array_set_size(reader->mentions, 0);
+    g_array_set_size(reader->members, 0);
     g_array_set_size(reader->defines, 0);
     reader->last = reader->tag = -1;
     reader->n_names = 0;
@@ -121,40 +59,14 @@ begin(Reader *reader)
     reader->is_typedef = reader->is_extern = reader->is_inline = reader->is_enum = FALSE;
     reader->is_function = reader->is_invocation = reader->is_assembly = reader->has_body = FALSE;
     reader->has_variable = reader->wants_tag = reader->wants_enumerator = FALSE;
-    reader->after_star = reader->has_begun = reader->begins_argument = FALSE;
+    reader->after_star = reader->has_begun = reader->begins_argument = reader->has_pointer_name = FALSE;
     reader->argument = -1;
-}
-
-static int
-compare_numbers(gconstpointer a, gconstpointer b)
-{
-    guint32 first = *(const guint32 *) a, second = *(const guint32 *) b;
-
-    return first < second ? -1 : first > second;
-}
-
-/* Appends IDS, each one once, to all numbers. Returns how many. */
-static guint32
-keep(GArray *all, GArray *ids)
-{
-    guint32 n = 0;
-
-    g_array_sort(ids, compare_numbers);
-    for (guint i = 0; i < ids->len; i++) {
-        guint32 id = g_array_index(ids, guint32, i);
-
-        if (id < G_N_ELEMENTS(keywords) || (i && id == g_array_index(ids, guint32, i - 1)))
-            continue;
-        g_array_append_val(all, id);
-        n++;
-    }
-    return n;
 }
 
 static void
 finish(Reader *reader, gboolean emits)
 {
-    PatchConstruct construct = { .hash = reader->hash, .file = reader->file, .emits = emits };
+    PatchConstruct construct = { .hash = reader->hash, .file = reader->file, .emits = emits, .is_macro = reader->is_macro };
 
     construct.is_invocation = reader->is_invocation && !reader->has_body;
     for (guint i = 0; i < reader->n_conditions; i++) {
@@ -164,9 +76,11 @@ finish(Reader *reader, gboolean emits)
         g_array_append_vals(reader->mentions, condition->ids->data, condition->ids->len);
     }
     construct.defines = reader->all->ids->len;
-    construct.n_defines = keep(reader->all->ids, reader->defines);
+    construct.n_defines = patch_constructs_keep(reader->all, reader->defines);
     construct.mentions = reader->all->ids->len;
-    construct.n_mentions = keep(reader->all->ids, reader->mentions);
+    construct.n_mentions = patch_constructs_keep(reader->all, reader->mentions);
+    construct.members = reader->all->ids->len;
+    construct.n_members = patch_constructs_keep(reader->all, reader->members);
     g_array_append_val(reader->all->constructs, construct);
     begin(reader);
 }
@@ -189,6 +103,7 @@ end_declarator(Reader *reader)
     define(reader, reader->last);
     reader->has_variable = reader->has_variable || !reader->is_typedef;
     reader->last = -1;
+    reader->has_pointer_name = FALSE;
 }
 
 static void
@@ -224,25 +139,42 @@ read_keyword(Reader *reader, const PatchToken *token)
     }
 }
 
+/* Behind a dot or an arrow. */
+static gboolean
+is_member(const Reader *reader)
+{
+    char c = reader->before.kind == PATCH_TOKEN_OTHER ? *reader->before.start : 0;
+
+    return c == '.' || (c == '>' && reader->earlier.kind == PATCH_TOKEN_OTHER && *reader->earlier.start == '-');
+}
+
 static void
 read_name(Reader *reader, const PatchToken *token)
 {
-    guint32 id = number_of(reader->all, token->start, token->length);
+    guint32 id = patch_constructs_number(reader->all, token->start, token->length);
     gboolean is_outside = !reader->braces && !reader->parens;
 
+    if (is_member(reader)) {
+        g_array_append_val(reader->members, id);
+        reader->argument = -1;
+        reader->begins_argument = FALSE;
+        return;
+    }
     g_array_append_val(reader->mentions, id);
     if (reader->wants_enumerator && reader->braces == 1 && !reader->parens)
         define(reader, id);
     reader->wants_enumerator = FALSE;
     /* typedef int (*NAME)(...), int (*NAME)(...) */
-    if (reader->parens == 1 && !reader->braces && reader->after_star && !reader->is_function &&
-        !reader->is_invocation && id >= G_N_ELEMENTS(keywords))
+    if (reader->parens == 1 && !reader->braces && reader->after_star && !reader->is_function && !reader->has_pointer_name &&
+        !reader->is_invocation && !patch_constructs_is_keyword(id)) {
         reader->last = id;
+        reader->has_pointer_name = TRUE;
+    }
     reader->argument = reader->begins_argument ? (gint64) id : -1;
     reader->begins_argument = FALSE;
     if (!is_outside)
         return;
-    if (id < G_N_ELEMENTS(keywords)) {
+    if (patch_constructs_is_keyword(id)) {
         read_keyword(reader, token);
         return;
     }
@@ -254,12 +186,38 @@ read_name(Reader *reader, const PatchToken *token)
     reader->n_names++;
 }
 
+static gboolean
+is_upper(const PatchToken *name)
+{
+    for (gsize i = 0; i < name->length; i++)
+        if (g_ascii_islower(name->start[i]))
+            return FALSE;
+    return TRUE;
+}
+
+/* An invocation may end without a semicolon; the name that was read last begins another one. */
+static void
+begin_invocation(Reader *reader)
+{
+    guint32 id = g_array_index(reader->mentions, guint32, reader->mentions->len - 1);
+
+    g_array_set_size(reader->mentions, reader->mentions->len - 1);
+    finish(reader, TRUE);
+    reader->hash = mix(reader->hash, reader->before.start, reader->before.length);
+    reader->has_begun = TRUE;
+    g_array_append_val(reader->mentions, id);
+    reader->last = id;
+    reader->n_names = 1;
+}
+
 static void
 open_paren(Reader *reader, const PatchToken *before)
 {
     gboolean behind_name = before->kind == PATCH_TOKEN_NAME &&
-                           number_of(reader->all, before->start, before->length) >= G_N_ELEMENTS(keywords);
+                           !patch_constructs_is_keyword(patch_constructs_number(reader->all, before->start, before->length));
 
+    if (!reader->braces && !reader->parens && behind_name && reader->is_invocation && is_upper(before))
+        begin_invocation(reader);
     if (!reader->braces && !reader->parens && behind_name && reader->last >= 0 && !reader->is_function) {
         if (reader->n_names == 1)
             reader->is_invocation = TRUE;
@@ -304,16 +262,38 @@ close_brace(Reader *reader)
     return !reader->braces && !reader->parens && (reader->is_function || reader->is_invocation);
 }
 
+/* In the body of a structure, a name between its type, or a star, and what ends it (END) is that of a member. */
 static void
-read_other(Reader *reader, const PatchToken *token, const PatchToken *before)
+end_member(Reader *reader, char end)
+{
+    const PatchToken *earlier = &reader->earlier;
+    gboolean is_callback = end == ')' && reader->parens == 1 && reader->after_open_star;
+    gboolean in_type = reader->braces && (!reader->parens || is_callback) && !reader->is_function && !reader->is_invocation &&
+                       !reader->is_enum && !reader->has_variable;
+    gboolean is_tag = patch_token_is(earlier, "struct") || patch_token_is(earlier, "union") || patch_token_is(earlier, "enum");
+    gboolean follows_type = (earlier->kind == PATCH_TOKEN_NAME && !is_tag) ||
+                            (earlier->kind == PATCH_TOKEN_OTHER && *earlier->start == '*');
+
+    if (!in_type || !follows_type || reader->before.kind != PATCH_TOKEN_NAME || !reader->mentions->len)
+        return;
+    g_array_append_val(reader->members, g_array_index(reader->mentions, guint32, reader->mentions->len - 1));
+    g_array_set_size(reader->mentions, reader->mentions->len - 1);
+}
+
+static void
+read_other(Reader *reader, const PatchToken *token)
 {
     char c = *token->start;
     gboolean is_outside = !reader->braces && !reader->parens;
 
     read_argument(reader, c);
+    if (strchr(reader->parens ? ")" : ";,[:", c))
+        end_member(reader, c);
+    if (c == '*')
+        reader->after_open_star = reader->before.kind == PATCH_TOKEN_OTHER && *reader->before.start == '(';
     switch (c) {
     case '(':
-        open_paren(reader, before);
+        open_paren(reader, &reader->before);
         break;
     case ')':
         reader->parens -= reader->parens ? 1 : 0;
@@ -356,30 +336,61 @@ read_line(Reader *reader, GArray *ids, guint64 *hash)
         *hash = mix(*hash, token.start, token.length);
         if (token.kind != PATCH_TOKEN_NAME)
             continue;
-        id = number_of(reader->all, token.start, token.length);
+        id = patch_constructs_number(reader->all, token.start, token.length);
         g_array_append_val(ids, id);
     }
     return token;
+}
+
+/* The parameters of a macro, from behind its name on: a bracket that nothing stands before. Names of GONE are not meant
+ * by what follows. */
+static void
+read_parameters(Reader *reader, const PatchToken *name, GArray *gone)
+{
+    PatchTokens tokens = reader->tokens;
+    PatchToken token = patch_tokens_next(&tokens);
+
+    if (token.kind != PATCH_TOKEN_OTHER || *token.start != '(' || token.start != name->start + name->length)
+        return;
+    while ((token = patch_tokens_next(&tokens)).kind == PATCH_TOKEN_NAME || (token.kind == PATCH_TOKEN_OTHER && *token.start != ')')) {
+        guint32 id = token.kind == PATCH_TOKEN_NAME ? patch_constructs_number(reader->all, token.start, token.length) : 0;
+
+        if (token.kind == PATCH_TOKEN_NAME)
+            g_array_append_val(gone, id);
+    }
+}
+
+static void
+remove_all(GArray *ids, const GArray *gone)
+{
+    for (guint i = 0; i < gone->len; i++)
+        for (guint j = ids->len; j > 0; j--)
+            if (g_array_index(ids, guint32, j - 1) == g_array_index(gone, guint32, i))
+                g_array_remove_index_fast(ids, j - 1);
 }
 
 /* A macro is a construct of its own, also where it stands within another one. */
 static void
 read_define(Reader *reader)
 {
-    Reader inner = { .all = reader->all, .tokens = reader->tokens, .file = reader->file };
+    Reader inner = { .all = reader->all, .tokens = reader->tokens, .file = reader->file, .is_macro = TRUE };
+    g_autoptr(GArray) parameters = g_array_new(FALSE, FALSE, sizeof(guint32));
     PatchToken name;
 
     inner.mentions = g_array_new(FALSE, FALSE, sizeof(guint32));
+    inner.members = g_array_new(FALSE, FALSE, sizeof(guint32));
     inner.defines = g_array_new(FALSE, FALSE, sizeof(guint32));
     begin(&inner);
     name = patch_tokens_next(&inner.tokens);
     if (name.kind == PATCH_TOKEN_NAME) {
-        guint32 id = number_of(inner.all, name.start, name.length);
+        guint32 id = patch_constructs_number(inner.all, name.start, name.length);
 
         inner.hash = mix(inner.hash, "#define", strlen("#define"));
         inner.hash = mix(inner.hash, name.start, name.length);
         define(&inner, id);
+        read_parameters(&inner, &name, parameters);
         read_line(&inner, inner.mentions, &inner.hash);
+        remove_all(inner.mentions, parameters);
         memcpy(inner.conditions, reader->conditions, sizeof inner.conditions);
         inner.n_conditions = reader->n_conditions;
         finish(&inner, FALSE);
@@ -388,6 +399,7 @@ read_define(Reader *reader)
     }
     reader->tokens = inner.tokens;
     g_array_unref(inner.mentions);
+    g_array_unref(inner.members);
     g_array_unref(inner.defines);
 }
 
@@ -465,9 +477,10 @@ void
 patch_constructs_add(PatchConstructs *constructs, guint32 file, const char *text, gsize length)
 {
     g_autoptr(GArray) mentions = g_array_new(FALSE, FALSE, sizeof(guint32));
+    g_autoptr(GArray) members = g_array_new(FALSE, FALSE, sizeof(guint32));
     g_autoptr(GArray) defines = g_array_new(FALSE, FALSE, sizeof(guint32));
-    Reader reader = { .all = constructs, .file = file, .mentions = mentions, .defines = defines };
-    PatchToken before = { .kind = PATCH_TOKEN_END }, token;
+    Reader reader = { .all = constructs, .file = file, .mentions = mentions, .members = members, .defines = defines };
+    PatchToken token;
 
     patch_tokens_init(&reader.tokens, text, length);
     begin(&reader);
@@ -480,12 +493,13 @@ patch_constructs_add(PatchConstructs *constructs, guint32 file, const char *text
         if (token.kind == PATCH_TOKEN_NAME)
             read_name(&reader, &token);
         else
-            read_other(&reader, &token, &before);
+            read_other(&reader, &token);
         reader.has_begun = TRUE;
         reader.after_star = *token.start == '*';
-        before = token;
+        reader.earlier = reader.before;
+        reader.before = token;
     }
-    if (mentions->len)
+    if (mentions->len + members->len)
         end_statement(&reader);
     while (reader.n_conditions)
         close_condition(&reader);

@@ -13,7 +13,9 @@ typedef struct {
     guint64 hash;               /* of its tokens, and of the #if that it stands in */
     guint32 file;               /* as given to patch_constructs_add */
     guint32 mentions, n_mentions;   /* into PatchConstructs.ids */
+    guint32 members, n_members;     /* names that it mentions as those of members: only a macro can be meant */
     guint32 defines, n_defines;
+    gboolean is_macro;
     gboolean emits;             /* code or data, and not only where it is used: no macro, type, prototype, inline
                                    function */
     gboolean is_invocation;     /* of a macro, as DEFINE_X(a, b): may define names that its arguments are part of */

@@ -77,6 +77,7 @@ libpatcher_a_SOURCES += \
 	patcher/compile.c \
 	patcher/kbuild.c patcher/kbuild.h \
 	patcher/ctokens.c patcher/ctokens.h \
+	patcher/construct-names.c patcher/construct-names.h \
 	patcher/constructs.c patcher/constructs.h \
 	patcher/taint.c \
 	patcher/includes.c patcher/includes.h \

@@ -288,8 +288,8 @@ patch_reach(PatchBuild *build, const PatchFiles *files, guint8 *found, void (*sa
     candidates = find_by_text(&reach, &n_including, error);
     if (!candidates || !check_no_assembly(candidates, error) || !patch_build_learn(build, candidates, error))
         return NULL;
-    text = g_strdup_printf("%u files include what the patch changes, %u of them may use it", n_including,
-                           candidates->len);
+    text = g_strdup_printf("%u files include what the patch changes, %u of them may use it: each is looked at, and "
+                           "compiled if it does", n_including, candidates->len);
     if (say)
         say(text);
     return keep_touched(build, candidates, say, error);

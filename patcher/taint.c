@@ -51,19 +51,23 @@ patch_constructs_taint_changed(PatchConstructs *constructs, guint32 old_file, gu
     return taint_others(constructs, new_file, old_counts) + taint_others(constructs, old_file, new_counts);
 }
 
+/* How a name is tainted. */
+enum { AS_NAME = 1, AS_MACRO = 2 };
+
 static gboolean
 add_names(PatchConstructs *constructs, const PatchConstruct *construct, guint8 *tainted, GHashTable *names,
           GPtrArray *stems)
 {
+    const guint8 how = construct->is_macro ? AS_MACRO | AS_NAME : AS_NAME;
     gboolean added = FALSE;
 
     for (guint i = 0; i < construct->n_defines; i++) {
         guint32 id = g_array_index(constructs->ids, guint32, construct->defines + i);
         char *name = constructs->names->pdata[id];
 
-        if (tainted[id])
+        if ((tainted[id] & how) == how)
             continue;
-        tainted[id] = 1;
+        tainted[id] |= how;
         added = TRUE;
         g_hash_table_add(names, name);
         if (stems && construct->is_invocation && strlen(name) >= MIN_STEM)
@@ -77,6 +81,9 @@ mentions_any(const PatchConstructs *constructs, const PatchConstruct *construct,
 {
     for (guint i = 0; i < construct->n_mentions; i++)
         if (tainted[g_array_index(constructs->ids, guint32, construct->mentions + i)])
+            return TRUE;
+    for (guint i = 0; i < construct->n_members; i++)
+        if (tainted[g_array_index(constructs->ids, guint32, construct->members + i)] & AS_MACRO)
             return TRUE;
     return FALSE;
 }

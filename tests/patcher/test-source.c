@@ -311,6 +311,21 @@ test_reach_of_changes(void)
         { "int f(int a);", "int f(int a);\nint g(int a);", "#define G g\n", "G g" },
         { "#define MAKE(n) int get_##n\n", "#define MAKE(n) long get_##n\n", "MAKE(thing)\n;struct t { int x; };",
           "MAKE thing" },
+        { "struct a { int x; };", "struct a { long x; };", "typedef int (*fn_t)(struct a *p, void *context);\n"
+          "int elsewhere(int context);\nextern fn_t get(void);", "a fn_t get" },
+        { "struct a { int x; };", "struct a { long x; };", "struct b { struct a a; } ____cacheline_aligned_in_smp;\n"
+          "struct c { int y; } ____cacheline_aligned_in_smp;", "a b" },
+        /* What only a member is called is not meant, unless it is a macro. */
+        { "#define MAKE(n) int get_##n\n", "#define MAKE(n) long get_##n\n", "MAKE(thing)\n;struct t { int *thing, *other; };"
+          "static inline int u(struct t *t) { return t->thing; }\nint v = thing;", "MAKE thing v" },
+        { "#define m a\n", "#define m b\n", "struct t { int m; };\nstatic inline int u(void *p) { return ((struct o *) p)->m; }",
+          "m t u" },
+        { "enum { W = 3 };", "enum { W = 4 };", "struct t { int x : W; };\nstruct u { char y[W]; };\nstruct v { struct o W; };",
+          "W t u" },
+        { "#define a 1\n", "#define a 2\n", "#define F(a) (a)\n#define G (a)\n#define H(x, ...) (x + a)\n", "G H a" },
+        { "void a(int x);", "void a(long x);", "struct t { void (*a)(void); };\nstruct u { void (*f)(struct a *); };", "a u" },
+        { "#define MAKE(n) int get_##n\n", "#define MAKE(n) long get_##n\n", "MAKE(x)\n\nOTHER(y, int)\nstruct s { struct y y; };",
+          "MAKE x" },
         { "void f(void)\n#if X\n{ if (1) {\n#else\n{ {\n#endif\n} }\nint g(void);", "int g(void);", "", "f" },
     };
 
