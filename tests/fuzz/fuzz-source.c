@@ -3,6 +3,7 @@
  * Texts that create reads: patches, sources, configurations, and what the kernel's build says; the first byte chooses. A
  * patch is applied to a text that has the lines "1" to "99".
  */
+#include "patcher/constructs.h"
 #include "patcher/csource.h"
 #include "patcher/ctokens.h"
 #include "patcher/debian.h"
@@ -45,6 +46,8 @@ look_at_patch(const char *text)
 static void
 look_at_source(const char *text)
 {
+    g_autoptr(PatchConstructs) constructs = patch_constructs_new();
+    g_autoptr(GHashTable) names = NULL;
     PatchTokens tokens;
     PatchToken token;
     guint first, last;
@@ -53,6 +56,10 @@ look_at_source(const char *text)
     while ((token = patch_tokens_next(&tokens)).kind != PATCH_TOKEN_END)
         if (token.start < text || token.start + token.length > text + strlen(text))
             __builtin_trap();
+    patch_constructs_add(constructs, 0, text, strlen(text));
+    patch_constructs_add(constructs, 1, text + strlen(text) / 2, strlen(text) - strlen(text) / 2);
+    patch_constructs_taint_changed(constructs, 0, 1);
+    names = patch_constructs_spread(constructs, NULL);
     patch_csource_find(text, "f", &first, &last);
     patch_csource_find(text, "__do_sys_f", &first, &last);
 }
