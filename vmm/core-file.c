@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "vmm/core-note.h"
+#include "vmm/file.h"
 
 /* With `paging` QEMU writes a segment for each run of the guest's page tables. */
 #define MAX_SEGMENTS (1U << 20)
@@ -17,26 +18,12 @@
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Elf, elf_end)
 
 static gboolean
-set_damaged(GError **error, const char *what)
+set_no_elf(GError **error)
 {
-    g_set_error(error, VMM_ERROR, VMM_ERROR_PROTOCOL, "the memory image is damaged or cut off: %s", what);
-    return FALSE;
-}
-
-static gboolean
-set_no_elf(int fd, GError **error)
-{
-    char magic[16] = "";
-
-    if (pread(fd, magic, sizeof magic - 1, 0) > 0
-        && (g_str_has_prefix(magic, "makedumpfile") || g_str_has_prefix(magic, "KDUMP   ")))
-        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,
-                            "this is a compressed kdump, which is not read; dump again as ELF, which is what "
-                            "'virsh dump --memory-only' does unless told otherwise");
-    else
-        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,
-                            "this is no ELF core file; make one with 'virsh dump --memory-only' or QEMU's "
-                            "dump-guest-memory");
+    g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,
+                        "this is no ELF core file and no kdump; make one with 'virsh dump --memory-only' or QEMU's "
+                        "dump-guest-memory. If it is the memory file of Firecracker's snapshot, name its state file, too: "
+                        "MEMORY,STATE");
     return FALSE;
 }
 
@@ -48,7 +35,7 @@ check_kind(int fd, GError **error)
     Elf64_Ehdr header;
 
     if (pread(fd, &header, sizeof header, 0) != sizeof header || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
-        return set_no_elf(fd, error);
+        return set_no_elf(error);
     if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_type != ET_CORE
         || header.e_machine != EM_X86_64) {
         g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,
@@ -56,7 +43,7 @@ check_kind(int fd, GError **error)
         return FALSE;
     }
     if (header.e_shnum > MAX_SECTIONS || (header.e_shnum == 0 && header.e_shoff != 0))
-        return set_damaged(error, "it has more sections than any");
+        return vmm_file_set_damaged(error, "it has more sections than any");
     return TRUE;
 }
 
@@ -68,9 +55,9 @@ add_segment(GArray *segments, const GElf_Phdr *header, guint64 file_bytes, GErro
     if (header->p_filesz == 0)
         return TRUE;    /* memory that was left out of the image */
     if (header->p_offset > file_bytes || header->p_filesz > file_bytes - header->p_offset)
-        return set_damaged(error, "memory lies behind its end");
+        return vmm_file_set_damaged(error, "memory lies behind its end");
     if (header->p_paddr > G_MAXUINT64 - header->p_filesz)
-        return set_damaged(error, "memory lies at an impossible address");
+        return vmm_file_set_damaged(error, "memory lies at an impossible address");
     g_array_append_val(segments, segment);
     return TRUE;
 }
@@ -82,7 +69,7 @@ add_vcpu(GArray *vcpus, const void *desc, gsize length, GError **error)
     VmmVcpu vcpu;
 
     if (length < VMM_QEMU_NOTE_LEAST || vcpus->len >= MAX_VCPUS)
-        return set_damaged(error, "a vCPU's note has a wrong size, or there are too many");
+        return vmm_file_set_damaged(error, "a vCPU's note has a wrong size, or there are too many");
     memcpy(&note, desc, MIN(length, sizeof note));
     if (note.version != VMM_QEMU_NOTE_VERSION || note.size < VMM_QEMU_NOTE_LEAST || note.size > length) {
         g_set_error(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED, "the image's vCPU notes are of a version (%u) that is not "
@@ -111,28 +98,40 @@ take_note(VmmCoreFile *file, const GElf_Nhdr *header, const char *name, const ch
     return TRUE;
 }
 
+static gboolean
+take_notes(VmmCoreFile *file, Elf_Data *data, GError **error)
+{
+    gsize position = 0, name_at, desc_at, next;
+    const char *bytes = data->d_buf;
+    GElf_Nhdr header;
+
+    while ((next = gelf_getnote(data, position, &header, &name_at, &desc_at)) > 0) {
+        if (!take_note(file, &header, bytes + name_at, bytes + desc_at, error))
+            return FALSE;
+        position = next;
+    }
+    return TRUE;
+}
+
+gboolean
+vmm_core_file_add_notes(VmmCoreFile *file, void *bytes, gsize length, GError **error)
+{
+    Elf_Data data = { .d_buf = bytes, .d_type = ELF_T_NHDR, .d_version = EV_CURRENT, .d_size = length, .d_align = 4 };
+
+    return take_notes(file, &data, error);
+}
+
 /* BUDGET is how many bytes of notes there may be, and how many may follow. */
 static gboolean
 read_notes(Elf *elf, const GElf_Phdr *segment, gsize *budget, VmmCoreFile *file, GError **error)
 {
-    gsize position = 0, name_at, desc_at, next;
-    GElf_Nhdr header;
     Elf_Data *data = NULL;
 
     if (segment->p_filesz <= *budget) {
         data = elf_getdata_rawchunk(elf, segment->p_offset, segment->p_filesz, ELF_T_NHDR);
         *budget -= segment->p_filesz;
     }
-    if (data == NULL)
-        return set_damaged(error, "its notes cannot be read");
-    while ((next = gelf_getnote(data, position, &header, &name_at, &desc_at)) > 0) {
-        const char *bytes = data->d_buf;
-
-        if (!take_note(file, &header, bytes + name_at, bytes + desc_at, error))
-            return FALSE;
-        position = next;
-    }
-    return TRUE;
+    return data != NULL ? take_notes(file, data, error) : vmm_file_set_damaged(error, "its notes cannot be read");
 }
 
 static gboolean
@@ -141,12 +140,12 @@ read_segments(Elf *elf, guint64 file_bytes, VmmCoreFile *file, GError **error)
     gsize n, budget = MAX_NOTES_BYTES;
 
     if (elf_getphdrnum(elf, &n) != 0 || n > MAX_SEGMENTS)
-        return set_damaged(error, "its table of segments cannot be read");
+        return vmm_file_set_damaged(error, "its table of segments cannot be read");
     for (gsize i = 0; i < n; i++) {
         GElf_Phdr header;
 
         if (gelf_getphdr(elf, i, &header) == NULL)
-            return set_damaged(error, "its table of segments is not there");
+            return vmm_file_set_damaged(error, "its table of segments is not there");
         if (header.p_type == PT_NOTE && !read_notes(elf, &header, &budget, file, error))
             return FALSE;
         if (header.p_type == PT_LOAD && !add_segment(file->segments, &header, file_bytes, error))
@@ -191,15 +190,34 @@ drop_overlaps(GArray *segments)
 }
 
 VmmCoreFile *
-vmm_core_file_new(int fd, GError **error)
+vmm_core_file_new_empty(void)
 {
-    g_autoptr(VmmCoreFile) file = g_new0(VmmCoreFile, 1);
-    g_autoptr(Elf) elf = NULL;
-    struct stat facts;
+    VmmCoreFile *file = g_new0(VmmCoreFile, 1);
 
     file->segments = g_array_new(FALSE, FALSE, sizeof(VmmCoreSegment));
     file->vcpus = g_array_new(FALSE, FALSE, sizeof(VmmVcpu));
     file->machine_notes = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
+    return file;
+}
+
+gboolean
+vmm_core_file_is_complete(const VmmCoreFile *file, GError **error)
+{
+    if (file->vcpus->len > 0 && file->segments->len > 0)
+        return TRUE;
+    g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,
+                        "the core file has no memory, or none of QEMU's notes of the vCPUs' registers, without which its page "
+                        "tables cannot be found; make it with 'virsh dump --memory-only' or QEMU's dump-guest-memory");
+    return FALSE;
+}
+
+VmmCoreFile *
+vmm_core_file_new(int fd, GError **error)
+{
+    g_autoptr(VmmCoreFile) file = vmm_core_file_new_empty();
+    g_autoptr(Elf) elf = NULL;
+    struct stat facts;
+
     if (fstat(fd, &facts) != 0 || !S_ISREG(facts.st_mode)) {
         g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "a memory image has to be an ordinary file");
         return NULL;
@@ -210,13 +228,8 @@ vmm_core_file_new(int fd, GError **error)
     elf = elf_begin(fd, ELF_C_READ, NULL);
     if (!read_segments(elf, facts.st_size, file, error))
         return NULL;
-    if (file->vcpus->len == 0 || file->segments->len == 0) {
-        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,
-                            "the core file has no memory, or none of QEMU's notes of the vCPUs' registers, without "
-                            "which its page tables cannot be found; make it with 'virsh dump --memory-only' or QEMU's "
-                            "dump-guest-memory");
+    if (!vmm_core_file_is_complete(file, error))
         return NULL;
-    }
     file->has_copies = drop_overlaps(file->segments);
     return g_steal_pointer(&file);
 }

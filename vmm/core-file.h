@@ -29,6 +29,12 @@ typedef struct {
 /* Reads what FD's headers say; FD stays the caller's. Errors: UNSUPPORTED (another kind of file; the message says what to
  * do), PROTOCOL (damaged or cut off), UNREACHABLE (cannot be read). */
 VmmCoreFile *vmm_core_file_new(int fd, GError **error);
+/* One without anything, to be filled by who reads another kind of file. */
+VmmCoreFile *vmm_core_file_new_empty(void);
+/* Adds the vCPUs that LENGTH bytes of ELF notes tell of. Errors: PROTOCOL, UNSUPPORTED. */
+gboolean vmm_core_file_add_notes(VmmCoreFile *file, void *bytes, gsize length, GError **error);
+/* Whether it has memory and vCPUs. Errors: UNSUPPORTED. */
+gboolean vmm_core_file_is_complete(const VmmCoreFile *file, GError **error);
 void vmm_core_file_free(VmmCoreFile *file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmmCoreFile, vmm_core_file_free)
 

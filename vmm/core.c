@@ -7,17 +7,24 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmm/backend.h"
 #include "vmm/core-file.h"
+#include "vmm/file.h"
+#include "vmm/firecracker.h"
+#include "vmm/flattened.h"
 #include "vmm/guard.h"
+#include "vmm/kdump.h"
 #include "vmm/sandbox.h"
 #include "vmm/socket.h"
 
 typedef struct {
     int fd;
     VmmCoreFile *file;
+    VmmKdump *kdump;        /* if it is compressed */
+    gboolean is_other;      /* what FD holds is not as it lies in the file that was named, or is compressed */
     VmmGuard *guard;        /* of one that can be changed */
 } Core;
 
@@ -27,6 +34,7 @@ core_close(gpointer self)
     Core *core = self;
 
     vmm_guard_free(core->guard);
+    vmm_kdump_free(core->kdump);
     vmm_core_file_free(core->file);
     vmm_fd_clear(&core->fd);
     g_free(core);
@@ -42,23 +50,15 @@ core_is_running(gpointer self, gboolean *running, char **state, GError **error)
 }
 
 static gboolean
-read_piece(const Core *core, guint64 offset, char *buffer, gsize length, GError **error)
+read_piece(const Core *core, const VmmCoreSegment *segment, guint64 pa, void *buffer, gsize length, GError **error)
 {
-    while (length > 0) {
-        ssize_t n = pread(core->fd, buffer, length, offset);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            g_set_error(error, VMM_ERROR, VMM_ERROR_LOST, "the memory image cannot be read any more: %s",
-                        n < 0 ? g_strerror(errno) : "it became shorter");
-            return FALSE;
-        }
-        buffer += n;
-        offset += n;
-        length -= n;
-    }
-    return TRUE;
+    if (core->kdump != NULL)
+        return vmm_kdump_read(core->kdump, segment, pa, buffer, length, error);
+    if (vmm_file_read(core->fd, segment->offset + (pa - segment->range.start.value), buffer, length))
+        return TRUE;
+    g_set_error(error, VMM_ERROR, VMM_ERROR_LOST, "the memory image cannot be read any more: %s",
+                errno != 0 ? g_strerror(errno) : "it became shorter");
+    return FALSE;
 }
 
 static gboolean
@@ -73,7 +73,7 @@ core_read(gpointer self, const VmmExtent *extents, gsize n_extents, GError **err
             guint64 within = pa - segment->range.start.value;
             gsize length = MIN(extents[i].length - done, segment->range.length - within);
 
-            if (!read_piece(core, segment->offset + within, (char *)extents[i].buffer + done, length, error))
+            if (!read_piece(core, segment, pa, (char *)extents[i].buffer + done, length, error))
                 return FALSE;
             done += length;
         }
@@ -90,26 +90,6 @@ core_peek_vcpu(gpointer self, guint index, VmmVcpu *vcpu, GError **error)
 }
 
 static gboolean
-write_piece(const Core *core, guint64 offset, const char *data, gsize length, GError **error)
-{
-    while (length > 0) {
-        ssize_t n = pwrite(core->fd, data, length, offset);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            g_set_error(error, VMM_ERROR, VMM_ERROR_LOST, "the saved machine cannot be written to: %s",
-                        g_strerror(n < 0 ? errno : EIO));
-            return FALSE;
-        }
-        data += n;
-        offset += n;
-        length -= n;
-    }
-    return TRUE;
-}
-
-static gboolean
 core_write(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error)
 {
     const Core *core = self;
@@ -121,8 +101,11 @@ core_write(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error
             guint64 within = pa - segment->range.start.value;
             gsize length = MIN(chunks[i].length - done, segment->range.length - within);
 
-            if (!write_piece(core, segment->offset + within, (const char *)chunks[i].data + done, length, error))
+            if (!vmm_file_write(core->fd, segment->offset + within, (const char *)chunks[i].data + done, length)) {
+                g_set_error(error, VMM_ERROR, VMM_ERROR_LOST, "the saved machine cannot be written to: %s",
+                            g_strerror(errno));
                 return FALSE;
+            }
             done += length;
         }
     return TRUE;
@@ -232,28 +215,91 @@ list_ranges(const VmmCoreFile *file)
     return ranges;
 }
 
-static Core *
-open_file(const char *path, int mode, gboolean to_look, GError **error)
+static int
+open_path(const char *path, int mode, GError **error)
 {
     /* O_NONBLOCK: whatever is no file must not be waited for. */
-    VMM_AUTO_FD int fd = open(path, mode | O_CLOEXEC | O_NONBLOCK);
-    VmmCoreFile *file = NULL;
-    Core *core = NULL;
+    int fd = open(path, mode | O_CLOEXEC | O_NONBLOCK);
 
-    if (fd < 0) {
+    if (fd < 0)
         g_set_error(error, VMM_ERROR, errno == ENOENT ? VMM_ERROR_NOT_FOUND : VMM_ERROR_UNREACHABLE, "%s: %s", path,
                     g_strerror(errno));
-        return NULL;
+    return fd;
+}
+
+/* A flattened image is replaced by what it is meant to be. */
+static gboolean
+unflatten(Core *core, GError **error)
+{
+    int whole = vmm_flattened_put_together(core->fd, error);
+
+    if (whole < 0)
+        return FALSE;
+    close(core->fd);
+    core->fd = whole;
+    core->is_other = TRUE;
+    return TRUE;
+}
+
+/* The memory file's state is in STATE_FD. */
+static gboolean
+read_snapshot(Core *core, int state_fd, GError **error)
+{
+    struct stat facts;
+
+    if (fstat(core->fd, &facts) == 0 && S_ISREG(facts.st_mode))
+        core->file = vmm_firecracker_read(state_fd, facts.st_size, error);
+    else
+        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "a memory file has to be an ordinary file");
+    return core->file != NULL;
+}
+
+static gboolean
+read_image(Core *core, GError **error)
+{
+    if (!vmm_kdump_is(core->fd)) {
+        core->file = vmm_core_file_new(core->fd, error);
+        return core->file != NULL;
     }
-    if (to_look && !vmm_sandbox_enter(VMM_SANDBOX_LOOK, error))
-        return NULL;
-    file = vmm_core_file_new(fd, error);
-    if (file == NULL)
+    core->is_other = TRUE;
+    core->file = vmm_core_file_new_empty();
+    core->kdump = vmm_kdump_new(core->fd, core->file, error);
+    return core->kdump != NULL;
+}
+
+/* NAME is a path, or MEMORY,STATE. All files are opened before privileges are given up, and parsed afterwards. */
+static Core *
+open_file(const char *name, int mode, gboolean to_look, GError **error)
+{
+    const char *comma = access(name, F_OK) == 0 ? NULL : strrchr(name, ',');
+    g_autofree char *path = comma != NULL ? g_strndup(name, comma - name) : g_strdup(name);
+    VMM_AUTO_FD int fd = open_path(path, mode, error);
+    VMM_AUTO_FD int state_fd = fd >= 0 && comma != NULL ? open_path(comma + 1, O_RDONLY, error) : -1;
+    Core *core = NULL;
+
+    if (fd < 0 || (comma != NULL && state_fd < 0))
         return NULL;
     core = g_new0(Core, 1);
     core->fd = vmm_fd_steal(&fd);
-    core->file = file;
-    return core;
+    if ((comma != NULL || !vmm_flattened_is(core->fd) || unflatten(core, error))
+        && (!to_look || vmm_sandbox_enter(VMM_SANDBOX_LOOK, error))
+        && (comma != NULL ? read_snapshot(core, state_fd, error) : read_image(core, error)))
+        return core;
+    core_close(core);
+    return NULL;
+}
+
+/* Whether a machine can be restored from it. */
+static gboolean
+check_restorable(const Core *core, GError **error)
+{
+    if (core->is_other)
+        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED, "a compressed or flattened dump can be looked at "
+                            "(core:), but no machine is restored from it");
+    else if (core->file->has_copies)
+        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED, "the file has some of the memory more than once: "
+                            "no machine is restored from such a one");
+    return !core->is_other && !core->file->has_copies;
 }
 
 static void
@@ -285,10 +331,7 @@ vmm_saved_open(const char *path, const char *uri, VmmBackendInstance *instance, 
 
     if (core == NULL)
         return FALSE;
-    if (core->file->has_copies)
-        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED, "the file has some of the memory more than once: "
-                            "no machine is restored from such a one");
-    else
+    if (check_restorable(core, error))
         core->guard = vmm_guard_new(carry_out, core, core->fd, error);
     if (core->guard == NULL) {
         core_close(core);

@@ -10,6 +10,7 @@
 
 #include "vmm/core-file.h"
 #include "vmm/core-write.h"
+#include "vmm/file.h"
 #include "vmm/socket.h"
 
 #define STATE_VERSION 1
@@ -240,17 +241,7 @@ load_memory(const VmmState *state, VmmVm *vm, GError **error)
         const VmmCoreSegment *segment = &g_array_index(state->file->segments, VmmCoreSegment, i);
         guint8 *bytes = vmm_vm_bytes(vm, segment->range.start.value, segment->range.length);
 
-        for (guint64 done = 0; bytes != NULL && done < segment->range.length;) {
-            ssize_t n = pread(state->fd, bytes + done, segment->range.length - done, segment->offset + done);
-
-            if (n < 0 && errno == EINTR)
-                continue;
-            if (n <= 0)
-                bytes = NULL;
-            else
-                done += n;
-        }
-        if (bytes == NULL) {
+        if (bytes == NULL || !vmm_file_read(state->fd, segment->offset, bytes, segment->range.length)) {
             g_set_error_literal(error, VMM_ERROR, VMM_ERROR_LOST, "the saved machine's memory cannot be read");
             return FALSE;
         }

@@ -7,6 +7,9 @@ libvmm_a_SOURCES = \
 	vmm/core-file.c vmm/core-file.h \
 	vmm/core-note.c vmm/core-note.h \
 	vmm/core-write.c vmm/core-write.h \
+	vmm/file.c vmm/file.h \
+	vmm/firecracker.c vmm/firecracker.h \
+	vmm/flattened.c vmm/flattened.h \
 	vmm/gdb.c vmm/gdb.h \
 	vmm/gdb-target.c vmm/gdb-target.h \
 	vmm/gdb-wire.c vmm/gdb-wire.h \
@@ -16,6 +19,7 @@ libvmm_a_SOURCES = \
 	vmm/inject.c vmm/inject.h \
 	vmm/join.c vmm/join.h \
 	vmm/json.c vmm/json.h \
+	vmm/kdump.c vmm/kdump.h \
 	vmm/domains.h \
 	vmm/kvm.c vmm/kvm.h vmm/kvm-protocol.h \
 	vmm/kvm-control.c vmm/kvm-control.h \

@@ -8,11 +8,12 @@ FUZZ_SECONDS = 5
 FUZZERS_RUN =
 
 FUZZ_SUPPORT = tests/fake-guest.c tests/introspect/btf-writer.c tests/introspect/kallsyms-writer.c \
-	tests/fuzz/fuzz.c tests/fuzz/guest-record.c tests/fuzz/looks.c tests/fuzz/peer.c tests/fuzz/recorded.c
+	tests/fuzz/fuzz.c tests/fuzz/guest-record.c tests/fuzz/looks.c tests/fuzz/peer.c tests/fuzz/recorded.c \
+	tests/vmm/firecracker-writer.c
 FUZZ_FILES = $(filter %.c %.S,$(libvmm_a_SOURCES) $(libintrospect_a_SOURCES) $(libpatcher_a_SOURCES)) $(FUZZ_SUPPORT)
 FUZZ_OBJECTS = $(patsubst %,fuzz-objects/%.o,$(basename $(FUZZ_FILES)))
 FUZZERS = tests/fuzz/fuzz-agent tests/fuzz/fuzz-attach tests/fuzz/fuzz-btf tests/fuzz/fuzz-condition \
-	tests/fuzz/fuzz-core tests/fuzz/fuzz-gdb tests/fuzz/fuzz-identity tests/fuzz/fuzz-kallsyms tests/fuzz/fuzz-kvm \
+	tests/fuzz/fuzz-core tests/fuzz/fuzz-firecracker tests/fuzz/fuzz-gdb tests/fuzz/fuzz-identity tests/fuzz/fuzz-kallsyms tests/fuzz/fuzz-kvm \
 	tests/fuzz/fuzz-kvm-control tests/fuzz/fuzz-log tests/fuzz/fuzz-modules tests/fuzz/fuzz-object tests/fuzz/fuzz-orc \
 	tests/fuzz/fuzz-plan \
 	tests/fuzz/fuzz-qemu-text tests/fuzz/fuzz-qmp tests/fuzz/fuzz-record tests/fuzz/fuzz-setting tests/fuzz/fuzz-source \
@@ -25,7 +26,8 @@ tests_fuzz_record_guest_SOURCES = tests/fuzz/record-guest.c tests/fuzz/guest-rec
 	tests/fuzz/looks.c tests/fuzz/looks.h
 tests_fuzz_record_guest_LDADD = $(FUZZ_PATCHER_LIBS)
 tests_fuzz_make_seeds_SOURCES = tests/fuzz/make-seeds.c tests/patcher/diff-cases.c tests/patcher/diff-cases.h \
-	tests/patcher/sample-update.c tests/patcher/sample-update.h
+	tests/patcher/sample-update.c tests/patcher/sample-update.h \
+	tests/vmm/firecracker-writer.c tests/vmm/firecracker-writer.h
 tests_fuzz_make_seeds_LDADD = $(FUZZ_PATCHER_LIBS)
 
 EXTRA_DIST += $(FUZZERS:%=%.c) tests/fuzz/fuzz-agent.dict tests/fuzz/fuzz-qmp.dict \

@@ -10,6 +10,7 @@
 
 #include "tests/patcher/diff-cases.h"
 #include "tests/patcher/sample-update.h"
+#include "tests/vmm/firecracker-writer.h"
 #include "patcher/update-format.h"
 #include "vmm/kvm-protocol.h"
 
@@ -152,6 +153,27 @@ make_requests(const char *directory)
     save(directory, "fuzz-kvm-control", "session", seed);
 }
 
+static void
+make_states(const char *directory)
+{
+    static const VmmRange ranges[] = { { { 0 }, 4096 }, { { 1ULL << 32 }, 4096 } };
+    const VmmVcpu vcpus[2] = { { .rip = 1 }, { .rip = 2 } };
+    const guint64 memory_bytes = 2 * 4096;
+
+    for (guint release = 12; release <= 14; release++) {
+        const FirecrackerState state = {
+            .release = release, .vcpus = vcpus, .n_vcpus = 2, .ranges = ranges, .n_ranges = 2,
+        };
+        g_autoptr(GByteArray) bytes = firecracker_state_write(&state);
+        g_autofree char *name = g_strdup_printf("1.%u", release);
+        GByteArray *seed = g_byte_array_new();
+
+        add(seed, &memory_bytes, sizeof memory_bytes);
+        add(seed, bytes->data, bytes->len - 8);
+        save(directory, "fuzz-firecracker", name, seed);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -164,5 +186,6 @@ main(int argc, char **argv)
     make_orc(argv[1]);
     make_answers(argv[1]);
     make_requests(argv[1]);
+    make_states(argv[1]);
     return 0;
 }

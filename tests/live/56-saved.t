@@ -56,6 +56,31 @@ ok "undo of it in its file" through undo "saved:$work/saved" "$id"
 unlike "$(in_guest cat /proc/uptime)" CPUs "the guest that was restored runs the old code"
 ok "and is well" guest_is_well
 
+# --- In a snapshot as Firecracker makes it
+through_firecracker() {
+    rm -f "$work/memory" "$work/memory.state"
+    "$VLP_BUILD/tests/live/through-file" --firecracker "$qmp" "$work/memory" "$VLP_BUILD/virt-livepatch" "$@" \
+        > "$work/out" 2> "$work/err"
+}
+
+snapshot=saved:$work/memory,$work/memory.state
+ok "apply to the guest in Firecracker's two files" through_firecracker apply "$snapshot" "$work/uptime.vlp"
+is "$(< "$work/out")" "$id" "prints the id"
+like "$(in_guest cat /proc/uptime)" 'idle time of 2 CPUs' "the guest that was restored runs the new code"
+vlp_exits 0 "view" view "$qmp"
+cp "$work/out" "$work/view"
+vlp_exits 0 "view of the files" view "core:${snapshot#saved:}"
+is "$(tail -n +2 "$work/out")" "$(tail -n +2 "$work/view")" "says what is in the guest"
+vlp_exits 0 "stacks in the files" stack "$snapshot"
+like "$out" 'vCPU 1' "have both vCPUs"
+vlp_exits 4 "apply once more" apply "$snapshot" "$work/uptime.vlp"
+ok "the files as a machine" "$VLP_BUILD/tests/live/backend-check" "$snapshot"
+vlp_exits 4 "the memory file without its state" apply "saved:$work/memory" "$work/uptime.vlp"
+like "$err" 'MEMORY,STATE' "with what to do instead"
+ok "undo of it in the files" through_firecracker undo "$snapshot" "$id"
+unlike "$(in_guest cat /proc/uptime)" CPUs "the guest that was restored runs the old code"
+ok "and is well" guest_is_well
+
 mv "$work/saved" "$work/before"
 clean=$(digest "$work/before")
 flock "$work/before" sleep 60 &

@@ -12,7 +12,8 @@ check_PROGRAMS += tests/live/backend-check
 tests_live_backend_check_SOURCES = tests/live/backend-check.c
 tests_live_backend_check_LDADD = libvmm.a $(VMM_LIBS)
 check_PROGRAMS += tests/live/through-file
-tests_live_through_file_SOURCES = tests/live/through-file.c
+tests_live_through_file_SOURCES = tests/live/through-file.c tests/vmm/firecracker-writer.c \
+	tests/vmm/firecracker-writer.h
 tests_live_through_file_LDADD = libvmm.a $(VMM_LIBS)
 check_PROGRAMS += tests/live/image-digest
 tests_live_image_digest_SOURCES = tests/live/image-digest.c

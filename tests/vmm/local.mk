@@ -1,5 +1,6 @@
 VMM_TESTS = \
 	tests/vmm/test-core \
+	tests/vmm/test-firecracker \
 	tests/vmm/test-gdb \
 	tests/vmm/test-gdb-target \
 	tests/vmm/test-gdb-wire \
@@ -7,6 +8,7 @@ VMM_TESTS = \
 	tests/vmm/test-inject \
 	tests/vmm/test-join \
 	tests/vmm/test-json \
+	tests/vmm/test-kdump \
 	tests/vmm/test-kvm \
 	tests/vmm/test-machine \
 	tests/vmm/test-memory \
@@ -23,6 +25,9 @@ TESTS += $(VMM_TESTS)
 
 tests_vmm_test_core_SOURCES = tests/vmm/test-core.c
 tests_vmm_test_core_LDADD = $(VMM_TEST_LIBS)
+tests_vmm_test_firecracker_SOURCES = tests/vmm/test-firecracker.c tests/vmm/firecracker-writer.c \
+	tests/vmm/firecracker-writer.h
+tests_vmm_test_firecracker_LDADD = $(VMM_TEST_LIBS)
 tests_vmm_test_gdb_SOURCES = tests/vmm/test-gdb.c tests/vmm/fake-stub.c tests/vmm/fake-stub.h \
 	tests/vmm/fake-peer.c tests/vmm/fake-peer.h
 tests_vmm_test_gdb_LDADD = $(VMM_TEST_LIBS)
@@ -49,6 +54,8 @@ tests_vmm_test_qemu_text_SOURCES = tests/vmm/test-qemu-text.c
 tests_vmm_test_qemu_text_LDADD = $(VMM_TEST_LIBS)
 tests_vmm_test_qmp_SOURCES = tests/vmm/test-qmp.c tests/vmm/fake-peer.c tests/vmm/fake-peer.h
 tests_vmm_test_qmp_LDADD = $(VMM_TEST_LIBS)
+tests_vmm_test_kdump_SOURCES = tests/vmm/test-kdump.c
+tests_vmm_test_kdump_LDADD = $(VMM_TEST_LIBS)
 tests_vmm_test_kvm_SOURCES = tests/vmm/test-kvm.c tests/vmm/kvm-guest.c tests/vmm/kvm-guest.h
 tests_vmm_test_kvm_LDADD = $(VMM_TEST_LIBS)
 

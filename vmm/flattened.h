@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A dump that makedumpfile or QEMU has written to where nothing can be written twice: flattened, a stream of pieces and where
+ * each belongs.
+ *
+ * Sources: makedumpfile's IMPLEMENTATION and QEMU's include/sysemu/dump.h. The file may come from anyone.
+ */
+#ifndef VMM_FLATTENED_H
+#define VMM_FLATTENED_H
+
+#include "vmm/machine.h"
+
+/* Whether what FD begins with says so. */
+gboolean vmm_flattened_is(int fd);
+
+/* What FD is meant to be, in a file without a name in TMPDIR; to be closed. -1 on errors: PROTOCOL (damaged or cut off),
+ * UNREACHABLE (there is no room). */
+int vmm_flattened_put_together(int fd, GError **error);
+
+#endif
