@@ -56,7 +56,7 @@ tests_vmm_test_qmp_SOURCES = tests/vmm/test-qmp.c tests/vmm/fake-peer.c tests/vm
 tests_vmm_test_qmp_LDADD = $(VMM_TEST_LIBS)
 tests_vmm_test_kdump_SOURCES = tests/vmm/test-kdump.c
 tests_vmm_test_kdump_LDADD = $(VMM_TEST_LIBS)
-tests_vmm_test_kvm_SOURCES = tests/vmm/test-kvm.c tests/vmm/kvm-guest.c tests/vmm/kvm-guest.h
+tests_vmm_test_kvm_SOURCES = tests/vmm/test-kvm.c tests/vmm/dirty-log.c tests/vmm/dirty-log.h tests/vmm/kvm-guest.c tests/vmm/kvm-guest.h
 tests_vmm_test_kvm_LDADD = $(VMM_TEST_LIBS)
 
 # Guests for the embedded machine.

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/vmm/dirty-log.h"
 #include "tests/vmm/kvm-guest.h"
 #include "vmm/kvm-protocol.h"
 #include "vmm/socket.h"
@@ -626,6 +627,31 @@ test_stopped_in_a_pause(Fixture *fixture, gconstpointer data)
     g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, fixture->table.old_counts));
 }
 
+/* Whoever migrates the machine would not see what is written from outside. */
+static void
+test_migrated(Fixture *fixture, gconstpointer data)
+{
+    const VmmChunk chunk = { { fixture->table.spare }, replacement, sizeof replacement };
+    g_autoptr(GError) error = NULL;
+    guint8 seen[sizeof replacement];
+    VmmPause *pause = NULL;
+
+    if (is_missing(fixture))
+        return;
+    for (gint logged = 1; logged >= 0; logged--) {
+        dirty_log_set(fixture->guest->pid, logged);
+        pause = vmm_pause_begin(fixture->machine, &error);
+        g_assert_no_error(error);
+        g_assert_cmpint(vmm_pause_write(pause, &chunk, 1, &error), ==, !logged);
+        g_assert_true(logged ? g_error_matches(error, VMM_ERROR, VMM_ERROR_BUSY) : error == NULL);
+        g_clear_error(&error);
+        g_assert_true(vmm_read(vmm_machine_reader(fixture->machine), chunk.pa, seen, sizeof seen, NULL));
+        g_assert_cmpint(memcmp(seen, replacement, sizeof seen) == 0, ==, !logged);
+        g_assert_true(vmm_pause_end(pause, NULL, NULL));
+        g_assert_true(kvm_guest_counts(fixture->guest, fixture->machine, fixture->table.old_counts));
+    }
+}
+
 static void
 assert_no_machine(const char *guest, int code)
 {
@@ -684,6 +710,7 @@ main(int argc, char **argv)
     ADD("helper-is-killed", test_helper_is_killed);
     ADD("stopped", test_stopped_stranger);
     ADD("stopped-in-a-pause", test_stopped_in_a_pause);
+    ADD("migrated", test_migrated);
     ADD("ends-as-it-should", test_ends_as_it_should);
     g_test_add_func("/vmm/pid/none", test_no_stranger);
     return g_test_run();
