@@ -33,9 +33,10 @@ require_fitness(PatchGuest *guest, Purpose purpose, GError **error)
     if (!is_image && purpose == TO_RECOVER)
         return vmm_machine_claim(machine, error) && vmm_machine_adopt(machine, &guest->left_stopped, error) &&
                (guest->left_stopped || require_running(machine, error));
+    /* Claimed first: a machine that somebody is at work on may stand still for that, and not wait to be resumed. */
     if (!is_image)
-        return (vmm_machine_is_saved(machine) || require_running(machine, error))
-            && (purpose != TO_CHANGE || vmm_machine_claim(machine, error));
+        return (purpose != TO_CHANGE || vmm_machine_claim(machine, error))
+            && (vmm_machine_is_saved(machine) || require_running(machine, error));
     g_set_error_literal(error, PATCH_ERROR, PATCH_ERROR_USAGE,
                         "this is a memory image, which can be looked at and checked, but not changed; name the running "
                         "guest, or, if this is what it will be restored from, write saved: instead of core:");

@@ -3,6 +3,7 @@
 
 #include <libvirt/libvirt-qemu.h>
 #include <libvirt/virterror.h>
+#include <string.h>
 
 #include "vmm/json.h"
 #include "vmm/machine.h"
@@ -10,25 +11,27 @@
 #define RUNNING_TIMEOUT_US (5 * G_USEC_PER_SEC)
 #define RUNNING_POLL_US 2000
 
-/* One command on its way. libvirt's call has no timeout, so it is made in a thread that is left behind if QEMU never
- * answers; the last one to let go of this frees it. */
+/* One question on its way. libvirt's calls have no timeout, so it is asked in a thread that is left behind if there never
+ * is an answer; the last one to let go of this frees it. */
 typedef struct {
     gatomicrefcount references;
+    int (*ask)(virDomainPtr domain, const char *request, char **reply);     /* as libvirt's calls return */
     virDomainPtr domain;
     char *request;
     GMutex lock;
     GCond finished;
     gboolean is_finished;
-    char *reply;                /* malloc'd by libvirt; NULL: FAILURE says why */
+    char *reply;                /* malloc'd, or NULL */
     GError *failure;
 } Call;
 
 static Call *
-call_new(virDomainPtr domain, char *request)
+call_new(int (*ask)(virDomainPtr, const char *, char **), virDomainPtr domain, char *request)
 {
     Call *call = g_new0(Call, 1);
 
     g_atomic_ref_count_init(&call->references);
+    call->ask = ask;
     virDomainRef(domain);
     call->domain = domain;
     call->request = request;
@@ -69,7 +72,7 @@ run_call(gpointer data)
     char *reply = NULL;
     g_autoptr(GError) failure = NULL;
 
-    if (virDomainQemuMonitorCommand(call->domain, call->request, &reply, 0) < 0)
+    if (call->ask(call->domain, call->request, &reply) < 0)
         vmm_libvirt_set_error(VMM_ERROR_LOST, "libvirt", &failure);
     g_mutex_lock(&call->lock);
     call->reply = reply;
@@ -94,6 +97,34 @@ wait_for_call(Call *call, gint64 timeout_us)
     return is_finished;
 }
 
+/* Takes the caller's CALL through a thread. One that has finished is waited for: it holds the domain, and so libvirt's
+ * connection, until its end. */
+static gboolean
+make_call(Call *call, gint64 timeout_us, GError **error)
+{
+    GThread *thread;
+
+    g_atomic_ref_count_inc(&call->references);
+    thread = g_thread_new("libvirt call", run_call, call);
+    if (!wait_for_call(call, timeout_us)) {
+        g_thread_unref(thread);
+        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNREACHABLE,
+                            "no answer through libvirt within the time allowed");
+        return FALSE;
+    }
+    g_thread_join(thread);
+    if (call->failure == NULL)
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&call->failure));
+    return FALSE;
+}
+
+static int
+ask_qemu(virDomainPtr domain, const char *request, char **reply)
+{
+    return virDomainQemuMonitorCommand(domain, request, reply, 0);
+}
+
 static JsonObject *
 libvirt_exchange(gpointer self, JsonObject *request, gint64 timeout_us, GError **error)
 {
@@ -101,19 +132,56 @@ libvirt_exchange(gpointer self, JsonObject *request, gint64 timeout_us, GError *
     g_autoptr(Call) call = NULL;
 
     json_node_set_object(root, request);
-    call = call_new(self, json_to_string(root, FALSE));
-    g_atomic_ref_count_inc(&call->references);
-    g_thread_unref(g_thread_new("libvirt call", run_call, call));
-    if (!wait_for_call(call, timeout_us)) {
-        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNREACHABLE,
-                            "no answer through libvirt within the time allowed");
-        return NULL;
-    }
-    if (call->reply == NULL) {
-        g_propagate_error(error, g_steal_pointer(&call->failure));
-        return NULL;
-    }
-    return vmm_json_parse(call->reply, error);
+    call = call_new(ask_qemu, self, json_to_string(root, FALSE));
+    return make_call(call, timeout_us, error) ? vmm_json_parse(call->reply != NULL ? call->reply : "", error) : NULL;
+}
+
+static const char *
+job_word(int operation)
+{
+    static const char *const words[] = {
+        [VIR_DOMAIN_JOB_OPERATION_START] = "starting it", [VIR_DOMAIN_JOB_OPERATION_SAVE] = "saving it",
+        [VIR_DOMAIN_JOB_OPERATION_RESTORE] = "restoring it", [VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN] = "migrating it here",
+        [VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT] = "migrating it away",
+        [VIR_DOMAIN_JOB_OPERATION_SNAPSHOT] = "taking a snapshot of it",
+        [VIR_DOMAIN_JOB_OPERATION_SNAPSHOT_REVERT] = "reverting it to a snapshot",
+        [VIR_DOMAIN_JOB_OPERATION_DUMP] = "dumping it",
+    };
+    const char *word = operation >= 0 && operation < (int)G_N_ELEMENTS(words) ? words[operation] : NULL;
+
+    return word != NULL ? word : "at work on it";
+}
+
+/* The job that libvirt does on the domain, in words; no reply if there is none. A backup of its disks goes on while the
+ * guest runs, is suspended and resumed, and so while it is changed. */
+static int
+ask_job(virDomainPtr domain, const char *request, char **reply)
+{
+    int type = VIR_DOMAIN_JOB_NONE, n = 0, operation = VIR_DOMAIN_JOB_OPERATION_UNKNOWN;
+    virTypedParameterPtr parameters = NULL;
+
+    if (virDomainGetJobStats(domain, &type, &parameters, &n, 0) != 0)
+        return -1;
+    virTypedParamsGetInt(parameters, n, VIR_DOMAIN_JOB_OPERATION, &operation);
+    virTypedParamsFree(parameters, n);
+    if ((type == VIR_DOMAIN_JOB_BOUNDED || type == VIR_DOMAIN_JOB_UNBOUNDED)
+        && operation != VIR_DOMAIN_JOB_OPERATION_BACKUP)
+        *reply = strdup(job_word(operation));
+    return 0;
+}
+
+static gboolean
+libvirt_check_idle(gpointer self, gint64 timeout_us, GError **error)
+{
+    g_autoptr(Call) call = call_new(ask_job, self, NULL);
+
+    if (!make_call(call, timeout_us, error))
+        return FALSE;
+    if (call->reply == NULL)
+        return TRUE;
+    g_set_error(error, VMM_ERROR, VMM_ERROR_BUSY, "libvirt is %s (see virsh domjobinfo); try again afterwards",
+                call->reply);
+    return FALSE;
 }
 
 static gboolean
@@ -147,6 +215,7 @@ libvirt_close(gpointer self)
 
 static const VmmMonitorOps libvirt_ops = {
     .exchange = libvirt_exchange,
+    .check_idle = libvirt_check_idle,
     .confirm_running = libvirt_confirm_running,
     .close = libvirt_close,
 };

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
 #include <libvirt/libvirt-qemu.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -56,14 +58,10 @@ find_domain(virConnectPtr connection, const char *name, GError **error)
 
 /* The domain's own directory, where QEMU may make sockets under libvirt's confinement: that of its monitor. */
 static char *
-find_directory(VmmMonitor *monitor, GError **error)
+find_directory(const GPtrArray *chardevs, GError **error)
 {
-    g_autoptr(JsonNode) value = vmm_monitor_execute(monitor, "query-chardev", NULL, error);
-    g_autoptr(GPtrArray) chardevs = value != NULL ? vmm_json_objects(value) : NULL;
     g_autofree char *path = NULL;
 
-    if (value == NULL)
-        return NULL;
     for (guint i = 0; chardevs != NULL && i < chardevs->len && path == NULL; i++)
         if (g_strcmp0(vmm_json_string(g_ptr_array_index(chardevs, i), "label"), MONITOR_CHARDEV) == 0)
             path = vmm_qemu_parse_listener(vmm_json_string(g_ptr_array_index(chardevs, i), "filename"), NULL);
@@ -120,6 +118,46 @@ remove_chardev(VmmMonitor *monitor, const char *id)
     done = vmm_monitor_execute(monitor, "chardev-remove", arguments, NULL);
 }
 
+/* Ours are called after our process. */
+#define CHARDEV_PREFIX "vlp"
+
+static gboolean
+is_left(const char *label)
+{
+    guint64 pid;
+
+    return label != NULL && g_str_has_prefix(label, CHARDEV_PREFIX)
+           && g_ascii_string_to_unsigned(label + strlen(CHARDEV_PREFIX), 10, 1, G_MAXINT32, &pid, NULL)
+           && kill(pid, 0) != 0 && errno == ESRCH;
+}
+
+/* Those of runs that were killed together with their guard. */
+static void
+remove_left(VmmMonitor *monitor, const GPtrArray *chardevs, const char *directory)
+{
+    for (guint i = 0; i < chardevs->len; i++) {
+        const char *label = vmm_json_string(g_ptr_array_index(chardevs, i), "label");
+        g_autofree char *path = is_left(label) ? g_build_filename(directory, label, NULL) : NULL;
+
+        if (path == NULL)
+            continue;
+        remove_chardev(monitor, label);
+        unlink(path);
+    }
+}
+
+static char *
+look_at_chardevs(VmmMonitor *monitor, GError **error)
+{
+    g_autoptr(JsonNode) value = vmm_monitor_execute(monitor, "query-chardev", NULL, error);
+    g_autoptr(GPtrArray) chardevs = value != NULL ? vmm_json_objects(value) : NULL;
+    char *directory = value != NULL ? find_directory(chardevs, error) : NULL;
+
+    if (directory != NULL)
+        remove_left(monitor, chardevs, directory);
+    return directory;
+}
+
 /* QEMU inherits its monitor's socket from libvirtd, so that one does not tell who QEMU is. One that it makes itself
  * does. */
 static gboolean
@@ -140,7 +178,7 @@ static gboolean
 find_pid_guarded(VmmMonitor *monitor, VmmGuard *guard, const char *uuid, const char *directory, pid_t *pid,
                  GError **error)
 {
-    g_autofree char *chardev = g_strdup_printf("vlp%d", (int)getpid());
+    g_autofree char *chardev = g_strdup_printf(CHARDEV_PREFIX "%d", (int)getpid());
     g_autofree char *path = g_build_filename(directory, chardev, NULL);
     VmmGuardOrder order = { 0 };
     gboolean found;
@@ -188,7 +226,7 @@ open_domain(virDomainPtr domain, VmmGuard *guard, VmmBackendInstance *instance, 
     VmmMonitor *monitor = vmm_libvirt_monitor_new(domain);
 
     virDomainGetUUIDString(domain, uuid);
-    directory = find_directory(monitor, error);
+    directory = look_at_chardevs(monitor, error);
     if (directory == NULL || !find_pid_guarded(monitor, guard, uuid, directory, &parts.pid, error)) {
         vmm_guard_free(guard);
         vmm_monitor_free(monitor);

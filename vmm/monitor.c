@@ -45,6 +45,12 @@ set_refusal(const char *command, JsonObject *reply, GError **error)
                 "QEMU's monitor refused '%s': %s", command, description != NULL ? description : "no reason given");
 }
 
+static gint64
+patience(const VmmMonitor *monitor)
+{
+    return monitor->is_silent ? MIN(SILENT_TIMEOUT_US, monitor->timeout_us) : monitor->timeout_us;
+}
+
 JsonNode *
 vmm_monitor_execute(VmmMonitor *monitor, const char *command, JsonObject *arguments, GError **error)
 {
@@ -57,9 +63,7 @@ vmm_monitor_execute(VmmMonitor *monitor, const char *command, JsonObject *argume
     if (arguments != NULL)
         json_object_set_object_member(request, "arguments", arguments);
 
-    reply = monitor->ops->exchange(monitor->self, request,
-                                   monitor->is_silent ? MIN(SILENT_TIMEOUT_US, monitor->timeout_us)
-                                                      : monitor->timeout_us, &cause);
+    reply = monitor->ops->exchange(monitor->self, request, patience(monitor), &cause);
     monitor->is_silent = g_error_matches(cause, VMM_ERROR, VMM_ERROR_UNREACHABLE);
     if (reply == NULL) {
         g_propagate_error(error, cause);
@@ -112,6 +116,12 @@ vmm_monitor_run_state(VmmMonitor *monitor, gboolean *running, char **state, GErr
     if (state != NULL)
         *state = g_strdup(word);
     return TRUE;
+}
+
+gboolean
+vmm_monitor_check_idle(VmmMonitor *monitor, GError **error)
+{
+    return monitor->ops->check_idle == NULL || monitor->ops->check_idle(monitor->self, patience(monitor), error);
 }
 
 gboolean

@@ -16,6 +16,8 @@ typedef struct {
     JsonObject *(*exchange)(gpointer self, JsonObject *request, gint64 timeout_us, GError **error);
     /* May be NULL. When the guest was last resumed (us since 1970), by QEMU's own events; FALSE if it did not tell. */
     gboolean (*last_resume)(gpointer self, gint64 *at_us);
+    /* May be NULL. Whether whoever manages the machine leaves it alone at the moment. Errors: BUSY, those of exchange. */
+    gboolean (*check_idle)(gpointer self, gint64 timeout_us, GError **error);
     /* May be NULL. Waits until whoever manages the machine has seen it running again. */
     gboolean (*confirm_running)(gpointer self, GError **error);
     void (*close)(gpointer self);
@@ -38,6 +40,9 @@ char *vmm_monitor_hmp(VmmMonitor *monitor, const char *line, gint cpu_index, GEr
 
 /* STATE (may be NULL) is the monitor's own word, to be freed. */
 gboolean vmm_monitor_run_state(VmmMonitor *monitor, gboolean *running, char **state, GError **error);
+
+/* Errors: BUSY (whoever manages the machine is at work on it), those of vmm_monitor_execute. */
+gboolean vmm_monitor_check_idle(VmmMonitor *monitor, GError **error);
 
 gboolean vmm_monitor_confirm_running(VmmMonitor *monitor, GError **error);
 

@@ -66,7 +66,7 @@ qemu_claim(gpointer self, GError **error)
 {
     Qemu *qemu = self;
 
-    return vmm_host_memory_claim(qemu->memory, error);
+    return vmm_monitor_check_idle(qemu->monitor, error) && vmm_host_memory_claim(qemu->memory, error);
 }
 
 static gboolean
@@ -242,7 +242,8 @@ qemu_pause(gpointer self, GArray *vcpus, GError **error)
     g_autoptr(GError) also = NULL;
 
     if (qemu->adopted ? !arm_guard(qemu, TRUE, error)
-                      : !check_running(qemu, error) || !check_not_migrating(qemu, error) || !open_stub(qemu, error))
+                      : !vmm_monitor_check_idle(qemu->monitor, error) || !check_running(qemu, error)
+                            || !check_not_migrating(qemu, error) || !open_stub(qemu, error))
         return FALSE;
     if (stop_and_look(qemu, vcpus, error))
         return TRUE;

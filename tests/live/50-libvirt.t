@@ -9,9 +9,34 @@ typed() {
     printf "$1" | XDG_CACHE_HOME=$work/cache timeout 60 script -qec "$VLP_BUILD/virt-livepatch" /dev/null > "$work/out"
 }
 
+# job_begins NAME OPERATION COMMAND...: has virsh begin a job on the domain that writes to $work/pipe, which takes nothing yet.
+job_begins() {
+    local name=$1 operation=$2
+    shift 2
+    rm -f "$work/let-go"
+    { until [ -e "$work/let-go" ]; do sleep 0.1; done; cat > /dev/null; } < "$work/pipe" &
+    virsh -q "$@" > "$work/job" 2>&1 &
+    job=$!
+    ok "$name" timeout 60 sh -c "until virsh domjobinfo $domain | grep -q 'Operation: *$operation'; do sleep 0.1; done"
+}
+
+# job_ends: lets it write; its exit status. (Not to be run by `ok`, in whose shell it is nobody's child.)
+job_ends() {
+    touch "$work/let-go"
+    wait "$job"
+}
+
+# refused_during JOB-IN-WORDS: apply is, and the guest can be looked at.
+refused_during() {
+    vlp_exits 3 "apply is refused" apply "$domain" "$work/uptime.vlp"
+    like "$err" "libvirt is $1" "with the reason"
+    vlp_exits 0 "view" view "$domain"
+    is "$out" "" "shows that nothing was done"
+}
+
 update_create "$top/images/demo/uptime.patch" uptime
 domain=vlp-test-$$
-domain_start "$domain"
+domain_start -b anonymous "$domain"
 uuid=$(virsh domuuid "$domain" | head -n 1)
 
 vlp_exits 0 "inspect by name" -c qemu:///system inspect "$domain"
@@ -43,6 +68,36 @@ is $? 1 "its exit status is that of the last command"
 like "$(< "$work/out")" "no command nosuch.*vlp-nobody" "and it goes on after an error"
 vlp_exits 2 "a command that does not exist, among others" "list; nosuch"
 is "$out" "" "and none of them is run"
+
+mkfifo -m 666 "$work/pipe"
+chmod 711 "$work"
+job_begins "virsh dumps the domain, which is stopped for that" Dump dump --memory-only "$domain" "$work/pipe"
+refused_during "dumping it"
+job_ends
+tap_result $? "the dump ends as if nothing had been" "$(< "$work/job")"
+job_begins "virsh dumps it while it runs" Dump dump --live "$domain" "$work/pipe"
+refused_during "dumping it"
+job_ends
+tap_result $? "the dump ends" "$(< "$work/job")"
+job_begins "virsh saves it" Save save "$domain" "$work/pipe"
+refused_during "saving it"
+ok "that is given up" virsh -q domjobabort "$domain"
+job_ends
+is "$(virsh domstate "$domain" | head -n 1)" running "and the domain runs"
+vlp_exits 0 "afterwards, apply" apply "$domain" "$work/uptime.vlp"
+vlp_exits 0 "and undo" undo "$domain" "$(< "$work/uptime.id")"
+
+sleep 0 & wait $!
+left=vlp$!
+qmp() { virsh qemu-monitor-command "$domain" "$1"; }
+directory=$(ls -d /var/lib/libvirt/qemu/domain-*-"$domain")
+qmp '{"execute":"chardev-add","arguments":{"id":"'"$left"'","backend":{"type":"socket","data":{"server":true,"wait":false,
+    "addr":{"type":"unix","data":{"path":"'"$directory/$left"'"}}}}}}' > "$work/said"
+ok "what a run and its guard leave that are killed at the wrong moment" test -S "$directory/$left"
+vlp_exits 0 "the next run" inspect "$domain"
+ok "takes the socket away" test ! -e "$directory/$left"
+unlike "$(qmp '{"execute":"query-chardev"}')" "\"$left\"" "and the device"
+
 virsh -q suspend "$domain"
 vlp_exits 3 "a domain that somebody has suspended" apply "$domain" "$work/uptime.vlp"
 is "$(virsh domstate "$domain" | head -n 1)" paused "stays suspended"

@@ -9,14 +9,27 @@ row() {
     grep -E "^ *[0-9-]+ +$1 " "$work/out" | tr -s ' ' | sed 's/^ //; s/ $//'
 }
 
-backing=file
-[ "$(sed -n 's/^HugePages_Free: *//p' /proc/meminfo)" -lt 150 ] || backing=hugepages
+huge=/proc/sys/vm/nr_hugepages
+
+# huge_pages_wanted: sees to it that there are enough of them, if the machine can have them.
+huge_pages_wanted() {
+    local free before
+    free=$(sed -n 's/^HugePages_Free: *//p' /proc/meminfo)
+    before=$(< $huge)
+    [ "$free" -lt 130 ] || return 0
+    echo $((before + 130 - free)) > $huge || return 1
+    guests+=("huge_pages_back $before")
+    [ "$(sed -n 's/^HugePages_Free: *//p' /proc/meminfo)" -ge 130 ]
+} 2> /dev/null
+
+huge_pages_back() { echo "$1" > $huge; }
+
 update_create "$top/images/demo/uptime.patch" uptime
 id=$(< "$work/uptime.id")
 first=vlp-first-$$ second=vlp-second-$$
 domain_start -m 256 -b memfd "$first"
 first_guest=$guest
-domain_start -m 256 -b $backing "$second"
+domain_start -m 256 -b file "$second"
 second_guest=$guest
 release=$(in_guest uname -r)
 
@@ -26,7 +39,7 @@ virsh -q domstate "$second" > /dev/null
 
 vlp_exits 0 "list" list
 is "$(row "$first")" "$(virsh domid "$first" | head -n 1) $first running $release none" "has the one on memfd"
-is "$(row "$second")" "$(virsh domid "$second" | head -n 1) $second running $release none" "and the one on $backing"
+is "$(row "$second")" "$(virsh domid "$second" | head -n 1) $second running $release none" "and the one on a file"
 
 "$VLP_BUILD/virt-livepatch" apply --no-log "$first" "$work/uptime.vlp" > "$work/first" 2>&1 &
 applying=$!
@@ -75,6 +88,24 @@ is "$(row "$first")" "" "leaves out a domain that does not run"
 vlp_exits 0 "list --all" list --all
 is "$(row "$first")" "- $first shut off - -" "has it"
 like "$(row "$second")" "$second running $release none" "and the one that runs"
+
+third=vlp-third-$$
+if ! huge_pages_wanted; then
+    skip "a domain on huge pages" "this machine has none"
+elif ! third_guest=$("$top/images/run-domain" -o $$ -m 256 -b hugepages "$third" 2> "$work/said") &&
+    grep -q 'hugetlbfs filesystem is not mounted' "$work/said"; then
+    skip "a domain on huge pages" "this libvirtd was started before they were mounted"
+else
+    guest=$third_guest
+    guests+=("$top/images/stop-domain $guest")
+    vlp_exits 0 "apply in a domain on huge pages" apply "$third" "$work/uptime.vlp"
+    like "$(in_guest cat /proc/uptime)" CPUs "it runs the new code"
+    vlp_exits 0 "list" list
+    is "$(row "$third" | cut -d ' ' -f 2-)" "$third running $release $id" "shows it there"
+    vlp_exits 0 "undo in it" undo "$third" "$id"
+    unlike "$(in_guest cat /proc/uptime)" CPUs "it runs the old code"
+    ok "and is well" guest_is_well
+fi
 
 LIBVIRT_DEFAULT_URI=qemu+ssh://no.example/system vlp_exits 2 "a default URI of another host is refused" list
 like "$err" 'run this on no.example' "with the advice to run it there"

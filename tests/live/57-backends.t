@@ -53,6 +53,9 @@ domain=vlp-backend-$$
 domain_start -m 256 "$domain"
 check "libvirt" "$domain"
 ok "libvirt sees it running" test "$(virsh domstate "$domain" | head -n 1)" = running
+check "libvirt, the machine being stopped" "$domain" "$(< "/run/libvirt/qemu/$domain.pid")" 19
+ok "which runs on when it is let" running_again "$domain"
+check "libvirt, when it runs again" "$domain"
 check "libvirt, the machine being killed" "$domain" "$(< "/run/libvirt/qemu/$domain.pid")" 9
 is "$(virsh domstate "$domain" | head -n 1)" "shut off" "which libvirt knows"
 

@@ -21,6 +21,7 @@
 
 #define TIMES 20
 #define PAGE_BYTES 4096
+#define LOOK_AGAIN_US 10000
 #define SOON_US (40 * G_USEC_PER_SEC)      /* a write, a resume and a pause, each with a timeout of its own */
 
 static guint n_tests, n_failed;
@@ -217,6 +218,17 @@ check_hit(VmmMachine *machine, pid_t pid, int number)
         kill(pid, SIGCONT);
 }
 
+/* What was left waiting for a machine that had stopped ends when that answers. */
+static gboolean
+comes_to(const char *path, guint n)
+{
+    gint64 deadline = g_get_monotonic_time() + SOON_US;
+
+    while (count_entries(path) != n && g_get_monotonic_time() < deadline)
+        g_usleep(LOOK_AGAIN_US);
+    return count_entries(path) == n;
+}
+
 static gboolean
 has_children(void)
 {
@@ -256,6 +268,8 @@ main(int argc, char **argv)
         }
     }
     vmm_machine_free(machine);
+    if (argc == 4 && atoi(argv[3]) == SIGSTOP)
+        ok(comes_to("/proc/self/task", n_threads), "threads that waited for it end", NULL);
     ok(count_entries("/proc/self/fd") == n_fds, "no descriptor is left", NULL);
     ok(count_entries("/proc/self/task") == n_threads, "no thread is left", NULL);
     ok(!has_children(), "no process is left", NULL);
