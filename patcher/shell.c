@@ -209,7 +209,8 @@ add_files(const char *text)
     char *file;
 
     for (int state = 0; (file = rl_filename_completion_function(path, state)) != NULL; state = 1) {
-        g_ptr_array_add(candidates, g_strdup_printf("%.*s%s", (int) (path - text), text, file));
+        g_ptr_array_add(candidates, g_strdup_printf("%.*s%s%s", (int) (path - text), text, file,
+                                                    g_file_test(file, G_FILE_TEST_IS_DIR) ? "/" : ""));
         free(file);
     }
     rl_filename_completion_desired = 0;
@@ -232,8 +233,9 @@ complete(const char *text, int start, int end)
         add_guests(text);
     else if (kind == PATCH_COMPLETE_ID)
         add_ids(guest, text);
-    /* What ends in a colon is not complete. */
-    rl_completion_suppress_append = candidates->len == 1 && g_str_has_suffix(candidates->pdata[0], ":");
+    /* What ends in a colon or a slash is not complete. */
+    rl_completion_suppress_append = candidates->len == 1 && (g_str_has_suffix(candidates->pdata[0], ":")
+                                                             || g_str_has_suffix(candidates->pdata[0], "/"));
     return candidates->len ? rl_completion_matches(text, next_candidate) : NULL;
 }
 
