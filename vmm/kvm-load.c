@@ -20,6 +20,7 @@
 #define HIGH_START      0x100000ULL
 
 #define SETUP_HEADER_AT 0x1f1
+#define SETUP_JUMP_END  0x202           /* of two bytes, the second one its distance */
 #define SECTOR_BYTES    512
 #define ENTRY_64        0x200
 #define FIRST_64_BIT    0x020c          /* version of the boot protocol */
@@ -149,12 +150,17 @@ load_elf(VmmVm *vm, const File *file, guint64 *entry, guint64 *end, GError **err
     return TRUE;
 }
 
+/* What an older kernel's header does not have stays 0: its length is where its jump leads to. */
 static gboolean
 is_bzimage(const File *file, struct setup_header *header)
 {
+    gsize length;
+
     if (file->length < SETUP_HEADER_AT + sizeof *header)
         return FALSE;
-    memcpy(header, file->bytes + SETUP_HEADER_AT, sizeof *header);
+    length = SETUP_JUMP_END + (guint8)file->bytes[SETUP_JUMP_END - 1] - SETUP_HEADER_AT;
+    memset(header, 0, sizeof *header);
+    memcpy(header, file->bytes + SETUP_HEADER_AT, MIN(length, sizeof *header));
     return header->header == 0x53726448 && header->boot_flag == 0xaa55;
 }
 
@@ -216,24 +222,26 @@ describe_memory(VmmVm *vm, struct boot_params *params)
 static gboolean
 load_linux(VmmVm *vm, const VmmLoadOrder *order, const File *file, GError **error)
 {
-    struct setup_header header = { .header = 0x53726448, .boot_flag = 0xaa55, .version = 0x20f };
+    struct setup_header header;
     struct boot_params *params = (gpointer)vmm_vm_bytes(vm, BOOT_PARAMS_PA, sizeof *params);
     gsize line_bytes = strlen(order->command_line) + 1;
     struct kvm_regs regs = { .rflags = 2, .rsi = BOOT_PARAMS_PA };
     guint64 end = 0;
     gboolean loaded;
 
-    if (is_bzimage(file, &header))
+    if (is_bzimage(file, &header)) {
         loaded = load_bzimage(vm, file, &header, (guint64 *)&regs.rip, &end, error);
-    else
+    } else {
+        header = (struct setup_header) { .header = 0x53726448, .boot_flag = 0xaa55, .version = 0x20f };
         loaded = load_elf(vm, file, (guint64 *)&regs.rip, &end, error);
+    }
     if (!loaded)
         return FALSE;
     if (header.initrd_addr_max == 0)
         header.initrd_addr_max = 0x7fffffff;
     if (order->initrd != NULL && !load_initrd(vm, order->initrd, end, &header, error))
         return FALSE;
-    if (line_bytes > LOW_MEMORY_END - COMMAND_LINE_PA || (header.cmdline_size != 0 && line_bytes > header.cmdline_size))
+    if (line_bytes > LOW_MEMORY_END - COMMAND_LINE_PA || (header.cmdline_size != 0 && line_bytes - 1 > header.cmdline_size))
         return set_no_room(error, "the command line");
     memcpy(vmm_vm_bytes(vm, COMMAND_LINE_PA, line_bytes), order->command_line, line_bytes);
     header.cmd_line_ptr = COMMAND_LINE_PA;
