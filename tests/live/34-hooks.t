@@ -109,7 +109,6 @@ hooks_work() {
     is_refused busy
     idle
     is_refused idle
-    waits
     ok "the guest is well" guest_is_well
     faults idle
     busy
@@ -169,6 +168,7 @@ update_create "$work/blocked.patch" blocked
 update_create "$top/tests/live/patches/kpatch.patch" kpatch
 update_create "$top/docs/examples/base-6.1.190/pids-in-percent.patch" percent
 hooks_work
+waits
 vlp_exits 0 "show" show "$work/hooks.vlp"
 like "$out" "pre-apply +calls before_apply, for up to 2 s" "names the hooks"
 
