@@ -199,6 +199,17 @@ takes_place_of(const PatchRecord *record, const PatchRecord *other)
     return FALSE;
 }
 
+GPtrArray *
+patch_arena_replaced_by(const PatchArena *arena, const PatchRecord *record)
+{
+    GPtrArray *replaced = g_ptr_array_new();
+
+    for (guint i = 0; i < arena->records->len; i++)
+        if (takes_place_of(record, arena->records->pdata[i]))
+            g_ptr_array_add(replaced, arena->records->pdata[i]);
+    return replaced;
+}
+
 /* What RECORD, as it lies there, says of OTHER. */
 static PatchState
 state_beside(const PatchRecord *record, PatchState state, const PatchRecord *other)

@@ -34,6 +34,9 @@ gboolean patch_arena_can_hold(const PatchArena *arena, guint n_changes);
 /* What was found out of records (patch_record_is_gone), which takes long. */
 GHashTable *patch_arena_gone(const PatchArena *arena);
 
+/* Those whose place RECORD takes, or was to take: of PatchRecord, owned by the arena; the array is to be unreffed. */
+GPtrArray *patch_arena_replaced_by(const PatchArena *arena, const PatchRecord *record);
+
 /* Whether any of it is of the update with that id. */
 gboolean patch_arena_has(const PatchArena *arena, const char *id);
 

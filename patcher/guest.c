@@ -22,6 +22,13 @@ require_running(VmmMachine *machine, GError **error)
     return running;
 }
 
+/* What is to be restored from a file cannot run. */
+static gboolean
+require_ready(VmmMachine *machine, GError **error)
+{
+    return vmm_machine_is_saved(machine) || require_running(machine, error);
+}
+
 static gboolean
 require_fitness(PatchGuest *guest, Purpose purpose, GError **error)
 {
@@ -32,11 +39,10 @@ require_fitness(PatchGuest *guest, Purpose purpose, GError **error)
         return TRUE;
     if (!is_image && purpose == TO_RECOVER)
         return vmm_machine_claim(machine, error) && vmm_machine_adopt(machine, &guest->left_stopped, error) &&
-               (guest->left_stopped || require_running(machine, error));
+               (guest->left_stopped || require_ready(machine, error));
     /* Claimed first: a machine that somebody is at work on may stand still for that, and not wait to be resumed. */
     if (!is_image)
-        return (purpose != TO_CHANGE || vmm_machine_claim(machine, error))
-            && (vmm_machine_is_saved(machine) || require_running(machine, error));
+        return (purpose != TO_CHANGE || vmm_machine_claim(machine, error)) && require_ready(machine, error);
     g_set_error_literal(error, PATCH_ERROR, PATCH_ERROR_USAGE,
                         "this is a memory image, which can be looked at and checked, but not changed; name the running "
                         "guest, or, if this is what it will be restored from, write saved: instead of core:");

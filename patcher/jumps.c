@@ -325,13 +325,13 @@ plan_place(const Transition *transition, const Place *place, GError **error)
 }
 
 static gboolean
-visit_record(const Transition *transition, const PatchRecord *record, GError **error)
+visit_record(const Transition *transition, const PatchRecord *record, gboolean is_settled, GError **error)
 {
     for (guint i = 0; i < record->jumps->len; i++) {
         const PatchJump *jump = record->jumps->pdata[i];
         g_auto(Place) place = {
             .va = jump->jump_va, .name = jump->name, .module = record->module.name, .jumps = g_ptr_array_new(),
-            .is_settled = TRUE,
+            .is_settled = is_settled,
         };
 
         if (!g_hash_table_add(transition->done, (gpointer) &jump->jump_va))
@@ -342,21 +342,16 @@ visit_record(const Transition *transition, const PatchRecord *record, GError **e
     return TRUE;
 }
 
-/* What an interrupted application wanted to take the place of has to be as it was. */
+/* What an interrupted application wanted to take the place of has to be as it was, whether it got to it or not. */
 static gboolean
 visit_replaced(const Transition *transition, const PatchRecord *record, GError **error)
 {
-    GPtrArray *records = patch_arena_records(transition->arena);
+    g_autoptr(GPtrArray) others = patch_arena_replaced_by(transition->arena, record);
 
-    for (guint i = 0; i < record->replaces->len; i++)
-        for (guint j = 0; j < records->len; j++) {
-            const PatchRecord *other = records->pdata[j];
-
-            if (other->block.va == g_array_index(record->replaces, GuestVa, i) &&
-                !patch_record_is_gone(transition->kernel, transition->arena, other) &&
-                !visit_record(transition, other, error))
-                return FALSE;
-        }
+    for (guint i = 0; i < others->len; i++)
+        if (!patch_record_is_gone(transition->kernel, transition->arena, others->pdata[i]) &&
+            !visit_record(transition, others->pdata[i], FALSE, error))
+            return FALSE;
     return TRUE;
 }
 
@@ -378,14 +373,14 @@ patch_jumps_plan(PatchPlan *plan, const IntroKernel *kernel, const PatchArena *a
                 return FALSE;
     }
     for (guint i = 0; i < added->len; i++)
-        if (!visit_record(&transition, added->pdata[i], error))
+        if (!visit_record(&transition, added->pdata[i], TRUE, error))
             return FALSE;
     for (guint i = 0; i < removed->len; i++) {
         const PatchRecord *record = removed->pdata[i];
 
         if (patch_record_is_gone(kernel, arena, record))
             continue;
-        if (!visit_record(&transition, record, error) ||
+        if (!visit_record(&transition, record, TRUE, error) ||
             (record->state == PATCH_STATE_PREPARING && !visit_replaced(&transition, record, error)))
             return FALSE;
     }

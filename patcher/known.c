@@ -101,22 +101,32 @@ is_listed(PatchEdits *edits, const IntroModuleTable *table, GuestVa link)
 
 /* A list_head: next, previous. */
 static void
-link_in(PatchEdits *edits, const IntroModuleTable *table, GuestVa module, GuestVa base)
+link_into_list(PatchEdits *edits, const IntroModuleTable *table, GuestVa link)
 {
-    GuestVa link = module + table->link, first = patch_edits_get(edits, table->list);
+    GuestVa first = patch_edits_get(edits, table->list);
 
     patch_edits_set(edits, link, first);
     patch_edits_set(edits, link + 8, table->list);
     patch_edits_set(edits, first + 8, link);
     patch_edits_set(edits, table->list, link);
-    for (guint i = 0; table->has_tree && i < 2; i++) {
-        PatchRbTree tree = tree_of(table, i);
-
-        patch_rbtree_insert(edits, &tree, module + table->nodes[i], base);
-    }
 }
 
 /* An interrupted apply or undo may have left it in the one and not in the other. */
+static void
+link_in(PatchEdits *edits, const IntroModuleTable *table, GuestVa module, GuestVa base)
+{
+    if (!is_listed(edits, table, module + table->link))
+        link_into_list(edits, table, module + table->link);
+    for (guint i = 0; table->has_tree && i < 2; i++) {
+        PatchRbTree tree = tree_of(table, i);
+        GuestVa node = module + table->nodes[i];
+
+        if (!patch_rbtree_has(edits, &tree, node, base))
+            patch_rbtree_insert(edits, &tree, node, base);
+    }
+}
+
+/* The same. */
 static void
 take_out(PatchEdits *edits, const IntroModuleTable *table, GuestVa module, GuestVa base)
 {
@@ -398,6 +408,23 @@ patch_known_plan_added(PatchPlan *plan, const IntroKernel *kernel, const PatchAr
            plan_tables(plan, &known, kernel, added, link_in, error);
 }
 
+/* What an interrupted application has taken out, or was about to. */
+static gboolean
+plan_back(PatchPlan *plan, const PatchKnown *known, const IntroKernel *kernel, const PatchArena *arena,
+          const GPtrArray *removed, GError **error)
+{
+    for (guint i = 0; i < removed->len; i++) {
+        const PatchRecord *record = removed->pdata[i];
+        g_autoptr(GPtrArray) back = patch_arena_replaced_by(arena, record);
+
+        if (record->state == PATCH_STATE_PREPARING && back->len > 0 &&
+            !(plan_windows(plan, kernel, arena, back, TRUE, back, error) &&
+              plan_tables(plan, known, kernel, back, link_in, error)))
+            return FALSE;
+    }
+    return TRUE;
+}
+
 gboolean
 patch_known_plan_removed(PatchPlan *plan, const IntroKernel *kernel, const PatchArena *arena, const GPtrArray *removed,
                          const GPtrArray *added, GError **error)
@@ -418,7 +445,8 @@ patch_known_plan_removed(PatchPlan *plan, const IntroKernel *kernel, const Patch
             return FALSE;
     }
     return plan_tables(plan, &known, kernel, removed, take_out, error) &&
-           plan_windows(plan, kernel, arena, removed, FALSE, added, error);
+           plan_windows(plan, kernel, arena, removed, FALSE, added, error) &&
+           plan_back(plan, &known, kernel, arena, removed, error);
 }
 
 gboolean

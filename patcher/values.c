@@ -242,16 +242,11 @@ add_record(Transition *transition, const PatchRecord *record, gboolean is_added,
 static void
 add_replaced(Transition *transition, const PatchRecord *record)
 {
-    GPtrArray *records = patch_arena_records(transition->arena);
+    g_autoptr(GPtrArray) others = patch_arena_replaced_by(transition->arena, record);
 
-    for (guint i = 0; i < record->replaces->len; i++)
-        for (guint j = 0; j < records->len; j++) {
-            const PatchRecord *other = records->pdata[j];
-
-            if (other->block.va == g_array_index(record->replaces, GuestVa, i) &&
-                !patch_record_is_gone(transition->kernel, transition->arena, other))
-                add_record(transition, other, FALSE, FALSE);
-        }
+    for (guint i = 0; i < others->len; i++)
+        if (!patch_record_is_gone(transition->kernel, transition->arena, others->pdata[i]))
+            add_record(transition, others->pdata[i], FALSE, FALSE);
 }
 
 static void

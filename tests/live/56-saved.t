@@ -36,9 +36,25 @@ kill_at_each_write() {
     false
 }
 
+# both_killed_early: the same of both the tool and its guard, when one update is to take the place of one that changes more;
+# then recover has to do it. It cannot yet where the kernel's tree of modules was being changed, which comes later.
+both_killed_early() {
+    local n old
+    old=$(digest "$work/three")
+    for n in 3 7 10 13 16; do
+        cp --sparse=always "$work/three" "$work/killed"
+        both_killed_at pwrite64 $n -q apply --replace "saved:$work/killed" "$work/uptime.vlp" 2> /dev/null ||
+            { echo "not killed at write $n"; return 1; }
+        vlp -q recover "saved:$work/killed" || { echo "recover after write $n: $err"; return 1; }
+        vlp -q verify "saved:$work/killed" || { echo "verify after write $n: $out $err"; return 1; }
+        [ "$(digest "$work/killed")" = "$old" ] || { echo "after write $n it is not as it was"; return 1; }
+    done
+}
+
 command -v strace > /dev/null || skip_all "there is no strace"
 update_create "$top/images/demo/uptime.patch" uptime
 id=$(< "$work/uptime.id")
+update_create "$top/tests/live/patches/three.patch" three
 guest_start -m 256
 ok "apply to the guest in its file" through apply "saved:$work/saved" "$work/uptime.vlp"
 is "$(< "$work/out")" "$id" "prints the id"
@@ -93,4 +109,7 @@ vlp_exits 0 "apply" apply "saved:$work/file" "$work/uptime.vlp"
 vlp_exits 0 "undo" undo "saved:$work/file" "$id"
 is "$(digest "$work/file")" "$clean" "leaves the kernel in the file as it was"
 ok "killed at any write, it leaves all of an update or nothing" kill_at_each_write
+cp --sparse=always "$work/before" "$work/three"
+vlp_exits 0 "apply one of three functions" apply "saved:$work/three" "$work/three.vlp"
+ok "its guard killed too, while one update takes the place of another, recover leaves the old one" both_killed_early
 done_testing

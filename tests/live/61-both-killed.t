@@ -21,30 +21,16 @@ moments() {
         /^unlink.*vlp\.gdb"/ { inside = 0 }' "$work/trace" | awk -v "every=${VLP_EVERY:-$sparse}" 'NR % every == 0'
 }
 
-# both_killed_at NAME N ARGUMENT...: the guard is stopped as it begins, and killed when the tool has been. FALSE if the tool
-# got to its end before.
-both_killed_at() {
-    local name=$1 n=$2 strace
-    shift 2
-    : > "$work/trace"
-    strace -f -o "$work/trace" -e "trace=setsid,$name" -e inject=setsid:signal=SIGSTOP \
-        -e "inject=$name:signal=SIGKILL:when=$n" "$VLP_BUILD/virt-livepatch" "$@" > "$work/out" 2> "$work/err" &
-    strace=$!
-    until grep -qE '\+\+\+ (killed|exited)' "$work/trace"; do sleep 0.02; done
-    kill -KILL "$(sed -n 's/ *setsid(.*//p' "$work/trace")"
-    wait $strace
-    grep -q '+++ killed by SIGKILL' <(head -n -1 "$work/trace")
-}
-
 # state: "old", "new", or what is wrong.
 state() {
-    local now
+    local now word
     now=$(digest 2>&1)
     case $now in
-        "$old") echo old ;;
-        "${new% *} filled") vlp verify "$target" && echo new || echo "verify: $out $err" ;;
-        *) echo "neither old nor new: $now" ;;
+        "$old") word=old ;;
+        "$new") word=new ;;
+        *) echo "neither old nor new: $now"; return ;;
     esac
+    vlp verify "$target" && echo $word || echo "verify: $out $err"
 }
 
 # at_moments WHAT ARGUMENT...: at those in $work/moments, kills, recovers and looks.

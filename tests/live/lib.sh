@@ -108,6 +108,21 @@ vlp() {
     return $status
 }
 
+# both_killed_at NAME N ARGUMENT...: the guard is stopped as it begins, and killed when the tool has been. FALSE if the tool
+# got to its end before.
+both_killed_at() {
+    local name=$1 n=$2 strace
+    shift 2
+    : > "$work/trace"
+    strace -f -o "$work/trace" -e "trace=setsid,$name" -e inject=setsid:signal=SIGSTOP \
+        -e "inject=$name:signal=SIGKILL:when=$n" "$VLP_BUILD/virt-livepatch" "$@" > "$work/out" 2> "$work/err" &
+    strace=$!
+    until grep -qE '\+\+\+ (killed|exited)' "$work/trace"; do sleep 0.02; done
+    kill -KILL "$(sed -n 's/ *setsid(.*//p' "$work/trace")"
+    wait $strace
+    grep -q '+++ killed by SIGKILL' <(head -n -1 "$work/trace")
+}
+
 # vlp_exits STATUS NAME ARGUMENT...: runs it, and checks its exit status.
 vlp_exits() {
     local expected=$1 name=$2
