@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "patcher/error.h"
+#include "patcher/reset.h"
 
 /* What QEMU takes in about the time that a stop takes anyway. */
 #define BYTES_AT_A_TIME 16384
@@ -36,9 +36,7 @@ patch_proof_check(const PatchProof *proof, const VmmReader *reader, GError **err
         return FALSE;
     if (memcmp(now, proof->bytes, sizeof now) == 0)
         return TRUE;
-    g_set_error_literal(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
-                        "the guest has been reset meanwhile: nothing is installed in it any more");
-    return FALSE;
+    return patch_reset_set_error(error);
 }
 
 /* CHUNKS in pieces small enough for one stop. */
@@ -70,7 +68,8 @@ write_some(const PatchGuest *guest, const PatchProof *proof, const VmmChunk *pie
     g_autoptr(VmmPause) pause = vmm_pause_begin(guest->machine, error);
     guint64 stood_ns;
 
-    if (!pause || !patch_proof_check(proof, vmm_machine_reader(guest->machine), error) ||
+    if (!pause || !patch_reset_require_kernel(guest, pause, error) ||
+        !patch_proof_check(proof, vmm_machine_reader(guest->machine), error) ||
         !vmm_pause_write(pause, pieces, n, error) || !vmm_pause_end(g_steal_pointer(&pause), &stood_ns, error))
         return FALSE;
     pauses->n++;

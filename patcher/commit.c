@@ -3,6 +3,7 @@
 
 #include "patcher/error.h"
 #include "patcher/places.h"
+#include "patcher/reset.h"
 #include "patcher/safety.h"
 
 #define FIRST_WAIT_US 2000
@@ -233,7 +234,8 @@ try_in_pause(const Job *job, VmmPause *pause, GError **error)
 
     vcpus = vmm_pause_vcpus(pause, &n_vcpus);
     intro_kernel_hold(job->guest->kernel);
-    moment = look(job->survey, vcpus, n_vcpus, error);
+    moment = patch_reset_require_kernel(job->guest, pause, error) ? look(job->survey, vcpus, n_vcpus, error)
+                                                                  : MOMENT_FAILED;
     looked = g_get_monotonic_time();
     report->look_ns = (looked - start) * 1000;
     report->n_tasks_again = patch_survey_n_looked_at(job->survey);
@@ -338,6 +340,9 @@ keep_trying(Job *job, gint64 deadline, GError **error)
 
         if (moment != MOMENT_BLOCKED || stands_still(job->guest) || g_get_monotonic_time() + (gint64) wait >= deadline)
             return moment;
+        if (!patch_guest_require_alive(job->guest, error) ||
+            !patch_proof_check(&job->proof, vmm_machine_reader(job->guest->machine), error))
+            return MOMENT_FAILED;
         g_usleep(wait);
         wait = MIN(wait * 2, LONGEST_WAIT_US);
     }
@@ -395,6 +400,7 @@ patch_commit_planned(const PatchGuest *guest, PatchPlanner planner, gpointer dat
             return g_steal_pointer(&plan);
         if (!g_error_matches(failure, PATCH_ERROR, PATCH_ERROR_PASSING) || stands_still(guest) ||
             g_get_monotonic_time() + (gint64) wait >= deadline) {
+            patch_reset_explain(guest, &failure);
             g_propagate_error(error, g_steal_pointer(&failure));
             return NULL;
         }

@@ -45,6 +45,7 @@ libpatcher_a_SOURCES += \
 	patcher/blockers.c patcher/blockers.h \
 	patcher/task-table.c patcher/task-table.h \
 	patcher/places.c patcher/places.h \
+	patcher/reset.c patcher/reset.h \
 	patcher/brief.c patcher/brief.h \
 	patcher/commit.c patcher/commit.h \
 	patcher/watch.c patcher/watch.h

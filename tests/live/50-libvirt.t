@@ -103,4 +103,17 @@ vlp_exits 3 "a domain that somebody has suspended" apply "$domain" "$work/uptime
 is "$(virsh domstate "$domain" | head -n 1)" paused "stays suspended"
 virsh -q resume "$domain"
 ok "the guest is well" guest_is_well
+
+# --- Saved to a file, and restored from it
+vlp_exits 0 "apply" apply "$domain" "$work/uptime.vlp"
+ok "the domain is saved" virsh -q save "$domain" "$work/saved"
+ok "and restored" virsh -q restore "$work/saved"
+ln -sfn "$(virsh dumpxml "$domain" | sed -n "s/.*<source mode='bind' path='\(.*\)'\/>.*/\1/p" | head -n 1)" "$guest/ctl.sock"
+like "$(in_guest -t 60 cat /proc/uptime)" CPUs "it runs the new code"
+vlp_exits 0 "view" view "$domain"
+like "$out" "$(< "$work/uptime.id") .*installed" "shows the update"
+vlp_exits 0 "verify" verify "$domain"
+vlp_exits 0 "undo" undo "$domain" "$(< "$work/uptime.id")"
+unlike "$(in_guest cat /proc/uptime)" CPUs "it runs the old code"
+ok "the guest is quiet" guest_is_quiet
 done_testing

@@ -76,11 +76,15 @@ console_ever_says() {
     timeout "$2" grep -qaEm 1 -- "$1" <(exec tail -n +1 -s 0.1 -F --pid=$$ "$guest/console.log" 2> /dev/null)
 }
 
-# No oops, no warning, no missed heartbeat.
+# No oops, no warning, no late heartbeat.
+guest_is_quiet() {
+    ! grep -aE 'BUG|WARNING|Oops|general protection|Call Trace|stall|lockup|panic -|late by' "$guest/console.log"
+}
+
+# The same, and no heartbeat is missing.
 guest_is_well() {
-    local bad beats
-    bad=$(grep -aE 'BUG|WARNING|Oops|general protection|Call Trace|stall|lockup|panic -|late by' "$guest/console.log")
-    [ -z "$bad" ] || { echo "$bad"; return 1; }
+    local beats
+    guest_is_quiet || return 1
     beats=$(grep -aoE '^heartbeat [0-9]+' "$guest/console.log" | cut -d ' ' -f 2)
     [ "$beats" = "$(seq "$(wc -w <<< "$beats")")" ] || { echo "a heartbeat is missing"; return 1; }
     in_guest -t 30 true
