@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * caller: reads a file of the kernel's in a busy loop from several processes, and checks that every answer has one of the
- * forms that are allowed: the old one or the new one, never anything between.
+ * caller: reads a file of the kernel's in a busy loop from several processes, one on each CPU in turn, and checks that every
+ * answer has one of the forms that are allowed: the old one or the new one, never anything between.
  *
  * usage: caller [-n PROCESSES (2)] FILE PATTERN...     patterns as of fnmatch, for the whole contents
  *
@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -50,11 +51,15 @@ call_once(const char *path, char **patterns)
 }
 
 static void
-call_forever(const char *path, char **patterns)
+call_forever(const char *path, char **patterns, int cpu)
 {
+    cpu_set_t cpus;
     int form;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    CPU_ZERO(&cpus);
+    CPU_SET(cpu, &cpus);
+    sched_setaffinity(0, sizeof(cpus), &cpus);
     while ((form = call_once(path, patterns)) >= 0)
         atomic_fetch_add(&counts[form], 1);
     fflush(stdout);
@@ -95,7 +100,7 @@ main(int argc, char **argv)
     sigprocmask(SIG_BLOCK, &signals, NULL);
     for (int i = 0; i < processes; i++)
         if (fork() == 0)
-            call_forever(argv[optind], argv + optind + 1);
+            call_forever(argv[optind], argv + optind + 1, i % sysconf(_SC_NPROCESSORS_ONLN));
     do {
         number = sigtimedwait(&signals, NULL, &second);
         print_counts(argv + optind + 1);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * churn: keeps a kernel busy: forks, executes programs, maps memory, sends itself datagrams, writes, reads and removes small
- * files. Runs until it is killed, and never holds more than a few hundred KiB.
+ * churn: keeps a kernel busy: forks, executes programs, maps memory, sends itself datagrams, writes, syncs, reads and removes
+ * small files. Runs until it is killed, and never holds more than a few hundred KiB.
  *
- * usage: churn [-n PROCESSES (2)] [-d DIRECTORY for the files (/tmp)]
+ * usage: churn [-n PROCESSES (2)] [-d DIRECTORY for the files (/tmp)] [-a ADDRESS whose port 7 sends back what it gets]
  *
  * Prints "churn: N rounds" every second. Ends with 1, after saying what, if something failed that never should.
  */
@@ -54,7 +54,7 @@ use_file(const char *path)
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
     memset(out, *rounds & 0xff, sizeof(out));
-    if (fd < 0 || write(fd, out, sizeof(out)) != sizeof(out))
+    if (fd < 0 || write(fd, out, sizeof(out)) != sizeof(out) || fsync(fd))
         fail("churn: writing a file");
     if (pread(fd, in, sizeof(in), 0) != sizeof(in) || memcmp(in, out, sizeof(in)) != 0)
         fail("churn: reading a file back");
@@ -92,10 +92,34 @@ use_network(void)
     close(fd);
 }
 
+static int
+connect_to(const char *text)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(7), .sin_addr.s_addr = inet_addr(text) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || connect(fd, (struct sockaddr *) &address, sizeof(address)))
+        fail("churn: connecting");
+    return fd;
+}
+
 static void
-churn(const char *directory, int index)
+use_connection(int fd)
+{
+    char out[8000], in[8000];
+
+    memset(out, *rounds & 0xff, sizeof(out));
+    if (send(fd, out, sizeof(out), 0) != sizeof(out))
+        fail("churn: sending to a server");
+    if (recv(fd, in, sizeof(in), MSG_WAITALL) != sizeof(in) || memcmp(in, out, sizeof(in)) != 0)
+        fail("churn: receiving from it");
+}
+
+static void
+churn(const char *directory, const char *server, int index)
 {
     char path[200];
+    int connection = server ? connect_to(server) : -1;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     snprintf(path, sizeof(path), "%s/churn.%d", directory, index);
@@ -104,6 +128,8 @@ churn(const char *directory, int index)
         use_file(path);
         use_memory();
         use_network();
+        if (server)
+            use_connection(connection);
         atomic_fetch_add(rounds, 1);
     }
 }
@@ -112,15 +138,17 @@ int
 main(int argc, char **argv)
 {
     const struct timespec second = { .tv_sec = 1 };
-    const char *directory = "/tmp";
+    const char *directory = "/tmp", *server = NULL;
     int processes = 2, option;
     sigset_t signals;
 
-    while ((option = getopt(argc, argv, "n:d:")) != -1) {
+    while ((option = getopt(argc, argv, "n:d:a:")) != -1) {
         if (option == 'n' && atoi(optarg) > 0)
             processes = atoi(optarg);
         else if (option == 'd')
             directory = optarg;
+        else if (option == 'a')
+            server = optarg;
         else
             return 2;
     }
@@ -132,7 +160,7 @@ main(int argc, char **argv)
     for (int i = 0; i < processes; i++)
         if (fork() == 0) {
             sigprocmask(SIG_UNBLOCK, &signals, NULL);
-            churn(directory, i);
+            churn(directory, server, i);
         }
     while (sigtimedwait(&signals, NULL, &second) < 0)
         printf("churn: %lu rounds\n", *rounds);
