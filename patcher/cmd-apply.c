@@ -184,7 +184,7 @@ run_apply(const PatchCli *cli, int argc, char **argv, int *status, GError **erro
         return FALSE;
     stages.guest = job.guest;
     stages.timeout_s = chosen.timeout_s;
-    if (chosen.settle_s == 0 || (watch = patch_watch_new(job.guest, error)))
+    if (chosen.settle_s == 0 || vmm_machine_is_saved(job.guest->machine) || (watch = patch_watch_new(job.guest, error)))
         plan = patch_stages_apply(&stages, job.update, job.replace, error);
     if (!plan || !finish_apply(cli, &job, &chosen, plan, &report, watch, error)) {
         g_prefix_error(error, "%s: ", argv[1]);

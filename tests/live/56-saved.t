@@ -58,6 +58,7 @@ update_create "$top/tests/live/patches/three.patch" three
 guest_start -m 256
 ok "apply to the guest in its file" through apply "saved:$work/saved" "$work/uptime.vlp"
 is "$(< "$work/out")" "$id" "prints the id"
+unlike "$(< "$work/err")" watched "and does not watch what does not run"
 like "$(in_guest cat /proc/uptime)" 'idle time of 2 CPUs' "the guest that was restored runs the new code"
 vlp_exits 0 "view" view "$qmp"
 like "$out" "$id .*installed" "shows the update in it"
