@@ -9,6 +9,26 @@ row() {
     grep -E "^ *[0-9-]+ +$1 " "$work/out" | tr -s ' ' | sed 's/^ //; s/ $//'
 }
 
+# said DOOR ARGUMENT...: what the tool says when it is told to look through DOOR, but for the door itself, what state it finds
+# the guest in, and how much memory there is: a dump also has what lies below the video memory.
+said() {
+    local door=$1
+    shift
+    "$VLP_BUILD/virt-livepatch" "${@/GUEST/$door}" 2>&1 |
+        sed -E "s#((qmp|core|saved):)?${door#*:}#GUEST#g; s/^(guest: .*) \\(.*\\)/\\1/; s/\"state\":\"[a-z ]+\",\"release/\"release/
+            s/^memory: .*//; s/\"memory_bytes\":[0-9]+//"
+    return "${PIPESTATUS[0]}"
+}
+
+# all_say_the_same ARGUMENT...: through each of $doors.
+all_say_the_same() {
+    local door first
+    first=$(said "${doors[0]}" "$@") || { echo "$first"; return 1; }
+    for door in "${doors[@]:1}"; do
+        diff <(echo "$first") <(said "$door" "$@") || { echo "through $door"; return 1; }
+    done
+}
+
 huge=/proc/sys/vm/nr_hugepages
 
 # huge_pages_wanted: sees to it that there are enough of them, if the machine can have them.
@@ -24,12 +44,13 @@ huge_pages_wanted() {
 
 huge_pages_back() { echo "$1" > $huge; }
 
+chmod 711 "$work"       # QEMU runs as another user
 update_create "$top/images/demo/uptime.patch" uptime
 id=$(< "$work/uptime.id")
 first=vlp-first-$$ second=vlp-second-$$
 domain_start -m 256 -b memfd "$first"
 first_guest=$guest
-domain_start -m 256 -b file "$second"
+domain_start -m 256 -b file -q "$second"
 second_guest=$guest
 release=$(in_guest uname -r)
 
@@ -58,9 +79,22 @@ is "$(row "$first" | cut -d ' ' -f 2-)" "$first running $release $id" "shows the
 is "$(row "$second" | cut -d ' ' -f 2-)" "$second paused $release $id" "and in the suspended one"
 is "$(virsh domstate "$second" | head -n 1)" paused "which stays suspended"
 virsh -q dump --memory-only "$second" "$work/dump" > /dev/null
-vlp_exits 0 "view what virsh has dumped" view "core:$work/dump"
-like "$out" "$id .*installed" "shows the update"
+doors=("$second" "qmp:/var/lib/libvirt/qemu/$second.qmp" "core:$work/dump" "saved:$work/dump")
+for command in inspect view verify symbols tasks stack; do
+    ok "$command says the same through libvirt, its own monitor, and of what virsh has dumped" all_say_the_same $command GUEST
+    ok "so does it to programs" all_say_the_same -o json $command GUEST
+done
+like "$(said "core:$work/dump" view GUEST)" "$id .*installed" "which shows the update"
 virsh -q resume "$second"
+
+said "saved:$work/dump" undo --no-log GUEST "$id" > "$work/undone"
+said "saved:$work/dump" apply --no-log GUEST "$work/uptime.vlp" > "$work/applied"
+for door in "${doors[@]:0:2}"; do
+    is "$(said "$door" undo --no-log GUEST "$id" | sed 's/for [0-9.]* ms/for 0.00 ms/')" "$(< "$work/undone")" \
+        "undo says the same through $door as in what was dumped"
+    is "$(said "$door" apply --no-log --settle 0 GUEST "$work/uptime.vlp" | sed 's/for [0-9.]* ms/for 0.00 ms/')" \
+        "$(< "$work/applied")" "so does apply"
+done
 
 vlp_exits 0 "undo in the first" undo --no-log "$first" "$id"
 vlp_exits 0 "list as JSON" -o json list
