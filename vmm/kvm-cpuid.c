@@ -19,6 +19,11 @@ static const struct {
 } features[] = {
     { "cx16", 1, 0, ECX, 1U << 13 },
     { "pcid", 1, 0, ECX, 1U << 17 },
+    { "popcnt", 1, 0, ECX, 1U << 23 },
+    { "rdrand", 1, 0, ECX, 1U << 30 },
+    { "rdseed", 7, 0, EBX, 1U << 18 },
+    { "fsgsbase", 7, 0, EBX, 1U << 0 },
+    { "invpcid", 7, 0, EBX, 1U << 10 },
     { "x2apic", 1, 0, ECX, 1U << 21 },
     { "tsc_deadline_timer", 1, 0, ECX, 1U << 24 },
     { "xsave", 1, 0, ECX, 1U << 12 | 1U << 26 | 1U << 27 | 1U << 28 | 1U << 29 },
