@@ -25,7 +25,8 @@ typedef struct {
     VmmCoreFile *file;
     VmmKdump *kdump;        /* if it is compressed */
     gboolean is_other;      /* what FD holds is not as it lies in the file that was named, or is compressed */
-    VmmGuard *guard;        /* of one that can be changed */
+    gboolean is_saved;      /* a machine is to be restored from it */
+    VmmGuard *guard;        /* of one that is to be changed */
 } Core;
 
 static void
@@ -45,7 +46,7 @@ core_is_running(gpointer self, gboolean *running, char **state, GError **error)
 {
     *running = FALSE;
     if (state != NULL)
-        *state = g_strdup(((const Core *)self)->guard != NULL ? "saved" : "memory image");
+        *state = g_strdup(((const Core *)self)->is_saved ? "saved" : "memory image");
     return TRUE;
 }
 
@@ -324,16 +325,25 @@ vmm_core_open(const char *path, const char *uri, VmmBackendInstance *instance, G
     return core != NULL;
 }
 
+static gboolean
+prepare_saved(Core *core, gboolean to_look, GError **error)
+{
+    core->is_saved = TRUE;
+    if (!check_restorable(core, error))
+        return FALSE;
+    if (!to_look)
+        core->guard = vmm_guard_new(carry_out, core, core->fd, error);
+    return to_look || core->guard != NULL;
+}
+
 gboolean
 vmm_saved_open(const char *path, const char *uri, VmmBackendInstance *instance, GError **error)
 {
-    Core *core = open_file(path, O_RDWR, FALSE, error);
+    Core *core = open_file(path, instance->to_look ? O_RDONLY : O_RDWR, instance->to_look, error);
 
     if (core == NULL)
         return FALSE;
-    if (check_restorable(core, error))
-        core->guard = vmm_guard_new(carry_out, core, core->fd, error);
-    if (core->guard == NULL) {
+    if (!prepare_saved(core, instance->to_look, error)) {
         core_close(core);
         return FALSE;
     }

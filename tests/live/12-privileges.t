@@ -79,9 +79,11 @@ confined 0 "$some" recover recover "$qmp"
 reads
 confined 0 "$none" show show "$work/uptime.vlp"
 cp "$work/uptime.vlp" "$work/image"
-confined 4 "$none" "a memory image" inspect "core:$work/image"
-is "$(grep -c "pread64.*$work/image>" "$work/before")" 0 "it is not looked into before"
-isnt "$(grep -c "pread64.*$work/image>" "$work/after")" 0 "but afterwards"
+for kind in core saved; do
+    confined 4 "$none" "a memory image ($kind)" inspect "$kind:$work/image"
+    is "$(grep -c "pread64.*$work/image>" "$work/before")" 0 "it is not looked into before"
+    isnt "$(grep -c "pread64.*$work/image>" "$work/after")" 0 "but afterwards"
+done
 confined 2 "$none" diff diff "$work/uptime.vlp" "$work/uptime.vlp"
 "$VLP_BUILD/virt-livepatch-kvm" --bare --memory 16 --control "$work/control" "$VLP_BUILD/tests/vmm/bare-guest" \
     < /dev/null > "$work/letters" 2>&1 &
