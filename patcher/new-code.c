@@ -88,7 +88,7 @@ static gboolean
 data_kind(const PatchElfSection *section, PatchPieceKind *kind)
 {
     static const char *const data_sections[] = {
-        ".data", ".data.once", ".data..read_mostly", ".data..ro_after_init", ".data..cacheline_aligned",
+        ".data", ".data.once", ".data..once", ".data..read_mostly", ".data..ro_after_init", ".data..cacheline_aligned",
         ".data.unlikely", "__dyndbg", "__tracepoints",
     };
     gboolean is_plain = g_str_has_prefix(section->name, ".data.") && !g_str_has_prefix(section->name, ".data..");

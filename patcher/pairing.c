@@ -76,7 +76,8 @@ is_interchangeable(const PatchElf *elf, const PatchElfItem *item)
 {
     const char *section = patch_elf_section(elf, item->section)->name;
 
-    return g_str_equal(section, ".data.once") || g_str_equal(section, "__dyndbg") || g_str_has_prefix(item->name, "_rs.");
+    return g_str_equal(section, ".data.once") || g_str_equal(section, ".data..once") ||
+           g_str_equal(section, "__dyndbg") || g_str_has_prefix(item->name, "_rs.");
 }
 
 /* Whether a wrong pair would do harm. */

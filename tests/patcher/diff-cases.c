@@ -158,6 +158,8 @@ const DiffCase diff_cases[] = {
     { "once-flags", COMMON "int f(int x) { { in(\".data.once\") static int done; use(&done); } return other; }",
       COMMON "int f(int x) { { in(\".data.once\") static int done; use(&done); } if (x) { in(\".data.once\") static int done; "
       "use(&done); } return other; }", "changed f, new done.*, new done.*, gone done.*" },
+    { "once-flag-of-later-kernels", COMMON "int f(int x) { return other; }",
+      COMMON "int f(int x) { if (x) { in(\".data..once\") static int done; use(&done); } return other; }", "changed f, new done.*" },
     { "descriptors", COMMON "int f(int x) { { in(\"__dyndbg\") static int d; use(&d); } { in(\"__dyndbg\") static int d; use(&d); } "
       "return x; }",
       COMMON "int f(int x) { { in(\"__dyndbg\") static int d; use(&d); } { in(\"__dyndbg\") static int d; use(&d); } return x + other; }",
