@@ -19,7 +19,8 @@
 
 /* The start of the data, which is the same for all guests. */
 typedef struct {
-    guint64 state, result, task, cancelled, armed;
+    guint64 state, result, task, cancelled, armed, stack;
+    guint64 name;               /* the thread's, which is never empty */
 } Words;
 
 /* Who may be on an entry of the list, or on the irq_work, without a lock that could be seen. */
@@ -165,7 +166,8 @@ forbid_walkers(PatchPlan *plan, const IntroKernel *kernel)
     }
 }
 
-/* Nobody will come any more if nobody has been sent, or who was sent is there: then the stacks tell. */
+/* Nobody will come any more if nobody has been sent, or who was sent is there: then the stacks tell. The data are put in before
+ * anybody is sent, and taken out, in one write, when all have left. */
 static gboolean
 require_arrived(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, GError **error)
 {
@@ -180,7 +182,7 @@ require_arrived(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *r
                            g_strdup("an NMI reached the guest in this moment"));
         return TRUE;
     }
-    if (words.state)
+    if (words.state || !words.name)
         return TRUE;
     g_set_error(error, PATCH_ERROR, PATCH_ERROR_PASSING,
                 "the guest's kernel has been told to run something for update %s, and has not come to it yet",
