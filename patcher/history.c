@@ -11,7 +11,8 @@
 #include "patcher/error.h"
 
 #define FILE_NAME "history.db"
-#define BUSY_TIMEOUT_MS 5000
+/* What was done is done, and only its entry waits: for many others on a slow disk, each of which takes some syncs. */
+#define BUSY_TIMEOUT_MS 60000
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(sqlite3, sqlite3_close)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(sqlite3_stmt, sqlite3_finalize)

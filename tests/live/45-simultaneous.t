@@ -71,6 +71,8 @@ for name in "${updates[@]}"; do
         "$name was applied $(count "apply $name 0") times and undone $(count "undo $name 0") times, and is there accordingly"
     is "$(in_guest "grep -c new /proc/$name")" "$n_installed" "which the guest sees as well"
 done
+vlp_exits 0 "log" -o json log
+is "$(grep -o '"status":0,' <<< "$out" | wc -l)" "$(count '.* 0')" "the history has each that was done"
 vlp_exits 0 "verify" verify "$qmp"
 vlp_exits 0 "undo --all" undo --all "$qmp"
 is "$(text)" "$before" "the kernel's text is what it was"
