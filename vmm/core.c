@@ -228,16 +228,14 @@ open_path(const char *path, int mode, GError **error)
     return fd;
 }
 
-/* A flattened image is replaced by what it is meant to be. */
+/* A flattened image is replaced by what it is meant to be, which ROOM holds then and is taken over. */
 static gboolean
-unflatten(Core *core, GError **error)
+unflatten(Core *core, int *room, GError **error)
 {
-    int whole = vmm_flattened_put_together(core->fd, error);
-
-    if (whole < 0)
+    if (!vmm_flattened_put_together(core->fd, *room, error))
         return FALSE;
     close(core->fd);
-    core->fd = whole;
+    core->fd = vmm_fd_steal(room);
     core->is_other = TRUE;
     return TRUE;
 }
@@ -256,8 +254,10 @@ read_snapshot(Core *core, int state_fd, GError **error)
 }
 
 static gboolean
-read_image(Core *core, GError **error)
+read_image(Core *core, int *room, GError **error)
 {
+    if (vmm_flattened_is(core->fd) && !unflatten(core, room, error))
+        return FALSE;
     if (!vmm_kdump_is(core->fd)) {
         core->file = vmm_core_file_new(core->fd, error);
         return core->file != NULL;
@@ -276,15 +276,15 @@ open_file(const char *name, int mode, gboolean to_look, GError **error)
     g_autofree char *path = comma != NULL ? g_strndup(name, comma - name) : g_strdup(name);
     VMM_AUTO_FD int fd = open_path(path, mode, error);
     VMM_AUTO_FD int state_fd = fd >= 0 && comma != NULL ? open_path(comma + 1, O_RDONLY, error) : -1;
+    VMM_AUTO_FD int room = comma == NULL ? vmm_flattened_room() : -1;
     Core *core = NULL;
 
     if (fd < 0 || (comma != NULL && state_fd < 0))
         return NULL;
     core = g_new0(Core, 1);
     core->fd = vmm_fd_steal(&fd);
-    if ((comma != NULL || !vmm_flattened_is(core->fd) || unflatten(core, error))
-        && (!to_look || vmm_sandbox_enter(VMM_SANDBOX_LOOK, error))
-        && (comma != NULL ? read_snapshot(core, state_fd, error) : read_image(core, error)))
+    if ((!to_look || vmm_sandbox_enter(VMM_SANDBOX_LOOK, error))
+        && (comma != NULL ? read_snapshot(core, state_fd, error) : read_image(core, &room, error)))
         return core;
     core_close(core);
     return NULL;

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "vmm/file.h"
-#include "vmm/socket.h"
 
 #define SIGNATURE "makedumpfile"
 #define HEADER_BYTES 4096
@@ -67,19 +66,22 @@ copy_pieces(int from, int to, GError **error)
 }
 
 int
-vmm_flattened_put_together(int fd, GError **error)
+vmm_flattened_room(void)
 {
-    VMM_AUTO_FD int whole = open(g_get_tmp_dir(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    return open(g_get_tmp_dir(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
+gboolean
+vmm_flattened_put_together(int fd, int room, GError **error)
+{
     guint64 kind[2];
 
-    if (whole < 0) {
-        g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "the flattened dump cannot be put together in %s: %s",
-                    g_get_tmp_dir(), g_strerror(errno));
-        return -1;
+    if (room < 0) {
+        g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "the flattened dump cannot be put together in %s: no file can be "
+                    "made there; say by TMPDIR where one can", g_get_tmp_dir());
+        return FALSE;
     }
-    if (!vmm_file_read(fd, TYPE_AT, kind, sizeof kind) || GUINT64_FROM_BE(kind[0]) != 1 || GUINT64_FROM_BE(kind[1]) != 1) {
-        vmm_file_set_damaged(error, "it is flattened in an unknown way");
-        return -1;
-    }
-    return copy_pieces(fd, whole, error) ? vmm_fd_steal(&whole) : -1;
+    if (!vmm_file_read(fd, TYPE_AT, kind, sizeof kind) || GUINT64_FROM_BE(kind[0]) != 1 || GUINT64_FROM_BE(kind[1]) != 1)
+        return vmm_file_set_damaged(error, "it is flattened in an unknown way");
+    return copy_pieces(fd, room, error);
 }

@@ -13,8 +13,11 @@
 /* Whether what FD begins with says so. */
 gboolean vmm_flattened_is(int fd);
 
-/* What FD is meant to be, in a file without a name in TMPDIR; to be closed. -1 on errors: PROTOCOL (damaged or cut off),
- * UNREACHABLE (there is no room). */
-int vmm_flattened_put_together(int fd, GError **error);
+/* A file without a name in TMPDIR, to be closed; -1 if there is none to be had. Privileges may be given up when it is open. */
+int vmm_flattened_room(void);
+
+/* Writes into ROOM, which may be -1, what FD is meant to be. Errors: PROTOCOL (damaged or cut off), UNREACHABLE (there is no
+ * room). */
+gboolean vmm_flattened_put_together(int fd, int room, GError **error);
 
 #endif

@@ -45,10 +45,11 @@ static int
 unflatten(const GByteArray *bytes, gsize cut_off, GError **error)
 {
     VMM_AUTO_FD int fd = memfd_create("dump", MFD_CLOEXEC);
+    VMM_AUTO_FD int room = vmm_flattened_room();
 
     g_assert_cmpint(write(fd, bytes->data, bytes->len - cut_off), ==, bytes->len - cut_off);
     g_assert_true(vmm_flattened_is(fd));
-    return vmm_flattened_put_together(fd, error);
+    return vmm_flattened_put_together(fd, room, error) ? vmm_fd_steal(&room) : -1;
 }
 
 static void
@@ -97,7 +98,11 @@ test_no_room(void)
 {
     const Piece far = { 1LL << 62, "where no file reaches" };
 
+    g_autoptr(GError) error = NULL;
+
     assert_refused(flattened(&far, 1), 0, VMM_ERROR_UNREACHABLE);
+    g_assert_false(vmm_flattened_put_together(-1, -1, &error));
+    g_assert_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE);
 }
 
 /* --- A compressed one, of four pages: A at 0, B and C from 2 on, D at 9; its blocks in their order */
