@@ -12,6 +12,8 @@
 #define MAX_SYMBOLS (1 << 20)
 #define MAX_ADDEND (G_GINT64_CONSTANT(1) << 40)
 #define MAX_ALIGNMENT (1 << 20)
+/* Of one that takes no room in the file: nothing else bounds what it takes in memory. */
+#define MAX_EMPTY_SECTION (64 * 1024 * 1024)
 
 static void
 section_free(PatchElfSection *section)
@@ -179,7 +181,7 @@ read_section(PatchElf *elf, Elf *file, Elf_Scn *scn, gsize names, GError **error
     if (section->alignment > MAX_ALIGNMENT || section->alignment & (section->alignment - 1))
         return damaged(error, "a section has an impossible alignment");
     if (header.sh_type == SHT_NOBITS || header.sh_type == SHT_NULL)
-        return header.sh_size < G_MAXUINT32 || damaged(error, "a section is too large");
+        return header.sh_size <= MAX_EMPTY_SECTION || damaged(error, "a section is too large");
     if (header.sh_offset > file_bytes || header.sh_size > file_bytes - header.sh_offset)
         return damaged(error, "a section lies outside of the file");
     section->data = base + header.sh_offset;

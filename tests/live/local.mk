@@ -46,7 +46,7 @@ EXTRA_DIST += \
 	tests/live/30-refusals.t \
 	tests/live/31-constructs.t \
 	tests/live/33-runner.t tests/live/34-hooks.t tests/live/35-kinds.t \
-	tests/live/40-rounds.t tests/live/45-simultaneous.t \
+	tests/live/40-rounds.t tests/live/45-simultaneous.t tests/live/47-moments.t \
 	tests/live/50-libvirt.t \
 	tests/live/52-domains.t \
 	tests/live/55-core.t \

@@ -14,8 +14,9 @@
 
 static char *folder;
 
+/* NULL with the error, if what the compiler made is not taken. */
 static PatchElf *
-compile(const char *name, const char *source)
+try_compile(const char *name, const char *source, GError **error)
 {
     g_autofree char *c_file = g_strdup_printf("%s/%s.c", folder, name);
     g_autofree char *object = g_strdup_printf("%s/%s.o", folder, name);
@@ -23,15 +24,23 @@ compile(const char *name, const char *source)
         "gcc", "-O2", "-ffunction-sections", "-fdata-sections", "-mcmodel=kernel", "-fno-pie", "-mno-red-zone",
         "-ffreestanding", "-fno-asynchronous-unwind-tables", "-fcf-protection=none", "-c", "-o", object, c_file, NULL,
     };
-    g_autoptr(GError) error = NULL;
     PatchElf *elf;
 
-    g_assert_true(g_file_set_contents(c_file, source, -1, &error));
-    g_assert_true(patch_run(NULL, argv, NULL, &error));
-    elf = patch_elf_read(object, &error);
-    g_assert_no_error(error);
+    g_assert_true(g_file_set_contents(c_file, source, -1, NULL));
+    g_assert_true(patch_run(NULL, argv, NULL, NULL));
+    elf = patch_elf_read(object, error);
     g_unlink(c_file);
     g_unlink(object);
+    return elf;
+}
+
+static PatchElf *
+compile(const char *name, const char *source)
+{
+    g_autoptr(GError) error = NULL;
+    PatchElf *elf = try_compile(name, source, &error);
+
+    g_assert_no_error(error);
     return elf;
 }
 
@@ -288,6 +297,17 @@ test_no_object(void)
     g_unlink(path);
 }
 
+/* A few bytes of a file can claim any amount of zeros. */
+static void
+test_endless_zeros(void)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(try_compile("zeros", "char zeros[1u << 30];", &error));
+    g_assert_error(error, PATCH_ERROR, PATCH_ERROR_FAILED);
+    g_assert_nonnull(strstr(error->message, "too large"));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -295,6 +315,7 @@ main(int argc, char **argv)
 
     g_test_init(&argc, &argv, NULL);
     folder = g_dir_make_tmp("diff-XXXXXX", NULL);
+    g_test_add_func("/diff/endless-zeros", test_endless_zeros);
     g_test_add_func("/diff/nothing", test_nothing);
     g_test_add_func("/diff/string", test_string);
     g_test_add_func("/diff/call", test_call);
