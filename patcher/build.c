@@ -15,7 +15,7 @@
 #include "patcher/overlay.h"
 #include "patcher/run.h"
 
-#define CACHE_LAYOUT "4"        /* to be changed with what lies in a cache folder */
+#define CACHE_LAYOUT "5"        /* to be changed with what lies in a cache folder */
 
 void
 patch_build_close(PatchBuild *build)

@@ -5,6 +5,7 @@
 
 #define DEPENDENCIES "-Wp,-MMD,"
 #define FIXDEP "scripts/basic/fixdep "
+#define OBJTOOL "tools/objtool/objtool "
 #define MODULE_NAME "-DKBUILD_MODNAME=\""
 
 static gboolean
@@ -122,6 +123,30 @@ patch_saved_cmd_free(PatchSavedCmd *saved)
     g_free(saved);
 }
 
+/* The command in LINE that runs objtool, if one does; to be freed. */
+static char *
+objtool_in(const char *line)
+{
+    g_autoptr(GPtrArray) commands = strstr(line, OBJTOOL) ? split_commands(line) : NULL;
+
+    for (guint i = 0; commands && i < commands->len; i++)
+        if (strstr(commands->pdata[i], OBJTOOL))
+            return g_strdup(g_strstrip(commands->pdata[i]));
+    return NULL;
+}
+
+/* Kernels before 5.18 run it in a line of its own and do not keep that. */
+static void
+add_objtool(GHashTable *texts, const char *line)
+{
+    g_autofree char *command = objtool_in(line);
+    const char *object = command ? strrchr(command, ' ') : NULL;
+    const char *text = object ? g_hash_table_lookup(texts, object + 1) : NULL;
+
+    if (text)
+        g_hash_table_insert(texts, g_strdup(object + 1), g_strdup_printf("%s; %s", text, command));
+}
+
 /* A line that makes an object ends in: scripts/basic/fixdep DEPENDENCIES OBJECT 'COMMANDS' > FILE */
 GHashTable *
 patch_saved_cmd_texts(const char *dry_run)
@@ -133,9 +158,10 @@ patch_saved_cmd_texts(const char *dry_run)
         const char *fixdep = strstr(*line, FIXDEP);
         g_auto(GStrv) argv = NULL;
 
-        if (!fixdep || !g_shell_parse_argv(fixdep, NULL, &argv, NULL) || g_strv_length(argv) < 4)
-            continue;
-        g_hash_table_insert(texts, g_strdup(argv[2]), g_strdup_printf("cmd_%s := %s\n", argv[2], argv[3]));
+        if (!fixdep)
+            add_objtool(texts, *line);
+        else if (g_shell_parse_argv(fixdep, NULL, &argv, NULL) && g_strv_length(argv) >= 4)
+            g_hash_table_insert(texts, g_strdup(argv[2]), g_strdup_printf("cmd_%s := %s", argv[2], argv[3]));
     }
     return texts;
 }

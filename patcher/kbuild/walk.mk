@@ -17,6 +17,9 @@ SRCARCH := x86
 ARCH := x86
 BITS := 64
 
+# Until 6.9, Makefiles have $(src) relative to the source.
+srcroot := $(if $(shell grep -x 'src := .(obj)' $(srctree)/scripts/Makefile.build),,$(srctree)/)
+
 suffix-search = $(strip $(foreach s,$3,$($(1:%$(strip $2)=%$s))))
 parts = $(if $(call suffix-search,$1,.o,$2 -),$(call suffix-search,$1,.o,$2),$1)
 
@@ -30,7 +33,7 @@ endef
 # visit FOLDER y|m: m for a folder that only modules are built in. Its variables are forgotten afterwards.
 define visit
 obj := $1
-src := $1
+src := $(srcroot)$1
 obj-y :=
 obj-m :=
 lib-y :=

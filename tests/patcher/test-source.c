@@ -139,6 +139,7 @@ test_kconfig(void)
     g_assert_true(patch_kconfig_check("CONFIG_A=y\nCONFIG_CC_VERSION_TEXT=\"1\"\n# CONFIG_X is not set\n",
                                       "CONFIG_A=y\nCONFIG_NEW=y\nCONFIG_CC_VERSION_TEXT=\"2\"\n", &error));
     g_assert_no_error(error);
+    g_assert_true(patch_kconfig_check("CONFIG_OPENSSL_SUPPORTS_ML_DSA=y\nCONFIG_RUST=y\n", "CONFIG_A=y\n", &error));
     g_assert_false(patch_kconfig_check("CONFIG_DEBUG_INFO_BTF=y\n", "# CONFIG_DEBUG_INFO_BTF is not set\n", &error));
     g_assert_error(error, PATCH_ERROR, PATCH_ERROR_FAILED);
     g_assert_nonnull(strstr(error->message, "CONFIG_DEBUG_INFO_BTF"));
@@ -255,6 +256,27 @@ test_dry_run(void)
     g_assert_cmpstr(argv[1], ==, "-DN=\"x\"");
 }
 
+/* Before 5.18, the kernel's build ran objtool in a line of its own. */
+static void
+test_dry_run_with_objtool_apart(void)
+{
+    g_autoptr(GHashTable) texts = patch_saved_cmd_texts(
+        "set -e; gcc -c -o fs/x.o /s/fs/x.c; scripts/basic/fixdep fs/.x.o.d fs/x.o 'gcc -c -o fs/x.o /s/fs/x.c' > fs/.x.o.cmd\n"
+        "set -e;  trap 'rm -f fs/x.o; kill $$' HUP;  ./tools/objtool/objtool orc generate  --no-fp fs/x.o; true\n"
+        "./tools/objtool/objtool check fs/other.o\ntools/objtool/objtool \n");
+    g_autoptr(PatchSavedCmd) saved = NULL;
+    GStrv argv;
+
+    g_assert_cmpuint(g_hash_table_size(texts), ==, 1);
+    saved = patch_saved_cmd_parse(g_hash_table_lookup(texts, "fs/x.o"), NULL);
+    g_assert_nonnull(saved);
+    g_assert_cmpuint(saved->commands->len, ==, 2);
+    argv = saved->commands->pdata[1];
+    g_assert_cmpuint(g_strv_length(argv), ==, 5);
+    g_assert_cmpstr(argv[2], ==, "generate");
+    g_assert_cmpstr(argv[4], ==, "fs/x.o");
+}
+
 static void
 test_kbuild(void)
 {
@@ -369,6 +391,7 @@ main(int argc, char **argv)
     g_test_add_func("/source/refused-commands", test_refused_commands);
     g_test_add_func("/source/functions-in-source", test_functions_in_source);
     g_test_add_func("/source/dry-run", test_dry_run);
+    g_test_add_func("/source/dry-run-with-objtool-apart", test_dry_run_with_objtool_apart);
     g_test_add_func("/source/kbuild", test_kbuild);
     g_test_add_func("/source/reach-of-changes", test_reach_of_changes);
     g_test_add_func("/source/mentions", test_mentions);
