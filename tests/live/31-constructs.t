@@ -24,7 +24,7 @@ make_patch constructs fs/proc/uptime.c '
         /\tint i;/a\
 	int (*volatile indirect)(const char *, const char *) = strcmp, word, faulted = 0;
         /\treturn 0;/i\
-	seq_printf(m, "cpu=%d interrupts=%d ", this_cpu_read(cpu_number), this_cpu_read(kstat.irqs_sum) > 0);\
+	seq_printf(m, "cpu=%d interrupts=%d ", raw_smp_processor_id(), this_cpu_read(kstat.irqs_sum) > 0);\
 	seq_printf(m, "sse2=%d smap=%d xen=%d ", static_cpu_has(X86_FEATURE_XMM2), static_cpu_has(X86_FEATURE_SMAP),\
 		   static_cpu_has(X86_FEATURE_XENPV));\
 	__get_kernel_nofault(\&word, (int *) -4096UL, int, fault);\
@@ -36,10 +36,16 @@ fault:\
 	trace_kfree(0x2a, NULL);\
 	cond_resched();
     }' mm/zsmalloc.c '
+    /^void \*zs_map_object/i\
+static noinline __attribute__((__cold__)) void vlp_rarely(void)\
+{\
+	pr_info("vlp: an area\\n");\
+}\
+
     /^void \*zs_map_object/,/^}/s/area = this_cpu_ptr(&zs_map_area);/&\
 	if (area != per_cpu_ptr(\&zs_map_area, raw_smp_processor_id()))\
 		pr_err("vlp: the area of another CPU\\n");\
-	pr_info_once("vlp: an area\\n");/'
+	DO_ONCE_LITE(vlp_rarely);/'
 update_create "$work/constructs.patch" constructs
 id=$(< "$work/constructs.id")
 vlp -o json show --disassemble "$work/constructs.vlp"
