@@ -79,7 +79,7 @@ libpatcher_a_SOURCES += \
 	patcher/kbuild.c patcher/kbuild.h \
 	patcher/ctokens.c patcher/ctokens.h \
 	patcher/construct-names.c patcher/construct-names.h \
-	patcher/constructs.c patcher/constructs.h \
+	patcher/construct-reader.c patcher/construct-reader.h patcher/constructs.c patcher/constructs.h \
 	patcher/taint.c \
 	patcher/includes.c patcher/includes.h \
 	patcher/reach.c patcher/reach.h \
