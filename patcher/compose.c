@@ -79,7 +79,7 @@ compare_types(Job *job)
     g_autoptr(PatchDwarf) new_dwarf = old_dwarf ? patch_dwarf_read(job->new_elf) : NULL;
 
     if (new_dwarf)
-        patch_types_compare(job->old_elf, old_dwarf, new_dwarf, job->findings);
+        patch_types_compare(job->old_elf, old_dwarf, new_dwarf, job->findings, job->compose->notes);
     job->reasons = patch_reasons_new(job->build, job->file, g_steal_pointer(&old_dwarf), g_steal_pointer(&new_dwarf));
 }
 
@@ -134,8 +134,9 @@ find_changes(Job *job, GError **error)
         g_hash_table_insert(job->carry.replaced, g_strdup(patch_elf_item(job->new_elf, item)->name), g_strdup(""));
     }
     find_boot_changes(job);
-    return patch_findings_override(job->diff->findings, job->compose->force, &job->compose->used, error) &&
-           patch_findings_override(job->findings, job->compose->force, &job->compose->used, error);
+    /* Types first: they say why data of a changed structure differ. */
+    g_ptr_array_extend_and_steal(job->findings, g_ptr_array_ref(job->diff->findings));
+    return patch_findings_override(job->findings, job->compose->force, &job->compose->used, error);
 }
 
 /* The functions of DIFF that changed and are not replaced yet, as a set of their names; to be unreffed. */

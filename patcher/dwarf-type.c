@@ -42,9 +42,21 @@ patch_dwarf_number(Dwarf_Die *die, guint name, guint64 otherwise)
     return dwarf_attr_integrate(die, name, &attribute) && dwarf_formudata(&attribute, &value) == 0 ? value : otherwise;
 }
 
+static gboolean is_number(Dwarf_Die *die, guint depth);
+
+/* Whether the structure TYPE is a name for a number, as atomic_t and refcount_t are. */
+static gboolean
+wraps_number(Dwarf_Die *type, guint depth)
+{
+    Dwarf_Die member, next;
+
+    return depth < MAX_DEPTH && dwarf_child(type, &member) == 0 && dwarf_tag(&member) == DW_TAG_member &&
+           dwarf_siblingof(&member, &next) != 0 && !dwarf_hasattr(&member, DW_AT_bit_size) && is_number(&member, depth + 1);
+}
+
 /* Whether DIE's type is an integer, a truth value or an enumeration behind all typedefs. */
 static gboolean
-is_number(Dwarf_Die *die)
+is_number(Dwarf_Die *die, guint depth)
 {
     Dwarf_Die type;
     int tag;
@@ -52,7 +64,8 @@ is_number(Dwarf_Die *die)
     if (!patch_dwarf_type_of(die, &type) || dwarf_peel_type(&type, &type) != 0)
         return FALSE;
     tag = dwarf_tag(&type);
-    return tag == DW_TAG_base_type || tag == DW_TAG_enumeration_type;
+    return tag == DW_TAG_base_type || tag == DW_TAG_enumeration_type ||
+           (tag == DW_TAG_structure_type && wraps_number(&type, depth));
 }
 
 static gboolean
@@ -233,8 +246,10 @@ add_member(PatchStruct *into, Dwarf_Die *die, guint64 base, guint depth)
         return;
     }
     member = g_new0(PatchMember, 1);
-    *member = (PatchMember) { .name = g_strdup(name), .type = patch_dwarf_type_name(die),
-                              .is_number = is_number(die), .is_callback = is_callback(die), .offset = base, .size = bits };
+    *member = (PatchMember) {
+        .name = g_strdup(name), .type = patch_dwarf_type_name(die), .is_number = is_number(die, 0),
+        .is_callback = is_callback(die), .offset = base, .size = bits,
+    };
     g_ptr_array_add(into->members, member);
 }
 

@@ -14,7 +14,7 @@ typedef struct {
     char *name;                 /* members of nameless members count as the structure's own; a bit field without a name
                                    is left out */
     char *type;                 /* as in C, by name: what a pointer leads to is not looked at */
-    gboolean is_number;         /* an integer, whatever it is called */
+    gboolean is_number;         /* an integer, whatever it is called, also within a structure of its own (atomic_t) */
     gboolean is_callback;       /* a pointer to a function */
     guint64 offset, size;       /* bits */
 } PatchMember;

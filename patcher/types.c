@@ -7,6 +7,7 @@
 typedef struct {
     GString *text;
     guint n;
+    GPtrArray *gone;    /* of PatchMember: numbers that are no longer there, of which TEXT and N do not tell */
     gboolean moved;     /* a size or an offset differs */
     gboolean own;       /* not only because a structure within it differs */
 } Difference;
@@ -45,11 +46,33 @@ place(guint64 bits)
                     : g_strdup_printf("%" G_GUINT64_FORMAT, bits / 8);
 }
 
+/* TYPE without what only says how it may be used; to be freed. */
+static char *
+unqualified(const char *type)
+{
+    g_autoptr(GString) plain = g_string_new(type);
+
+    g_string_replace(plain, "const ", "", 0);
+    g_string_replace(plain, "volatile ", "", 0);
+    return g_string_free(g_steal_pointer(&plain), FALSE);
+}
+
 /* Whether the bits mean the same, whatever the type is called. What a callback takes and returns is a matter of code. */
 static gboolean
 holds_the_same(const PatchMember *old_member, const PatchMember *new_member)
 {
-    return (old_member->is_number && new_member->is_number) || (old_member->is_callback && new_member->is_callback);
+    g_autofree char *was = unqualified(old_member->type), *is = unqualified(new_member->type);
+
+    return (old_member->is_number && new_member->is_number) || (old_member->is_callback && new_member->is_callback) ||
+           g_str_equal(was, is);
+}
+
+static void
+tell_gone(Difference *difference, const PatchMember *member)
+{
+    g_autofree char *from = place(member->offset);
+
+    tell(difference, "member %s (at byte %s) is gone", member->name, from);
 }
 
 static void
@@ -58,12 +81,15 @@ compare_member(Difference *difference, const PatchMember *old_member, const Patc
     g_autofree char *from = place(old_member->offset), *to = NULL;
 
     if (!new_member) {
-        tell(difference, "member %s (at byte %s) is gone", old_member->name, from);
+        if (old_member->is_number)
+            g_ptr_array_add(difference->gone, (gpointer) old_member);
+        else
+            tell_gone(difference, old_member);
         difference->own = TRUE;
         return;
     }
     to = place(new_member->offset);
-    if (!g_str_equal(old_member->type, new_member->type) && !holds_the_same(old_member, new_member)) {
+    if (!holds_the_same(old_member, new_member)) {
         tell(difference, "member %s is now %s, was %s", old_member->name, new_member->type, old_member->type);
         difference->own = TRUE;
     } else if (old_member->size != new_member->size) {
@@ -115,18 +141,36 @@ compare_constants(Difference *difference, const PatchStruct *old_type, const Pat
     }
 }
 
+/* Nothing reads them any more, and nothing else has their place. */
 static void
-compare_struct(const PatchStruct *old_type, const PatchStruct *new_type, gboolean own, GPtrArray *findings)
+note_gone(const PatchStruct *type, const GPtrArray *gone, GPtrArray *notes)
+{
+    for (guint i = 0; i < gone->len && i < MAX_NAMED; i++)
+        g_ptr_array_add(notes, g_strdup_printf(
+            "%s loses its member %s, and nothing takes its place; once the update is undone, the old code finds in what was "
+            "made meanwhile what its allocation left there", type->name, ((const PatchMember *) gone->pdata[i])->name));
+}
+
+static void
+compare_struct(const PatchStruct *old_type, const PatchStruct *new_type, gboolean own, GPtrArray *findings,
+               GPtrArray *notes)
 {
     g_autoptr(GString) text = g_string_new(NULL);
-    Difference difference = { .text = text };
+    g_autoptr(GPtrArray) gone = g_ptr_array_new();
+    Difference difference = { .text = text, .gone = gone };
 
     if (old_type->is_enum)
         compare_constants(&difference, old_type, new_type);
     else
         compare_members(&difference, old_type, new_type);
-    if (!difference.n || difference.own != own)
+    if (difference.own != own)
         return;
+    if (!difference.n && notes)
+        note_gone(old_type, gone, notes);
+    if (!difference.n)
+        return;
+    for (guint i = 0; i < gone->len; i++)
+        tell_gone(&difference, gone->pdata[i]);
     if (difference.n > MAX_NAMED)
         g_string_append_printf(text, ", and %u more", difference.n - MAX_NAMED);
     if (difference.moved)
@@ -147,7 +191,8 @@ compare_names(gconstpointer a, gconstpointer b)
 }
 
 static void
-compare_structs(const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf, gboolean own, GPtrArray *findings)
+compare_structs(const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf, gboolean own, GPtrArray *findings,
+                GPtrArray *notes)
 {
     g_autoptr(GList) names = g_list_sort(g_hash_table_get_keys(old_dwarf->structs), compare_names);
 
@@ -156,7 +201,7 @@ compare_structs(const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf, gboole
         const GPtrArray *new_types = g_hash_table_lookup(new_dwarf->structs, name->data);
 
         for (guint i = 0; new_types && i < MIN(old_types->len, new_types->len); i++)
-            compare_struct(old_types->pdata[i], new_types->pdata[i], own, findings);
+            compare_struct(old_types->pdata[i], new_types->pdata[i], own, findings, notes);
     }
 }
 
@@ -189,9 +234,9 @@ compare_exports(const PatchElf *old_elf, const PatchDwarf *old_dwarf, const Patc
 
 void
 patch_types_compare(const PatchElf *old_elf, const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf,
-                    GPtrArray *findings)
+                    GPtrArray *findings, GPtrArray *notes)
 {
-    compare_structs(old_dwarf, new_dwarf, TRUE, findings);
-    compare_structs(old_dwarf, new_dwarf, FALSE, findings);
+    compare_structs(old_dwarf, new_dwarf, TRUE, findings, notes);
+    compare_structs(old_dwarf, new_dwarf, FALSE, findings, notes);
     compare_exports(old_elf, old_dwarf, new_dwarf, findings);
 }

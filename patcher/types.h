@@ -9,8 +9,9 @@
 #include "patcher/finding.h"
 
 /* Adds to FINDINGS every structure whose layout or members differ, and every function that OLD_ELF exports to modules and
- * whose parameters or result differ. */
+ * whose parameters or result differ. NOTES (of char *; may be NULL) receives what is no obstacle: numbers that are no
+ * longer in a structure. */
 void patch_types_compare(const PatchElf *old_elf, const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf,
-                         GPtrArray *findings);
+                         GPtrArray *findings, GPtrArray *notes);
 
 #endif
