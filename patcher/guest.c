@@ -22,11 +22,14 @@ require_running(VmmMachine *machine, GError **error)
     return running;
 }
 
-/* What is to be restored from a file cannot run. */
+/* What is to be restored from a file cannot run; but somebody may be at work on it. */
 static gboolean
 require_ready(VmmMachine *machine, GError **error)
 {
-    return vmm_machine_is_saved(machine) || require_running(machine, error);
+    gboolean running;
+
+    return vmm_machine_is_saved(machine) ? vmm_machine_is_running(machine, &running, NULL, error)
+                                         : require_running(machine, error);
 }
 
 static gboolean

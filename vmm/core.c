@@ -16,6 +16,7 @@
 #include "vmm/firecracker.h"
 #include "vmm/flattened.h"
 #include "vmm/guard.h"
+#include "vmm/journal.h"
 #include "vmm/kdump.h"
 #include "vmm/sandbox.h"
 #include "vmm/socket.h"
@@ -26,6 +27,8 @@ typedef struct {
     VmmKdump *kdump;        /* if it is compressed */
     gboolean is_other;      /* what FD holds is not as it lies in the file that was named, or is compressed */
     gboolean is_saved;      /* a machine is to be restored from it */
+    VmmJournal *journal;
+    gboolean is_torn;       /* somebody was writing to it when it was opened, and it was not put right since */
     VmmGuard *guard;        /* of one that is to be changed */
 } Core;
 
@@ -37,16 +40,30 @@ core_close(gpointer self)
     vmm_guard_free(core->guard);
     vmm_kdump_free(core->kdump);
     vmm_core_file_free(core->file);
+    vmm_journal_free(core->journal);
     vmm_fd_clear(&core->fd);
     g_free(core);
 }
 
 static gboolean
+check_whole(const Core *core, GError **error)
+{
+    if (core->is_torn)
+        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_BUSY, "somebody is changing this saved machine, or was killed while "
+                            "doing so: try again, or have 'virt-livepatch recover saved:FILE' take back what was half done");
+    return !core->is_torn;
+}
+
+static gboolean
 core_is_running(gpointer self, gboolean *running, char **state, GError **error)
 {
+    const Core *core = self;
+
     *running = FALSE;
+    if (!check_whole(core, error))
+        return FALSE;
     if (state != NULL)
-        *state = g_strdup(((const Core *)self)->is_saved ? "saved" : "memory image");
+        *state = g_strdup(core->is_saved ? "saved" : "memory image");
     return TRUE;
 }
 
@@ -90,10 +107,11 @@ core_peek_vcpu(gpointer self, guint index, VmmVcpu *vcpu, GError **error)
     return TRUE;
 }
 
-static gboolean
-core_write(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error)
+/* Where in the file CHUNKS lie, of VmmJournalPiece. */
+static GArray *
+locate(const Core *core, const VmmChunk *chunks, gsize n_chunks)
 {
-    const Core *core = self;
+    GArray *pieces = g_array_new(FALSE, FALSE, sizeof(VmmJournalPiece));
 
     for (gsize i = 0; i < n_chunks; i++)
         for (gsize done = 0; done < chunks[i].length;) {
@@ -101,14 +119,30 @@ core_write(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error
             const VmmCoreSegment *segment = vmm_core_file_find(core->file, pa);
             guint64 within = pa - segment->range.start.value;
             gsize length = MIN(chunks[i].length - done, segment->range.length - within);
+            const VmmJournalPiece piece = { segment->offset + within, (const char *)chunks[i].data + done, length };
 
-            if (!vmm_file_write(core->fd, segment->offset + within, (const char *)chunks[i].data + done, length)) {
-                g_set_error(error, VMM_ERROR, VMM_ERROR_LOST, "the saved machine cannot be written to: %s",
-                            g_strerror(errno));
-                return FALSE;
-            }
+            g_array_append_val(pieces, piece);
             done += length;
         }
+    return pieces;
+}
+
+static gboolean
+core_write(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error)
+{
+    const Core *core = self;
+    g_autoptr(GArray) pieces = locate(core, chunks, n_chunks);
+
+    if (!vmm_journal_note(core->journal, core->fd, (const VmmJournalPiece *)pieces->data, pieces->len, error))
+        return FALSE;
+    for (guint i = 0; i < pieces->len; i++) {
+        const VmmJournalPiece *piece = &g_array_index(pieces, VmmJournalPiece, i);
+
+        if (!vmm_file_write(core->fd, piece->offset, piece->data, piece->length)) {
+            g_set_error(error, VMM_ERROR, VMM_ERROR_LOST, "the saved machine cannot be written to: %s", g_strerror(errno));
+            return FALSE;
+        }
+    }
     return TRUE;
 }
 
@@ -125,19 +159,30 @@ core_pause(gpointer self, GArray *vcpus, GError **error)
 static gboolean
 core_resume(gpointer self, guint64 *stood_ns, GError **error)
 {
+    const Core *core = self;
+
     if (stood_ns != NULL)
         *stood_ns = 0;
-    if (fdatasync(((const Core *)self)->fd) == 0)
-        return TRUE;
-    g_set_error(error, VMM_ERROR, VMM_ERROR_LOST, "the saved machine cannot be written to: %s", g_strerror(errno));
-    return FALSE;
+    return vmm_journal_end(core->journal, core->fd, error);
+}
+
+static gboolean
+take_back(Core *core, GError **error)
+{
+    if (!vmm_journal_play_back(core->journal, core->fd, error))
+        return FALSE;
+    core->is_torn = FALSE;
+    g_warning("somebody was killed while writing to this saved machine; what had been written was taken back");
+    return TRUE;
 }
 
 static gboolean
 core_claim(gpointer self, GError **error)
 {
-    if (flock(((const Core *)self)->fd, LOCK_EX | LOCK_NB) == 0)
-        return TRUE;
+    Core *core = self;
+
+    if (flock(core->fd, LOCK_EX | LOCK_NB) == 0)
+        return !vmm_journal_is_there(core->journal) || take_back(core, error);
     g_set_error_literal(error, VMM_ERROR, VMM_ERROR_BUSY,
                         "somebody else is changing this saved machine, or restores it; try again afterwards");
     return FALSE;
@@ -283,7 +328,9 @@ open_file(const char *name, int mode, gboolean to_look, GError **error)
         return NULL;
     core = g_new0(Core, 1);
     core->fd = vmm_fd_steal(&fd);
-    if ((!to_look || vmm_sandbox_enter(VMM_SANDBOX_LOOK, error))
+    core->journal = vmm_journal_new(path);
+    core->is_torn = vmm_journal_is_there(core->journal);
+    if ((!to_look || (check_whole(core, error) && vmm_sandbox_enter(VMM_SANDBOX_LOOK, error)))
         && (comma != NULL ? read_snapshot(core, state_fd, error) : read_image(core, &room, error)))
         return core;
     core_close(core);

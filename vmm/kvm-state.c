@@ -11,6 +11,7 @@
 #include "vmm/core-file.h"
 #include "vmm/core-write.h"
 #include "vmm/file.h"
+#include "vmm/journal.h"
 #include "vmm/socket.h"
 
 #define STATE_VERSION 1
@@ -198,6 +199,18 @@ check_state(VmmState *state, GError **error)
     return sound;
 }
 
+static gboolean
+check_whole(const char *path, GError **error)
+{
+    g_autoptr(VmmJournal) journal = vmm_journal_new(path);
+
+    if (!vmm_journal_is_there(journal))
+        return TRUE;
+    g_set_error(error, VMM_ERROR, VMM_ERROR_BUSY, "somebody was killed while changing %s: have 'virt-livepatch recover "
+                "saved:%s' take back what was half done", path, path);
+    return FALSE;
+}
+
 VmmState *
 vmm_state_open(const char *path, GError **error)
 {
@@ -212,6 +225,8 @@ vmm_state_open(const char *path, GError **error)
         g_set_error(error, VMM_ERROR, VMM_ERROR_BUSY, "%s is being changed; try again afterwards", path);
         return NULL;
     }
+    if (!check_whole(path, error))
+        return NULL;
     state->file = vmm_core_file_new(state->fd, error);
     return state->file != NULL && check_state(state, error) ? g_steal_pointer(&state) : NULL;
 }

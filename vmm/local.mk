@@ -18,6 +18,7 @@ libvmm_a_SOURCES = \
 	vmm/host-kernel.c vmm/host-kernel.h \
 	vmm/inject.c vmm/inject.h \
 	vmm/join.c vmm/join.h \
+	vmm/journal.c vmm/journal.h \
 	vmm/json.c vmm/json.h \
 	vmm/kdump.c vmm/kdump.h \
 	vmm/domains.h \

@@ -7,6 +7,7 @@ VMM_TESTS = \
 	tests/vmm/test-guard \
 	tests/vmm/test-inject \
 	tests/vmm/test-join \
+	tests/vmm/test-journal \
 	tests/vmm/test-json \
 	tests/vmm/test-kdump \
 	tests/vmm/test-kvm \
@@ -41,6 +42,8 @@ tests_vmm_test_inject_SOURCES = tests/vmm/test-inject.c
 tests_vmm_test_inject_LDADD = $(VMM_TEST_LIBS)
 tests_vmm_test_join_SOURCES = tests/vmm/test-join.c
 tests_vmm_test_join_LDADD = $(VMM_TEST_LIBS)
+tests_vmm_test_journal_SOURCES = tests/vmm/test-journal.c
+tests_vmm_test_journal_LDADD = $(VMM_TEST_LIBS)
 tests_vmm_test_json_SOURCES = tests/vmm/test-json.c
 tests_vmm_test_json_LDADD = $(VMM_TEST_LIBS)
 tests_vmm_test_machine_SOURCES = tests/vmm/test-machine.c

@@ -187,16 +187,19 @@ test_machine(void)
     g_autoptr(GByteArray) bytes = firecracker_state_write(&state);
     g_autofree guint8 *memory = g_malloc0(MEMORY_BYTES);
     VMM_AUTO_FD int state_fd = file_of(bytes->data, bytes->len);
-    VMM_AUTO_FD int memory_fd = file_of(memory, MEMORY_BYTES);
-    g_autofree char *name = g_strdup_printf("saved:/proc/self/fd/%d,/proc/self/fd/%d", memory_fd, state_fd);
-    g_autofree char *alone = g_strdup_printf("saved:/proc/self/fd/%d", memory_fd);
+    g_autofree char *path = NULL;       /* a journal has to have its place beside it */
+    VMM_AUTO_FD int memory_fd = g_file_open_tmp("memory-XXXXXX", &path, NULL);
+    g_autofree char *name = g_strdup_printf("saved:%s,/proc/self/fd/%d", path, state_fd);
+    g_autofree char *alone = g_strdup_printf("saved:%s", path);
     g_autofree char *no_state = g_strconcat(alone, ",/nonexistent/state", NULL);
     const VmmChunk chunk = { { (1ULL << 32) + 16 }, "changed", 7 };
     g_autoptr(GError) error = NULL;
-    g_autoptr(VmmMachine) machine = vmm_machine_open(name, NULL, &error);
+    g_autoptr(VmmMachine) machine = NULL;
     g_autoptr(VmmPause) pause = NULL;
     char seen[7];
 
+    g_assert_cmpint(write(memory_fd, memory, MEMORY_BYTES), ==, MEMORY_BYTES);
+    machine = vmm_machine_open(name, NULL, &error);
     g_assert_no_error(error);
     g_assert_true(vmm_machine_is_saved(machine));
     pause = vmm_pause_begin(machine, NULL);
@@ -209,6 +212,8 @@ test_machine(void)
     g_clear_error(&error);
     g_assert_null(vmm_machine_open(no_state, NULL, &error));
     g_assert_error(error, VMM_ERROR, VMM_ERROR_NOT_FOUND);
+    vmm_pause_free(g_steal_pointer(&pause));
+    unlink(path);
 }
 
 int
