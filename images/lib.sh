@@ -8,6 +8,7 @@
 #   sources/VERSION/           kernel source tree, complete if it holds .complete
 #   initramfs/HASH.cpio        test guests' root file systems, named after what went into them
 #   apt/SUITE/                 package lists of suites that the machine itself does not use
+#   compilers/NAME_VERSION/   compilers of suites that the machine itself does not use
 #   programs/NAME-HASH         compiled helpers and probes
 
 images=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")

@@ -3,7 +3,7 @@ EXTRA_DIST += \
 	images/build-kernel \
 	images/ctl.h \
 	images/demo/run images/demo/uptime.patch \
-	images/fetch-kernel \
+	images/fetch-compiler images/fetch-kernel images/packages.sh \
 	images/guest-exec images/host/guest-exec.c \
 	images/host/kvm-probe.c \
 	images/init \

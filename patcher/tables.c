@@ -105,22 +105,42 @@ unknown_layout(GError **error, const char *name)
     return FALSE;
 }
 
+/* The size of an entry, of which each has so many REFERENCES to code, from how far apart the first two entries' are; 0 if the
+ * layout is not known. *N becomes how many there are. The last may lack what pads the others. */
+static guint64
+entry_size(const PatchElf *elf, const PatchElfSection *section, guint references, guint *n)
+{
+    guint found = 0;
+    guint64 size = section->size;
+
+    for (guint i = 0; i < section->relocs->len; i++) {
+        const PatchReloc *reloc = &g_array_index(section->relocs, PatchReloc, i);
+
+        if (!refers_to_code(elf, reloc))
+            continue;
+        if (found++ == references)
+            size = reloc->offset;
+    }
+    *n = found / references;
+    if (!*n || found % references || !size || size > section->size || (section->size + size - 1) / size != *n)
+        return 0;
+    return size;
+}
+
 static gboolean
 read_table(const PatchElf *elf, guint32 index, PatchTableKind kind, GArray *entries, GError **error)
 {
     const PatchElfSection *section = patch_elf_section(elf, index);
-    guint n_references = 0, n_entries, size;
+    guint n;
+    guint64 size;
 
-    for (guint i = 0; i < section->relocs->len; i++)
-        n_references += refers_to_code(elf, &g_array_index(section->relocs, PatchReloc, i));
     if (section->size == 0)
         return TRUE;
-    n_entries = n_references / tables[kind].references;
-    if (!n_entries || n_references % tables[kind].references || section->size % n_entries || !section->data)
+    size = entry_size(elf, section, tables[kind].references, &n);
+    if (!size || !section->data)
         return unknown_layout(error, section->name);
-    size = section->size / n_entries;
-    for (guint i = 0; i < n_entries; i++) {
-        PatchTableEntry entry = { kind, index, i * size, size, 0, 0 };
+    for (guint i = 0; i < n; i++) {
+        PatchTableEntry entry = { kind, index, i * size, MIN(size, section->size - i * size), 0, 0 };
 
         if (!patch_table_field(elf, &entry, 0, &entry.code_section, &entry.code_offset))
             return unknown_layout(error, section->name);

@@ -22,6 +22,9 @@
 #define ALTERNATIVE(instruction) \
     "asm volatile(\"1: xorl %eax, %eax\\n.pushsection .altinstructions,\\\"a\\\"\\n.long 1b - ., 2f - .\\n.word 3\\n.byte 2, 2\\n" \
     ".popsection\\n.pushsection .altinstr_replacement,\\\"ax\\\"\\n2: " instruction "\\n.popsection\");"
+#define PARAVIRT \
+    "asm volatile(\"1: call *other(%rip)\\n2: .pushsection .parainstructions,\\\"a\\\"\\n.balign 8\\n.quad 1b\\n.byte 5, 2b - 1b\\n" \
+    ".short 0\\n.popsection\");"
 #define BEFORE_BOOT \
     "asm volatile(\".pushsection .altinstr_aux,\\\"ax\\\"\\n6: testb $1, other(%rip)\\n.popsection\\njmp 6b\");"
 #define FAULTS(address) \
@@ -73,6 +76,8 @@ const DiffCase diff_cases[] = {
       COMMON "__attribute__((weak)) int f(int x) { return x - other; } int g(int x) { return f(x); }", "changed f" },
     { "jump-table-same", COMMON SWITCH("f"), COMMON "\n" SWITCH("f"), "" },
     { "jump-table", COMMON SWITCH("f"), COMMON SWITCH("g"), "changed f" },
+    { "unpadded-last-entry", COMMON "void f(void) { " PARAVIRT "use(0);" PARAVIRT " }",
+      COMMON "void f(void) { " PARAVIRT "use(&other);" PARAVIRT " }", "changed f" },
     { "bug-line", COMMON "void f(void) { " BUG("7") " }", COMMON "void f(void) { " BUG("9") " }", "" },
     { "smp-lock", COMMON "void f(void) { " LOCKED("addl") " }", COMMON "void f(void) { " LOCKED("subl") " }", "changed f" },
     { "read-only-table-of-code", COMMON "static const int t[] = { 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5 };"
