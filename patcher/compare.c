@@ -31,6 +31,13 @@ compare_literals(PatchDiff *diff, const PatchPlace *old_place, const PatchPlace 
     return old_length == new_length && memcmp(old_bytes, new_bytes, old_length) == 0;
 }
 
+/* Whether what ITEM holds can have become something else since the kernel was built. */
+static gboolean
+may_differ_by_now(const PatchElf *elf, const PatchElfItem *item)
+{
+    return is_writable(elf, item->section) && !patch_is_report_section(patch_elf_section(elf, item->section)->name);
+}
+
 /* Items without a name, or whose name says nothing, are the same if they look the same and nobody can write to them. */
 static gboolean
 compare_unpaired(PatchDiff *diff, guint32 old_item, guint32 new_item)
@@ -40,7 +47,7 @@ compare_unpaired(PatchDiff *diff, guint32 old_item, guint32 new_item)
 
     if (!old_it->size && !new_it->size)
         return TRUE;
-    if (is_writable(old_elf, old_it->section) || is_writable(new_elf, new_it->section))
+    if (may_differ_by_now(old_elf, old_it) || may_differ_by_now(new_elf, new_it))
         return old_it->symbol < 0 && new_it->symbol < 0 && g_str_equal(old_it->name, new_it->name) &&
                old_it->size == new_it->size;
     if (old_it->is_function || new_it->is_function)

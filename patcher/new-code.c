@@ -6,6 +6,7 @@
 #include "patcher/error.h"
 #include "patcher/initial.h"
 #include "patcher/sites.h"
+#include "patcher/tables.h"
 #include "patcher/unwind-table.h"
 #include "patcher/update-format.h"
 
@@ -91,7 +92,8 @@ data_kind(const PatchElfSection *section, PatchPieceKind *kind)
         ".data", ".data.once", ".data..once", ".data..read_mostly", ".data..ro_after_init", ".data..cacheline_aligned",
         ".data.unlikely", "__dyndbg", "__tracepoints",
     };
-    gboolean is_plain = g_str_has_prefix(section->name, ".data.") && !g_str_has_prefix(section->name, ".data..");
+    gboolean is_plain = patch_is_report_section(section->name) ||
+                        (g_str_has_prefix(section->name, ".data.") && !g_str_has_prefix(section->name, ".data.."));
 
     if (!(section->flags & SHF_WRITE)) {
         *kind = PATCH_PIECE_RODATA;
@@ -228,7 +230,7 @@ resolve_item(PatchNewCode *code, const PatchReloc *reloc, const PatchPlace *plac
                       section->name);
     if (item->size && code->diff->pairing->old_of_new[place->index] >= 0)
         return resolve_paired(code, place->index, reloc, place, fixup, error);
-    if (item->size && section->flags & SHF_WRITE &&
+    if (item->size && section->flags & SHF_WRITE && !patch_is_report_section(section->name) &&
         (item->symbol < 0 || patch_pairing_is_ambiguous(code->diff->pairing, item->name)))
         return refuse(code, error, "refers to %s in %s, and it cannot be told which of the running kernel's it is",
                       item->name, section->name);

@@ -76,6 +76,12 @@ patch_is_boot_section(const char *section)
     return FALSE;
 }
 
+gboolean
+patch_is_report_section(const char *section)
+{
+    return g_str_has_prefix(section, ".data..Lubsan_") || g_str_has_prefix(section, ".data..L__unnamed_");
+}
+
 /* The place a relocation in data refers to, if that is in the object. */
 static gboolean
 target_of(const PatchElf *elf, const PatchReloc *reloc, guint32 *section, guint64 *offset)

@@ -48,6 +48,10 @@ gboolean patch_tables_own(const char *section);
 /* Whether the section holds functions and data of the kernel's boot, which are gone once it runs; or of a module's exit. */
 gboolean patch_is_boot_section(const char *section);
 
+/* Whether the section holds what the compiler's sanitizer has to report of one place in code: each place has a copy of its own
+ * (which the reporter marks, so that it tells of it once). */
+gboolean patch_is_report_section(const char *section);
+
 /* What an entry of PATCH_TABLE_ALTERNATIVES says. PATCH_ERROR_FAILED: the layout is not known. */
 gboolean patch_table_alternative(const PatchElf *elf, const PatchTableEntry *entry, PatchAlternative *alternative,
                                  GError **error);

@@ -57,7 +57,9 @@ EXTRA_DIST += \
 	tests/live/65-replace-killed.t \
 	tests/live/70-migration.t tests/live/71-life.t \
 	tests/live/80-kernels.t \
-	tests/live/81-no-kernel.t tests/live/82-frame-pointer.t tests/live/83-vcpus.t tests/live/84-gdb.t tests/live/bare.S \
+	tests/live/81-no-kernel.t tests/live/82-frame-pointer.t tests/live/83-vcpus.t tests/live/84-gdb.t \
+	tests/live/85-generations.t \
+	tests/live/bare.S \
 	tests/live/sleeping-init.S \
 	tests/live/lib.sh \
 	tests/live/gdb-stacks.py tests/live/moved.pl tests/live/vcpus.pl tests/live/views.pl tests/live/views.sh \

@@ -25,6 +25,8 @@
 #define PARAVIRT \
     "asm volatile(\"1: call *other(%rip)\\n2: .pushsection .parainstructions,\\\"a\\\"\\n.balign 8\\n.quad 1b\\n.byte 5, 2b - 1b\\n" \
     ".short 0\\n.popsection\");"
+#define SANITIZED(number, line) \
+    "asm volatile(\"movq $9f, %rdi\\n.pushsection .data..Lubsan_data" number ",\\\"aw\\\"\\n9: .long " line "\\n.popsection\");"
 #define BEFORE_BOOT \
     "asm volatile(\".pushsection .altinstr_aux,\\\"ax\\\"\\n6: testb $1, other(%rip)\\n.popsection\\njmp 6b\");"
 #define FAULTS(address) \
@@ -78,6 +80,10 @@ const DiffCase diff_cases[] = {
     { "jump-table", COMMON SWITCH("f"), COMMON SWITCH("g"), "changed f" },
     { "unpadded-last-entry", COMMON "void f(void) { " PARAVIRT "use(0);" PARAVIRT " }",
       COMMON "void f(void) { " PARAVIRT "use(&other);" PARAVIRT " }", "changed f" },
+    { "sanitizer-numbers", COMMON "void f(void) { " SANITIZED("1", "7") " } void g(void) { " SANITIZED("2", "9") " }",
+      COMMON "void f(void) { " SANITIZED("2", "7") " } void g(void) { " SANITIZED("1", "9") " }", "" },
+    { "sanitizer-place", COMMON "void f(void) { " SANITIZED("1", "7") " }", COMMON "void f(void) { " SANITIZED("1", "8") " }",
+      "changed f" },
     { "bug-line", COMMON "void f(void) { " BUG("7") " }", COMMON "void f(void) { " BUG("9") " }", "" },
     { "smp-lock", COMMON "void f(void) { " LOCKED("addl") " }", COMMON "void f(void) { " LOCKED("subl") " }", "changed f" },
     { "read-only-table-of-code", COMMON "static const int t[] = { 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5 };"
