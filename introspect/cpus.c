@@ -50,6 +50,29 @@ intro_kernel_percpu(const IntroKernel *kernel, guint cpu, const char *name, Gues
     return TRUE;
 }
 
+GArray *
+intro_kernel_percpu_copies(const IntroKernel *kernel, const char *name, GError **error)
+{
+    g_autoptr(GArray) copies = g_array_new(FALSE, FALSE, sizeof(GuestVa));
+
+    for (guint cpu = 0; cpu < intro_kernel_n_cpus(kernel); cpu++) {
+        gboolean possible;
+        GuestVa va;
+
+        if (!is_possible(kernel, cpu, &possible, error))
+            return NULL;
+        if (!possible)
+            continue;
+        if (!intro_kernel_percpu(kernel, cpu, name, &va, error))
+            return NULL;
+        g_array_append_val(copies, va);
+    }
+    if (copies->len > 0)
+        return g_steal_pointer(&copies);
+    g_set_error_literal(error, INTRO_ERROR, INTRO_ERROR_CORRUPT, "the guest's kernel claims to have no CPU");
+    return NULL;
+}
+
 gboolean
 intro_kernel_has_cpu_feature(const IntroKernel *kernel, guint feature, gboolean *has, GError **error)
 {

@@ -62,6 +62,8 @@ gboolean intro_kernel_is_text(const IntroKernel *kernel, GuestVa va);
 
 /* Address of CPU's copy of the per-CPU symbol NAME. */
 gboolean intro_kernel_percpu(const IntroKernel *kernel, guint cpu, const char *name, GuestVa *va, GError **error);
+/* Those of all possible CPUs, in whose numbers there may be gaps: of GuestVa, by the CPUs' numbers, at least one. */
+GArray *intro_kernel_percpu_copies(const IntroKernel *kernel, const char *name, GError **error);
 /* What is added to a per-CPU symbol's address for CPU's copy. */
 gboolean intro_kernel_percpu_offset(const IntroKernel *kernel, guint cpu, guint64 *offset, GError **error);
 guint intro_kernel_n_cpus(const IntroKernel *kernel);           /* possible ones */

@@ -37,7 +37,7 @@ intro_run_queues_free(IntroRunQueues *queues)
 {
     if (queues == NULL)
         return;
-    g_array_unref(queues->queues);
+    g_clear_pointer(&queues->queues, g_array_unref);
     g_array_unref(queues->counts);
     g_free(queues);
 }
@@ -74,18 +74,16 @@ find_queues(IntroRunQueues *queues, GError **error)
 {
     gsize count;
 
-    if (!intro_btf_offset(intro_kernel_btf(queues->kernel), "rq", "nr_running", &count, error))
+    queues->queues = intro_kernel_percpu_copies(queues->kernel, "runqueues", error);
+    if (queues->queues == NULL
+        || !intro_btf_offset(intro_kernel_btf(queues->kernel), "rq", "nr_running", &count, error))
         return FALSE;
-    for (guint cpu = 0; cpu < intro_kernel_n_cpus(queues->kernel); cpu++) {
+    for (guint i = 0; i < queues->queues->len; i++) {
+        GuestVa va = g_array_index(queues->queues, GuestVa, i) + count;
         IntroMapping mapping;
-        GuestVa queue;
 
-        /* There are gaps in the numbers of possible CPUs. */
-        if (!intro_kernel_percpu(queues->kernel, cpu, "runqueues", &queue, NULL))
-            continue;
-        if (!intro_space_translate(intro_kernel_space(queues->kernel), queue + count, &mapping, error))
+        if (!intro_space_translate(intro_kernel_space(queues->kernel), va, &mapping, error))
             return FALSE;
-        g_array_append_val(queues->queues, queue);
         g_array_append_val(queues->counts, mapping.pa);
     }
     return TRUE;
@@ -97,7 +95,6 @@ intro_run_queues_new(const IntroKernel *kernel, GError **error)
     g_autoptr(IntroRunQueues) queues = g_new0(IntroRunQueues, 1);
 
     queues->kernel = kernel;
-    queues->queues = g_array_new(FALSE, FALSE, sizeof(GuestVa));
     queues->counts = g_array_new(FALSE, FALSE, sizeof(GuestPa));
     return find_lists(queues, error) && find_queues(queues, error) ? g_steal_pointer(&queues) : NULL;
 }

@@ -13,7 +13,7 @@ struct IntroSwitches {
     const IntroKernel *kernel;
     GArray *places;             /* of GuestPa: the CPUs' counters, and then the tasks' */
     guint n_cpus;
-    gboolean is_known;          /* where CPUs switch */
+    gboolean is_known;          /* where CPUs switch, and count it */
     gboolean has_begun;         /* and could be told */
     guint64 first;              /* how many of the CPUs' switches were not those of the tasks, at the first moment */
 };
@@ -27,31 +27,38 @@ intro_switches_free(IntroSwitches *switches)
     g_free(switches);
 }
 
-IntroSwitches *
-intro_switches_new(const IntroKernel *kernel, GError **error)
+/* FALSE if it cannot be told where all CPUs count their switches, and where in the code they do. */
+static gboolean
+find_counters(IntroSwitches *switches)
 {
-    g_autoptr(IntroSwitches) switches = g_new0(IntroSwitches, 1);
+    const IntroKernel *kernel = switches->kernel;
+    g_autoptr(GArray) queues = intro_kernel_percpu_copies(kernel, "runqueues", NULL);
     GuestVa function;
     gsize count;
 
-    switches->kernel = kernel;
-    switches->is_known = intro_symbols_address(intro_kernel_symbols(kernel), SWITCHING_FUNCTION, &function, NULL);
-    switches->places = g_array_new(FALSE, FALSE, sizeof(GuestPa));
-    if (!intro_btf_offset(intro_kernel_btf(kernel), "rq", "nr_switches", &count, error))
-        return NULL;
-    for (guint cpu = 0; cpu < intro_kernel_n_cpus(kernel); cpu++) {
+    if (queues == NULL || !intro_btf_offset(intro_kernel_btf(kernel), "rq", "nr_switches", &count, NULL)
+        || !intro_symbols_address(intro_kernel_symbols(kernel), SWITCHING_FUNCTION, &function, NULL))
+        return FALSE;
+    for (guint i = 0; i < queues->len; i++) {
         IntroMapping mapping;
-        GuestVa queue;
 
-        /* There are gaps in the numbers of possible CPUs. */
-        if (!intro_kernel_percpu(kernel, cpu, "runqueues", &queue, NULL))
-            continue;
-        if (!intro_space_translate(intro_kernel_space(kernel), queue + count, &mapping, error))
-            return NULL;
+        if (!intro_space_translate(intro_kernel_space(kernel), g_array_index(queues, GuestVa, i) + count, &mapping, NULL))
+            return FALSE;
         g_array_append_val(switches->places, mapping.pa);
     }
-    switches->n_cpus = switches->places->len;
-    return g_steal_pointer(&switches);
+    switches->n_cpus = queues->len;
+    return TRUE;
+}
+
+IntroSwitches *
+intro_switches_new(const IntroKernel *kernel)
+{
+    IntroSwitches *switches = g_new0(IntroSwitches, 1);
+
+    switches->kernel = kernel;
+    switches->places = g_array_new(FALSE, FALSE, sizeof(GuestPa));
+    switches->is_known = find_counters(switches);
+    return switches;
 }
 
 void
@@ -119,7 +126,7 @@ gboolean
 intro_switches_begin(IntroSwitches *switches, const VmmVcpu *vcpus, guint n_vcpus, GError **error)
 {
     switches->has_begun = switches->is_known && !any_in_switch(switches->kernel, vcpus, n_vcpus);
-    return read_difference(switches, &switches->first, error);
+    return !switches->has_begun || read_difference(switches, &switches->first, error);
 }
 
 gboolean

@@ -14,8 +14,8 @@
 
 typedef struct IntroSwitches IntroSwitches;
 
-/* Knows no task yet. KERNEL is borrowed. */
-IntroSwitches *intro_switches_new(const IntroKernel *kernel, GError **error);
+/* Knows no task yet. KERNEL is borrowed; of one that does not say where it counts, nothing can be told. */
+IntroSwitches *intro_switches_new(const IntroKernel *kernel);
 void intro_switches_free(IntroSwitches *switches);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IntroSwitches, intro_switches_free)
 

@@ -177,8 +177,8 @@ intro_task_watch_narrow(IntroTaskWatch *watch, GError **error)
 {
     g_clear_pointer(&watch->switches, intro_switches_free);
     watch->is_confirmed = FALSE;
-    watch->switches = intro_switches_new(watch->kernel, error);
-    if (watch->switches == NULL || !find_restless(watch, error))
+    watch->switches = intro_switches_new(watch->kernel);
+    if (!find_restless(watch, error))
         return FALSE;
     for (guint i = 0; i < watch->watched->len; i++) {
         const Watched *watched = &g_array_index(watch->watched, Watched, i);

@@ -171,14 +171,14 @@ add_idle_tasks(Walk *walk, GError **error)
 {
     const IntroSpace *space = intro_kernel_space(walk->kernel);
     g_autofree guint8 *part = g_malloc(walk->layout->length);
+    g_autoptr(GArray) queues = intro_kernel_percpu_copies(walk->kernel, "runqueues", error);
 
-    for (guint cpu = 0; cpu < intro_kernel_n_cpus(walk->kernel); cpu++) {
-        GuestVa queue, task;
+    if (queues == NULL)
+        return FALSE;
+    for (guint i = 0; i < queues->len; i++) {
+        GuestVa task;
 
-        /* There are gaps in the numbers of possible CPUs. */
-        if (!intro_kernel_percpu(walk->kernel, cpu, "runqueues", &queue, NULL))
-            continue;
-        if (!intro_space_read_u64(space, queue + walk->layout->idle, &task, error))
+        if (!intro_space_read_u64(space, g_array_index(queues, GuestVa, i) + walk->layout->idle, &task, error))
             return FALSE;
         if (task == 0)
             continue;

@@ -1,3 +1,7 @@
+# What stands in for a kernel.
+FAKE_KERNEL = tests/introspect/btf-writer.c tests/introspect/btf-writer.h tests/introspect/fake-kernel.c \
+	tests/introspect/fake-kernel.h tests/fake-guest.c tests/fake-guest.h
+
 check_PROGRAMS += tests/introspect/test-cursor
 TESTS += tests/introspect/test-cursor
 tests_introspect_test_cursor_SOURCES = tests/introspect/test-cursor.c
@@ -44,8 +48,7 @@ tests_introspect_test_unwind_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 
 check_PROGRAMS += tests/introspect/test-tasks
 TESTS += tests/introspect/test-tasks
-tests_introspect_test_tasks_SOURCES = tests/introspect/test-tasks.c tests/introspect/btf-writer.c \
-	tests/introspect/btf-writer.h tests/fake-guest.c tests/fake-guest.h
+tests_introspect_test_tasks_SOURCES = tests/introspect/test-tasks.c $(FAKE_KERNEL)
 tests_introspect_test_tasks_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 
 check_PROGRAMS += tests/introspect/test-locate
@@ -55,14 +58,12 @@ tests_introspect_test_locate_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 
 check_PROGRAMS += tests/introspect/test-run-queues
 TESTS += tests/introspect/test-run-queues
-tests_introspect_test_run_queues_SOURCES = tests/introspect/test-run-queues.c tests/introspect/btf-writer.c \
-	tests/introspect/btf-writer.h tests/fake-guest.c tests/fake-guest.h
+tests_introspect_test_run_queues_SOURCES = tests/introspect/test-run-queues.c $(FAKE_KERNEL)
 tests_introspect_test_run_queues_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 
 check_PROGRAMS += tests/introspect/test-switches
 TESTS += tests/introspect/test-switches
-tests_introspect_test_switches_SOURCES = tests/introspect/test-switches.c tests/introspect/btf-writer.c \
-	tests/introspect/btf-writer.h tests/fake-guest.c tests/fake-guest.h
+tests_introspect_test_switches_SOURCES = tests/introspect/test-switches.c $(FAKE_KERNEL)
 tests_introspect_test_switches_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 
 check_PROGRAMS += tests/introspect/test-vcpus
@@ -77,12 +78,10 @@ tests_introspect_test_unwind_frames_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 
 check_PROGRAMS += tests/introspect/test-generated
 TESTS += tests/introspect/test-generated
-tests_introspect_test_generated_SOURCES = tests/introspect/test-generated.c tests/introspect/btf-writer.c \
-	tests/introspect/btf-writer.h tests/fake-guest.c tests/fake-guest.h
+tests_introspect_test_generated_SOURCES = tests/introspect/test-generated.c $(FAKE_KERNEL)
 tests_introspect_test_generated_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 
 check_PROGRAMS += tests/introspect/test-log
 TESTS += tests/introspect/test-log
-tests_introspect_test_log_SOURCES = tests/introspect/test-log.c tests/introspect/btf-writer.c \
-	tests/introspect/btf-writer.h tests/fake-guest.c tests/fake-guest.h
+tests_introspect_test_log_SOURCES = tests/introspect/test-log.c $(FAKE_KERNEL)
 tests_introspect_test_log_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)

@@ -3,8 +3,8 @@
 #include "introspect/generated.h"
 #include "introspect/module-sections.h"
 #include "introspect/tracers.h"
-#include "tests/fake-guest.h"
 #include "tests/introspect/btf-writer.h"
+#include "tests/introspect/fake-kernel.h"
 
 #define MEMORY_BYTES    (4u << 20)
 #define TEXT            0xffffffff81000000ULL
@@ -78,35 +78,11 @@ typedef struct {
     char names[2][16];
 } FakeData;
 
-/* Stands in for the real one: just what the code under test asks for. */
-struct IntroKernel {
-    FakeGuest *guest;
-    IntroSpace *space;
-    IntroSymbols *symbols;
-    IntroBtf *btf;
+typedef struct {
+    IntroKernel kernel;
     FakeData *data;
     guint8 *code;
-};
-
-typedef IntroKernel Fixture;
-
-const IntroSpace *
-intro_kernel_space(const IntroKernel *kernel)
-{
-    return kernel->space;
-}
-
-const IntroSymbols *
-intro_kernel_symbols(const IntroKernel *kernel)
-{
-    return kernel->symbols;
-}
-
-const IntroBtf *
-intro_kernel_btf(const IntroKernel *kernel)
-{
-    return kernel->btf;
-}
+} Fixture;
 
 gboolean
 intro_kernel_is_text(const IntroKernel *kernel, GuestVa va)
@@ -242,21 +218,17 @@ set_up(Fixture *fixture, gconstpointer is_new)
     static const guint8 zeros[4096];
     static const FakeData empty = { .bpf_head = VA(bpf_head), .ops_head = VA(ops_head) };
 
-    fixture->guest = fake_guest_new(MEMORY_BYTES, FALSE);
-    fixture->space = intro_space_new(fake_guest_reader(fixture->guest), fake_guest_root(fixture->guest), FALSE);
-    fixture->btf = make_btf(is_new != NULL);
-    fixture->symbols = make_symbols(is_new != NULL);
-    fixture->data = (FakeData *) fake_guest_place(fixture->guest, DATA, &empty, sizeof empty, FAKE_WRITABLE);
-    fixture->code = fake_guest_place(fixture->guest, CODE, zeros, sizeof zeros, 0);
+    fake_kernel_set_up(&fixture->kernel, MEMORY_BYTES);
+    fixture->kernel.btf = make_btf(is_new != NULL);
+    fixture->kernel.symbols = make_symbols(is_new != NULL);
+    fixture->data = (FakeData *) fake_guest_place(fixture->kernel.guest, DATA, &empty, sizeof empty, FAKE_WRITABLE);
+    fixture->code = fake_guest_place(fixture->kernel.guest, CODE, zeros, sizeof zeros, 0);
 }
 
 static void
 tear_down(Fixture *fixture, gconstpointer data)
 {
-    intro_symbols_free(fixture->symbols);
-    intro_btf_free(fixture->btf);
-    intro_space_free(fixture->space);
-    fake_guest_free(fixture->guest);
+    fake_kernel_tear_down(&fixture->kernel);
 }
 
 /* Two programs, the one with the higher address first, and a tracer that has a trampoline. */
@@ -288,14 +260,14 @@ static void
 test_lists(Fixture *fixture, gconstpointer data)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GArray) none = intro_generated_read(fixture, &error);
+    g_autoptr(GArray) none = intro_generated_read(&fixture->kernel, &error);
     g_autoptr(GArray) found = NULL;
 
     g_assert_no_error(error);
     g_assert_cmpuint(none->len, ==, 0);
     g_assert_null(intro_generated_at(none, CODE));
     add_generated(fixture);
-    found = intro_generated_read(fixture, &error);
+    found = intro_generated_read(&fixture->kernel, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(found->len, ==, 3);
     assert_generated(found, CODE, CODE, "bpf_prog?one", 0);
@@ -315,18 +287,18 @@ test_corrupt(Fixture *fixture, gconstpointer data)
     for (gsize i = 0; i < G_N_ELEMENTS(ends); i++) {
         add_generated(fixture);
         fixture->data->ksyms[1].end = ends[i];
-        g_assert_null(intro_generated_read(fixture, &error));
+        g_assert_null(intro_generated_read(&fixture->kernel, &error));
         g_assert_error(error, INTRO_ERROR, INTRO_ERROR_CORRUPT);
         g_clear_error(&error);
     }
     add_generated(fixture);
     fixture->data->ksyms[1].next = VA(ksyms[1].next);
-    g_assert_null(intro_generated_read(fixture, &error));
+    g_assert_null(intro_generated_read(&fixture->kernel, &error));
     g_assert_error(error, INTRO_ERROR, INTRO_ERROR_CORRUPT);
     g_clear_error(&error);
     add_generated(fixture);
     fixture->data->ops[1].next = 0x1000;
-    g_assert_null(intro_generated_read(fixture, &error));
+    g_assert_null(intro_generated_read(&fixture->kernel, &error));
     g_assert_error(error, INTRO_ERROR, INTRO_ERROR_NOT_MAPPED);
 }
 
@@ -345,17 +317,17 @@ test_frames(Fixture *fixture, gconstpointer data)
 
     memcpy(fixture->code, code, sizeof code);
     for (gsize i = 0; i < G_N_ELEMENTS(instructions); i++)
-        g_assert_cmpint(intro_generated_has_frame(&generated, fixture->space, CODE + instructions[i].at, FALSE), ==,
+        g_assert_cmpint(intro_generated_has_frame(&generated, fixture->kernel.space, CODE + instructions[i].at, FALSE), ==,
                         instructions[i].has_frame);
-    g_assert_true(intro_generated_has_frame(&generated, fixture->space, CODE + 15, TRUE));
-    g_assert_false(intro_generated_has_frame(&generated, fixture->space, CODE + 5, TRUE));
+    g_assert_true(intro_generated_has_frame(&generated, fixture->kernel.space, CODE + 15, TRUE));
+    g_assert_false(intro_generated_has_frame(&generated, fixture->kernel.space, CODE + 5, TRUE));
     generated.kind = INTRO_GENERATED_TRACER;
-    g_assert_false(intro_generated_has_frame(&generated, fixture->space, CODE + 9, TRUE));
+    g_assert_false(intro_generated_has_frame(&generated, fixture->kernel.space, CODE + 9, TRUE));
     generated.kind = INTRO_GENERATED_BPF;
     fixture->code[5] = 0x90;
-    g_assert_false(intro_generated_has_frame(&generated, fixture->space, CODE + 15, TRUE));
+    g_assert_false(intro_generated_has_frame(&generated, fixture->kernel.space, CODE + 15, TRUE));
     generated.end = CODE + 2;
-    g_assert_false(intro_generated_has_frame(&generated, fixture->space, CODE + 1, TRUE));
+    g_assert_false(intro_generated_has_frame(&generated, fixture->kernel.space, CODE + 1, TRUE));
 }
 
 static void
@@ -364,8 +336,8 @@ assert_original(Fixture *fixture, GuestVa task, GuestVa return_va, gboolean know
     IntroTracers tracers;
     GuestVa found;
 
-    intro_tracers_init(&tracers, fixture);
-    g_assert_cmpint(intro_tracers_original(&tracers, fixture, task, return_va, SLOT, &found), ==, known);
+    intro_tracers_init(&tracers, &fixture->kernel);
+    g_assert_cmpint(intro_tracers_original(&tracers, &fixture->kernel, task, return_va, SLOT, &found), ==, known);
     if (known)
         g_assert_cmphex(found, ==, original);
 }
@@ -419,22 +391,22 @@ test_sites(Fixture *fixture, gconstpointer data)
     g_autoptr(GError) error = NULL;
     guint n_sites, n_calls;
 
-    g_assert_true(intro_ftrace_sites_count(fixture, &n_sites, &n_calls, &error));
+    g_assert_true(intro_ftrace_sites_count(&fixture->kernel, &n_sites, &n_calls, &error));
     g_assert_cmpuint(n_sites, ==, 0);
     fixture->data->first_page = VA(pages[1]);
     fixture->data->pages[1] = (FakePage) { VA(pages[0]), VA(sites[1]), 2 };
     fixture->data->pages[0] = (FakePage) { 0, VA(sites[0]), 1 };
     fixture->data->sites[1].flags = SITE_ENABLED | 1;
     fixture->data->sites[2].flags = SITE_ENABLED - 1;
-    g_assert_true(intro_ftrace_sites_count(fixture, &n_sites, &n_calls, &error));
+    g_assert_true(intro_ftrace_sites_count(&fixture->kernel, &n_sites, &n_calls, &error));
     g_assert_cmpuint(n_sites, ==, 3);
     g_assert_cmpuint(n_calls, ==, 1);
     fixture->data->pages[0].next = VA(pages[1]);
-    g_assert_false(intro_ftrace_sites_count(fixture, &n_sites, &n_calls, &error));
+    g_assert_false(intro_ftrace_sites_count(&fixture->kernel, &n_sites, &n_calls, &error));
     g_assert_error(error, INTRO_ERROR, INTRO_ERROR_CORRUPT);
     g_clear_error(&error);
     fixture->data->pages[0] = (FakePage) { 0, VA(sites[0]), G_MAXUINT32 };
-    g_assert_false(intro_ftrace_sites_count(fixture, &n_sites, &n_calls, &error));
+    g_assert_false(intro_ftrace_sites_count(&fixture->kernel, &n_sites, &n_calls, &error));
     g_assert_error(error, INTRO_ERROR, INTRO_ERROR_CORRUPT);
 }
 
@@ -443,7 +415,7 @@ assert_no_sections(Fixture *fixture, const IntroModule *module)
 {
     g_autoptr(GError) error = NULL;
 
-    g_assert_null(intro_module_sections(fixture, module, &error));
+    g_assert_null(intro_module_sections(&fixture->kernel, module, &error));
     g_assert_nonnull(error);
 }
 
@@ -452,7 +424,7 @@ test_sections(Fixture *fixture, gconstpointer data)
 {
     const IntroModule module = { .name = (char *) "some", .module = VA(module) };
     g_autoptr(GError) error = NULL;
-    g_autoptr(GArray) none = intro_module_sections(fixture, &module, &error);
+    g_autoptr(GArray) none = intro_module_sections(&fixture->kernel, &module, &error);
     g_autoptr(GArray) found = NULL;
     FakeData *fake = fixture->data;
 
@@ -466,7 +438,7 @@ test_sections(Fixture *fixture, gconstpointer data)
     };
     fake->pointers[0] = VA(sections.attrs[0]);
     fake->pointers[1] = VA(sections.attrs[1]);
-    found = intro_module_sections(fixture, &module, &error);
+    found = intro_module_sections(&fixture->kernel, &module, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(found->len, ==, 2);
     g_assert_cmpstr(g_array_index(found, IntroModuleSection, 0).name, ==, ".text");

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "tests/fake-guest.h"
 #include "tests/introspect/btf-writer.h"
+#include "tests/introspect/fake-kernel.h"
 
 #define MEMORY_BYTES    (1u << 20)
 #define DATA            0xffffffff82000000ULL
@@ -41,35 +41,11 @@ typedef struct {
     char text[RING_BYTES];
 } FakeData;
 
-/* Stands in for the real one: just what the code under test asks for. */
-struct IntroKernel {
-    FakeGuest *guest;
-    IntroSpace *space;
-    IntroSymbols *symbols;
-    IntroBtf *btf;
+typedef struct {
+    IntroKernel kernel;
     FakeData *data;
     guint64 next_id, next_position;
-};
-
-typedef IntroKernel Fixture;
-
-const IntroSpace *
-intro_kernel_space(const IntroKernel *kernel)
-{
-    return kernel->space;
-}
-
-const IntroSymbols *
-intro_kernel_symbols(const IntroKernel *kernel)
-{
-    return kernel->symbols;
-}
-
-const IntroBtf *
-intro_kernel_btf(const IntroKernel *kernel)
-{
-    return kernel->btf;
-}
+} Fixture;
 
 #define MEMBER(type, member, id) { #member, id, G_STRUCT_OFFSET(type, member) * 8 }
 #define BITS(n) ((guint32) (n) << 24)
@@ -126,11 +102,10 @@ set_up(Fixture *fixture, gconstpointer symbol)
 {
     FakeData *data;
 
-    fixture->guest = fake_guest_new(MEMORY_BYTES, FALSE);
-    fixture->space = intro_space_new(fake_guest_reader(fixture->guest), fake_guest_root(fixture->guest), FALSE);
-    fixture->symbols = make_symbols(symbol != NULL ? symbol : "prb");
-    fixture->btf = make_btf();
-    fixture->data = data = (FakeData *) (gpointer) fake_guest_place(fixture->guest, DATA, "", 1, FAKE_WRITABLE);
+    fake_kernel_set_up(&fixture->kernel, MEMORY_BYTES);
+    fixture->kernel.symbols = make_symbols(symbol != NULL ? symbol : "prb");
+    fixture->kernel.btf = make_btf();
+    fixture->data = data = (FakeData *) (gpointer) fake_guest_place(fixture->kernel.guest, DATA, "", 1, FAKE_WRITABLE);
     data->prb = DATA + G_STRUCT_OFFSET(FakeData, ring);
     data->ring = (FakeRing) {
         .count_bits = COUNT_BITS, .size_bits = SIZE_BITS, .descs = DATA + G_STRUCT_OFFSET(FakeData, descs),
@@ -145,10 +120,7 @@ set_up(Fixture *fixture, gconstpointer symbol)
 static void
 tear_down(Fixture *fixture, gconstpointer symbol)
 {
-    intro_btf_free(fixture->btf);
-    intro_symbols_free(fixture->symbols);
-    intro_space_free(fixture->space);
-    fake_guest_free(fixture->guest);
+    fake_kernel_tear_down(&fixture->kernel);
 }
 
 /* Puts TEXT where the kernel would. */
@@ -182,7 +154,7 @@ static char *
 read_all(const Fixture *fixture, guint64 from)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(GPtrArray) records = intro_log_read(fixture, from, &error);
+    g_autoptr(GPtrArray) records = intro_log_read(&fixture->kernel, from, &error);
     GString *text = g_string_new(NULL);
 
     g_assert_no_error(error);
@@ -209,7 +181,7 @@ test_order(Fixture *fixture, gconstpointer symbol)
     guint64 next;
 
     assert_reads(fixture, 0, "");
-    g_assert_true(intro_log_next_sequence(fixture, &next, NULL));
+    g_assert_true(intro_log_next_sequence(&fixture->kernel, &next, NULL));
     g_assert_cmpuint(next, ==, 0);
     print(fixture, "a");
     print(fixture, "");
@@ -217,7 +189,7 @@ test_order(Fixture *fixture, gconstpointer symbol)
     assert_reads(fixture, 0, "0:a 1: 2:c\\x1bd\n\303\244\357\277\275 ");
     assert_reads(fixture, 2, "2:c\\x1bd\n\303\244\357\277\275 ");
     assert_reads(fixture, 3, "");
-    g_assert_true(intro_log_next_sequence(fixture, &next, NULL));
+    g_assert_true(intro_log_next_sequence(&fixture->kernel, &next, NULL));
     g_assert_cmpuint(next, ==, 3);
 }
 
@@ -232,7 +204,7 @@ test_round(Fixture *fixture, gconstpointer symbol)
     }
     print(fixture, "last");
     for (guint64 from = 95; from < 101; from++) {
-        g_autoptr(GPtrArray) records = intro_log_read(fixture, from, NULL);
+        g_autoptr(GPtrArray) records = intro_log_read(&fixture->kernel, from, NULL);
         const IntroLogRecord *first = records->pdata[0];
         g_autofree char *text = from < 100 ? g_strnfill(from % 41, 'a' + from % 26) : g_strdup("last");
 
@@ -279,7 +251,7 @@ test_torn(Fixture *fixture, gconstpointer symbol)
         const guint64 before = second->state;
         g_autofree char *text = NULL;
 
-        fake_guest_act_after(fixture->guest, n, reuse, second);
+        fake_guest_act_after(fixture->kernel.guest, n, reuse, second);
         text = read_all(fixture, 0);
         g_assert_true(strcmp(text, "0:a 2:c ") == 0 || strcmp(text, "0:a 1:b 2:c ") == 0);
         second->state = before;
@@ -303,7 +275,7 @@ test_corrupt(Fixture *fixture, gconstpointer symbol)
 
         desc->begin = values[i % G_N_ELEMENTS(values)];
         desc->next = values[i / G_N_ELEMENTS(values)];
-        records = intro_log_read(fixture, 0, NULL);
+        records = intro_log_read(&fixture->kernel, 0, NULL);
         g_assert_nonnull(records);
         g_assert_cmpuint(records->len, <=, 2);
     }
@@ -312,7 +284,7 @@ test_corrupt(Fixture *fixture, gconstpointer symbol)
 
         data->ring.count_bits = i == 0 ? 40 : COUNT_BITS;
         data->ring.size_bits = i == 0 ? SIZE_BITS : 64;
-        g_assert_null(intro_log_read(fixture, 0, &error));
+        g_assert_null(intro_log_read(&fixture->kernel, 0, &error));
         g_assert_error(error, INTRO_ERROR, INTRO_ERROR_CORRUPT);
     }
 }
@@ -322,7 +294,7 @@ test_older_kernel(Fixture *fixture, gconstpointer symbol)
 {
     g_autoptr(GError) error = NULL;
 
-    g_assert_null(intro_log_read(fixture, 0, &error));
+    g_assert_null(intro_log_read(&fixture->kernel, 0, &error));
     g_assert_error(error, INTRO_ERROR, INTRO_ERROR_UNSUPPORTED);
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "introspect/run-queues.h"
 
-#include "tests/fake-guest.h"
 #include "tests/introspect/btf-writer.h"
+#include "tests/introspect/fake-kernel.h"
 
 #define MEMORY_BYTES    (4u << 20)
 #define DATA            0xffff888001000000ULL
+#define CPUS            0xffff888002000000ULL
 #define MAX_FAKE_TASKS  8
 #define N_PRIORITIES    4
 
@@ -28,48 +29,10 @@ typedef struct {
     FakeTask tasks[MAX_FAKE_TASKS];
 } FakeData;
 
-/* Stands in for the real one: just what the code under test asks for. */
-struct IntroKernel {
-    FakeGuest *guest;
-    IntroSpace *space;
-    IntroBtf *btf;
+typedef struct {
+    IntroKernel kernel;
     FakeData *data;
-};
-
-typedef IntroKernel Fixture;
-
-const IntroSpace *
-intro_kernel_space(const IntroKernel *kernel)
-{
-    return kernel->space;
-}
-
-const IntroBtf *
-intro_kernel_btf(const IntroKernel *kernel)
-{
-    return kernel->btf;
-}
-
-const VmmReader *
-intro_kernel_reader(const IntroKernel *kernel)
-{
-    return fake_guest_reader(kernel->guest);
-}
-
-guint
-intro_kernel_n_cpus(const IntroKernel *kernel)
-{
-    return 3;
-}
-
-/* Of the three CPUs that there may be, the second is not possible. */
-gboolean
-intro_kernel_percpu(const IntroKernel *kernel, guint cpu, const char *name, GuestVa *va, GError **error)
-{
-    g_assert_cmpstr(name, ==, "runqueues");
-    *va = DATA + G_STRUCT_OFFSET(FakeData, queues) + cpu / 2 * sizeof(FakeQueue);
-    return cpu != 1;
-}
+} Fixture;
 
 static guint32
 wrap(BtfWriter *writer, const char *member, guint32 id, gsize offset)
@@ -128,6 +91,16 @@ make_btf(gboolean has_ext)
     return btf;
 }
 
+static IntroSymbols *
+make_symbols(Fixture *fixture)
+{
+    IntroSymbolGroup *group = intro_symbol_group_new(NULL, NULL);
+
+    fake_kernel_add_cpus(&fixture->kernel, group, CPUS, "runqueues", DATA + G_STRUCT_OFFSET(FakeData, queues),
+                         sizeof(FakeQueue));
+    return intro_symbols_new(group);
+}
+
 static GuestVa
 va_of(const Fixture *fixture, const void *at)
 {
@@ -154,10 +127,10 @@ fixture_set_up(Fixture *fixture, gconstpointer has_ext)
 {
     const FakeData zeros = { 0 };
 
-    fixture->guest = fake_guest_new(MEMORY_BYTES, FALSE);
-    fixture->data = (FakeData *)fake_guest_place(fixture->guest, DATA, &zeros, sizeof zeros, FAKE_WRITABLE);
-    fixture->space = intro_space_new(fake_guest_reader(fixture->guest), fake_guest_root(fixture->guest), FALSE);
-    fixture->btf = make_btf(has_ext != NULL);
+    fake_kernel_set_up(&fixture->kernel, MEMORY_BYTES);
+    fixture->data = (FakeData *)fake_guest_place(fixture->kernel.guest, DATA, &zeros, sizeof zeros, FAKE_WRITABLE);
+    fixture->kernel.symbols = make_symbols(fixture);
+    fixture->kernel.btf = make_btf(has_ext != NULL);
     for (guint q = 0; q < G_N_ELEMENTS(fixture->data->queues); q++) {
         FakeQueue *queue = &fixture->data->queues[q];
 
@@ -171,15 +144,13 @@ fixture_set_up(Fixture *fixture, gconstpointer has_ext)
 static void
 fixture_tear_down(Fixture *fixture, gconstpointer data)
 {
-    intro_btf_free(fixture->btf);
-    intro_space_free(fixture->space);
-    fake_guest_free(fixture->guest);
+    fake_kernel_tear_down(&fixture->kernel);
 }
 
 static GArray *
 read_all(const Fixture *fixture, GError **error)
 {
-    g_autoptr(IntroRunQueues) queues = intro_run_queues_new(fixture, error);
+    g_autoptr(IntroRunQueues) queues = intro_run_queues_new(&fixture->kernel, error);
     g_autoptr(GArray) tasks = g_array_new(FALSE, FALSE, sizeof(GuestVa));
 
     return queues != NULL && intro_run_queues_read(queues, tasks, error) ? g_steal_pointer(&tasks) : NULL;

@@ -4,11 +4,12 @@
 #include <string.h>
 
 #include "introspect/stack.h"
-#include "tests/fake-guest.h"
 #include "tests/introspect/btf-writer.h"
+#include "tests/introspect/fake-kernel.h"
 
 #define MEMORY_BYTES    (4u << 20)
 #define DATA            0xffff888001000000ULL
+#define CPUS            0xffff888002000000ULL
 #define N_TASKS         3
 #define TEXT            0xffffffff81000000ULL
 #define SCHEDULE        (TEXT + 0x110)      /* in a part of it */
@@ -24,59 +25,20 @@ typedef struct {
     struct { guint64 voluntary, involuntary; } tasks[N_TASKS];
 } FakeData;
 
-/* Stands in for the real one: just what the code under test asks for. */
-struct IntroKernel {
-    FakeGuest *guest;
-    IntroSpace *space;
-    IntroBtf *btf;
-    IntroSymbols *symbols;
+typedef struct {
+    IntroKernel kernel;
     FakeData *data;
     IntroSwitches *switches;
     GuestVa caller;             /* on the vCPU's stack */
     VmmVcpu vcpu;
-};
-
-typedef IntroKernel Fixture;
-
-const IntroSpace *
-intro_kernel_space(const IntroKernel *kernel)
-{
-    return kernel->space;
-}
-
-const IntroBtf *
-intro_kernel_btf(const IntroKernel *kernel)
-{
-    return kernel->btf;
-}
-
-const VmmReader *
-intro_kernel_reader(const IntroKernel *kernel)
-{
-    return fake_guest_reader(kernel->guest);
-}
-
-guint
-intro_kernel_n_cpus(G_GNUC_UNUSED const IntroKernel *kernel)
-{
-    return 3;
-}
-
-/* Of the three CPUs that there may be, the second is not possible. */
-gboolean
-intro_kernel_percpu(G_GNUC_UNUSED const IntroKernel *kernel, guint cpu, const char *name, GuestVa *va,
-                    G_GNUC_UNUSED GError **error)
-{
-    g_assert_cmpstr(name, ==, "runqueues");
-    *va = DATA + G_STRUCT_OFFSET(FakeData, queues) + cpu / 2 * sizeof(FakeQueue);
-    return cpu != 1;
-}
+} Fixture;
 
 IntroStack *
 intro_stack_of_vcpu(const IntroKernel *kernel, const VmmVcpu *vcpu, G_GNUC_UNUSED GError **error)
 {
     IntroStack *stack = g_new0(IntroStack, 1);
-    const IntroFrame frames[] = { { vcpu->rip, FALSE, TRUE }, { kernel->caller, TRUE, TRUE } };
+    const Fixture *fixture = (const Fixture *) kernel;
+    const IntroFrame frames[] = { { vcpu->rip, FALSE, TRUE }, { fixture->caller, TRUE, TRUE } };
 
     stack->frames = g_array_new(FALSE, FALSE, sizeof(IntroFrame));
     g_array_append_vals(stack->frames, frames, G_N_ELEMENTS(frames));
@@ -90,27 +52,26 @@ intro_stack_free(IntroStack *stack)
     g_free(stack);
 }
 
-const IntroSymbols *
-intro_kernel_symbols(const IntroKernel *kernel)
-{
-    return kernel->symbols;
-}
+/* What a kernel may lack. */
+#define NO_COUNT     "nr_switches"
+#define NO_QUEUES    "runqueues"
+#define NO_SWITCHING "__schedule"
 
 static IntroBtf *
-make_btf(void)
+make_btf(gboolean has_count)
 {
     g_autoptr(BtfWriter) writer = btf_writer_new();
     g_autoptr(GBytes) section = NULL;
     guint32 u64 = btf_writer_int(writer, "unsigned long", 8);
     const BtfWriterMember members[] = { { "something", u64, 0 }, { "nr_switches", u64, 64 } };
 
-    btf_writer_composite(writer, BTF_STRUCT, "rq", sizeof(FakeQueue), FALSE, members, 2);
+    btf_writer_composite(writer, BTF_STRUCT, "rq", sizeof(FakeQueue), FALSE, members, has_count ? 2 : 1);
     section = btf_writer_finish(writer);
     return intro_btf_new(section, NULL);
 }
 
 static IntroSymbols *
-make_symbols(void)
+make_symbols(Fixture *fixture, gboolean has_queues, gboolean has_switching)
 {
     static const IntroSymbol symbols[] = {
         { .va = TEXT, .name = "__schedule", .type = 't' },
@@ -120,7 +81,8 @@ make_symbols(void)
     const IntroRegion region = { TEXT, TEXT + 0x300 };
     IntroSymbolGroup *group = intro_symbol_group_new(NULL, NULL);
 
-    g_array_append_vals(group->symbols, symbols, G_N_ELEMENTS(symbols));
+    fake_kernel_add_cpus(&fixture->kernel, group, CPUS, has_queues ? "runqueues" : "other", DATA, sizeof(FakeQueue));
+    g_array_append_vals(group->symbols, has_switching ? &symbols[0] : &symbols[1], has_switching ? 3 : 2);
     g_array_append_val(group->regions, region);
     return intro_symbols_new(group);
 }
@@ -128,27 +90,20 @@ make_symbols(void)
 static GuestPa
 place(const Fixture *fixture, const guint64 *counter)
 {
-    IntroMapping mapping;
-
-    g_assert_true(intro_space_translate(fixture->space, DATA + ((const guint8 *) counter - (const guint8 *) fixture->data),
-                                        &mapping, NULL));
-    return mapping.pa;
+    return fake_kernel_pa(&fixture->kernel, DATA + ((const guint8 *) counter - (const guint8 *) fixture->data));
 }
 
 static void
-set_up(Fixture *fixture, G_GNUC_UNUSED gconstpointer data)
+set_up(Fixture *fixture, gconstpointer lacks)
 {
     const FakeData start = { { { 0, 1000 }, { 0, 2000 } }, { { 1, 2 }, { 30, 40 }, { 500, 600 } } };
-    g_autoptr(GError) error = NULL;
 
-    fixture->guest = fake_guest_new(MEMORY_BYTES, FALSE);
-    fixture->space = intro_space_new(fake_guest_reader(fixture->guest), fake_guest_root(fixture->guest), FALSE);
-    fixture->data = (FakeData *) fake_guest_place(fixture->guest, DATA, &start, sizeof start, FAKE_WRITABLE);
-    fixture->btf = make_btf();
-    g_assert_nonnull(fixture->btf);
-    fixture->symbols = make_symbols();
-    fixture->switches = intro_switches_new(fixture, &error);
-    g_assert_no_error(error);
+    G_STATIC_ASSERT(G_STRUCT_OFFSET(FakeData, queues) == 0);
+    fake_kernel_set_up(&fixture->kernel, MEMORY_BYTES);
+    fixture->data = (FakeData *) fake_guest_place(fixture->kernel.guest, DATA, &start, sizeof start, FAKE_WRITABLE);
+    fixture->kernel.btf = make_btf(g_strcmp0(lacks, NO_COUNT) != 0);
+    fixture->kernel.symbols = make_symbols(fixture, g_strcmp0(lacks, NO_QUEUES) != 0, g_strcmp0(lacks, NO_SWITCHING) != 0);
+    fixture->switches = intro_switches_new(&fixture->kernel);
     /* The last task is not known. */
     for (guint i = 0; i + 1 < N_TASKS; i++)
         intro_switches_add(fixture->switches, place(fixture, &fixture->data->tasks[i].voluntary),
@@ -158,13 +113,10 @@ set_up(Fixture *fixture, G_GNUC_UNUSED gconstpointer data)
 }
 
 static void
-tear_down(Fixture *fixture, G_GNUC_UNUSED gconstpointer data)
+tear_down(Fixture *fixture, G_GNUC_UNUSED gconstpointer lacks)
 {
     intro_switches_free(fixture->switches);
-    intro_btf_free(fixture->btf);
-    intro_symbols_free(fixture->symbols);
-    intro_space_free(fixture->space);
-    fake_guest_free(fixture->guest);
+    fake_kernel_tear_down(&fixture->kernel);
 }
 
 static void
@@ -236,13 +188,24 @@ test_in_switch(Fixture *fixture, gconstpointer is_on_top)
     g_assert_true(all_accounted(fixture));
 }
 
+/* Nor of a kernel that does not say where it counts, or where it switches. */
+static void
+test_lacking(Fixture *fixture, G_GNUC_UNUSED gconstpointer lacks)
+{
+    begin(fixture);
+    g_assert_false(all_accounted(fixture));
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add("/switches/known", Fixture, NULL, set_up, test_known, tear_down);
     g_test_add("/switches/unknown", Fixture, NULL, set_up, test_unknown, tear_down);
-    g_test_add("/switches/in-switch", Fixture, GINT_TO_POINTER(FALSE), set_up, test_in_switch, tear_down);
-    g_test_add("/switches/in-switch/below-an-nmi", Fixture, GINT_TO_POINTER(TRUE), set_up, test_in_switch, tear_down);
+    g_test_add("/switches/in-switch", Fixture, NULL, set_up, test_in_switch, tear_down);
+    g_test_add("/switches/in-switch/below-an-nmi", Fixture, "on top", set_up, test_in_switch, tear_down);
+    g_test_add("/switches/lacking/count", Fixture, NO_COUNT, set_up, test_lacking, tear_down);
+    g_test_add("/switches/lacking/queues", Fixture, NO_QUEUES, set_up, test_lacking, tear_down);
+    g_test_add("/switches/lacking/switching-function", Fixture, NO_SWITCHING, set_up, test_lacking, tear_down);
     return g_test_run();
 }

@@ -4,12 +4,13 @@
 
 #include <string.h>
 
-#include "tests/fake-guest.h"
 #include "tests/introspect/btf-writer.h"
+#include "tests/introspect/fake-kernel.h"
 
 #define MEMORY_BYTES    (4u << 20)
 #define DATA            0xffffffff82000000ULL
 #define DATA_BYTES      0x10000
+#define CPUS            0xffffffff82100000ULL
 #define STACK           0xffffc90000010000ULL
 #define STACK_BYTES     0x4000
 #define MAX_FAKE_TASKS  16
@@ -45,64 +46,20 @@ typedef struct {
     FakeKthread kthread;
     FakeWorker worker;
     char full_name[200];
-    guint64 runqueue;                   /* the pointer to the idle task is all of it */
+    guint64 runqueues[2];               /* the pointer to the idle task is all of each */
 } FakeData;
 
-/* Stands in for the real one: just what the code under test asks for. */
-struct IntroKernel {
-    FakeGuest *guest;
-    IntroSpace *space;
-    IntroSymbols *symbols;
-    IntroBtf *btf;
+typedef struct {
+    IntroKernel kernel;
     IntroTaskLayout *layout;
     FakeData *data;
     guint n_tasks;
-};
-
-typedef IntroKernel Fixture;
-
-const IntroSpace *
-intro_kernel_space(const IntroKernel *kernel)
-{
-    return kernel->space;
-}
-
-const IntroSymbols *
-intro_kernel_symbols(const IntroKernel *kernel)
-{
-    return kernel->symbols;
-}
-
-const IntroBtf *
-intro_kernel_btf(const IntroKernel *kernel)
-{
-    return kernel->btf;
-}
-
-guint
-intro_kernel_n_cpus(const IntroKernel *kernel)
-{
-    return 2;
-}
-
-/* Of the two CPUs that there may be, the second is not possible. */
-gboolean
-intro_kernel_percpu(const IntroKernel *kernel, guint cpu, const char *name, GuestVa *va, GError **error)
-{
-    *va = DATA + G_STRUCT_OFFSET(FakeData, runqueue);
-    return cpu == 0;
-}
+} Fixture;
 
 const IntroTaskLayout *
 intro_kernel_task_layout(const IntroKernel *kernel, GError **error)
 {
-    return kernel->layout;
-}
-
-const VmmReader *
-intro_kernel_reader(const IntroKernel *kernel)
-{
-    return fake_guest_reader(kernel->guest);
+    return ((const Fixture *) kernel)->layout;
 }
 
 #define MEMBER(type, member, id) { #member, id, G_STRUCT_OFFSET(type, member) * 8 }
@@ -164,7 +121,7 @@ make_btf(guint letter_bits)
 }
 
 static IntroSymbols *
-make_symbols(void)
+make_symbols(Fixture *fixture)
 {
     IntroSymbolGroup *group = intro_symbol_group_new(NULL, NULL);
     const IntroSymbol symbols[] = {
@@ -174,6 +131,8 @@ make_symbols(void)
     };
 
     g_array_append_vals(group->symbols, symbols, G_N_ELEMENTS(symbols));
+    fake_kernel_add_cpus(&fixture->kernel, group, CPUS, "runqueues", DATA + G_STRUCT_OFFSET(FakeData, runqueues),
+                         sizeof fixture->data->runqueues[0]);
     return intro_symbols_new(group);
 }
 
@@ -250,33 +209,29 @@ fixture_set_up(Fixture *fixture, gconstpointer data)
     FakeTask *init_task;
 
     G_STATIC_ASSERT(sizeof(FakeData) <= DATA_BYTES);
-    fixture->guest = fake_guest_new(MEMORY_BYTES, FALSE);
-    fixture->data = (FakeData *) fake_guest_place(fixture->guest, DATA, zeros, DATA_BYTES, FAKE_WRITABLE);
-    fixture->space = intro_space_new(fake_guest_reader(fixture->guest), fake_guest_root(fixture->guest), FALSE);
-    fixture->symbols = make_symbols();
-    fixture->btf = make_btf(8);
-    fixture->layout = intro_task_layout_new(fixture, &error);
+    fake_kernel_set_up(&fixture->kernel, MEMORY_BYTES);
+    fixture->data = (FakeData *) fake_guest_place(fixture->kernel.guest, DATA, zeros, DATA_BYTES, FAKE_WRITABLE);
+    fixture->kernel.symbols = make_symbols(fixture);
+    fixture->kernel.btf = make_btf(8);
+    fixture->layout = intro_task_layout_new(&fixture->kernel, &error);
     g_assert_no_error(error);
     init_task = add_task(fixture, 0, 0, "swapper/0");
     init_task->next = init_task->previous = link_va(0);
-    fixture->data->runqueue = task_va(0);
+    fixture->data->runqueues[0] = task_va(0);
 }
 
 static void
 fixture_tear_down(Fixture *fixture, gconstpointer data)
 {
     g_free(fixture->layout);
-    intro_btf_free(fixture->btf);
-    intro_symbols_free(fixture->symbols);
-    intro_space_free(fixture->space);
-    fake_guest_free(fixture->guest);
+    fake_kernel_tear_down(&fixture->kernel);
 }
 
 static GPtrArray *
 read_tasks(Fixture *fixture)
 {
     g_autoptr(GError) error = NULL;
-    GPtrArray *tasks = intro_tasks(fixture, &error);
+    GPtrArray *tasks = intro_tasks(&fixture->kernel, &error);
 
     g_assert_no_error(error);
     return tasks;
@@ -299,7 +254,7 @@ assert_corrupt(Fixture *fixture)
 {
     g_autoptr(GError) error = NULL;
 
-    g_assert_null(intro_tasks(fixture, &error));
+    g_assert_null(intro_tasks(&fixture->kernel, &error));
     g_assert_nonnull(error);
     g_assert_true(g_error_matches(error, INTRO_ERROR, INTRO_ERROR_CORRUPT)
                   || g_error_matches(error, INTRO_ERROR, INTRO_ERROR_NOT_MAPPED));
@@ -349,7 +304,7 @@ test_fields(Fixture *fixture, gconstpointer data)
     g_assert_cmphex(task->sp, ==, fake->sp);
     g_assert_cmpuint(task->stack_bytes, ==, STACK_BYTES);
     fake->voluntary++;
-    again = intro_task_read(fixture, task_va(1), NULL);
+    again = intro_task_read(&fixture->kernel, task_va(1), NULL);
     g_assert_cmpuint(again->switches, ==, 8);
 }
 
@@ -507,9 +462,9 @@ test_senseless_types(Fixture *fixture, gconstpointer data)
 {
     g_autoptr(GError) error = NULL;
 
-    intro_btf_free(fixture->btf);
-    fixture->btf = make_btf(1);
-    g_assert_null(intro_task_layout_new(fixture, &error));
+    intro_btf_free(fixture->kernel.btf);
+    fixture->kernel.btf = make_btf(1);
+    g_assert_null(intro_task_layout_new(&fixture->kernel, &error));
     g_assert_error(error, INTRO_ERROR, INTRO_ERROR_CORRUPT);
 }
 
