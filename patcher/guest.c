@@ -63,12 +63,18 @@ patch_guest_require_alive(const PatchGuest *guest, GError **error)
     return FALSE;
 }
 
+static VmmSandbox
+sandbox_for(Purpose purpose)
+{
+    return purpose == TO_LOOK ? VMM_SANDBOX_LOOK : VMM_SANDBOX_CHANGE;
+}
+
 static PatchGuest *
 reach(const char *name, const char *uri, Purpose purpose, GError **error)
 {
     g_autoptr(PatchGuest) guest = g_new0(PatchGuest, 1);
 
-    guest->machine = purpose == TO_LOOK ? vmm_machine_open_to_look(name, uri, error) : vmm_machine_open(name, uri, error);
+    guest->machine = vmm_machine_open_confined(name, uri, sandbox_for(purpose), error);
     if (!guest->machine || !require_fitness(guest, purpose, error)) {
         g_prefix_error(error, "%s: ", name);
         return NULL;
@@ -79,7 +85,7 @@ reach(const char *name, const char *uri, Purpose purpose, GError **error)
 static gboolean
 understand(PatchGuest *guest, const char *name, Purpose purpose, GError **error)
 {
-    if (vmm_sandbox_enter(purpose == TO_LOOK ? VMM_SANDBOX_LOOK : VMM_SANDBOX_CHANGE, error))
+    if (vmm_sandbox_enter(sandbox_for(purpose), error))
         guest->kernel = intro_kernel_attach(vmm_machine_reader(guest->machine), error);
     if (guest->kernel && purpose != TO_LOOK && !vmm_machine_is_image(guest->machine)
         && !patch_guest_require_alive(guest, error))

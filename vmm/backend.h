@@ -42,7 +42,7 @@ typedef struct {
     char *name;             /* taken over */
     GArray *ranges;         /* of VmmRange, sorted; taken over */
     guint n_vcpus;
-    gboolean to_look;       /* set before: nothing but reading will be asked for, so what that takes no more can be given up */
+    VmmSandbox sandbox;     /* set before: to be entered before what may be a stranger's is parsed; LOOK: it will only be read */
 } VmmBackendInstance;
 
 /* A machine made of what an open function has filled in; takes INSTANCE's members over. Tests use this with a backend

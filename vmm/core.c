@@ -128,12 +128,9 @@ locate(const Core *core, const VmmChunk *chunks, gsize n_chunks)
 }
 
 static gboolean
-core_write(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error)
+write_pieces(const Core *core, const GArray *pieces, GError **error)
 {
-    const Core *core = self;
-    g_autoptr(GArray) pieces = locate(core, chunks, n_chunks);
-
-    if (!vmm_journal_note(core->journal, core->fd, (const VmmJournalPiece *)pieces->data, pieces->len, error))
+    if (!vmm_journal_note(core->journal, core->fd, (const VmmJournalPiece *)(gpointer)pieces->data, pieces->len, error))
         return FALSE;
     for (guint i = 0; i < pieces->len; i++) {
         const VmmJournalPiece *piece = &g_array_index(pieces, VmmJournalPiece, i);
@@ -144,6 +141,14 @@ core_write(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error
         }
     }
     return TRUE;
+}
+
+static gboolean
+core_write(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error)
+{
+    g_autoptr(GArray) pieces = locate(self, chunks, n_chunks);
+
+    return write_pieces(self, pieces, error);
 }
 
 static gboolean
@@ -188,14 +193,43 @@ core_claim(gpointer self, GError **error)
     return FALSE;
 }
 
+/* The same pieces as chunks of a will, whose addresses are then offsets in the file: the guard was there before that was
+ * parsed, and need not do so. */
+static GArray *
+chunks_of_file(const Core *core, const VmmChunk *chunks, gsize n_chunks)
+{
+    g_autoptr(GArray) pieces = locate(core, chunks, n_chunks);
+    GArray *places = g_array_new(FALSE, FALSE, sizeof(VmmChunk));
+
+    for (guint i = 0; i < pieces->len; i++) {
+        const VmmJournalPiece *piece = &g_array_index(pieces, VmmJournalPiece, i);
+        const VmmChunk place = { guest_pa(piece->offset), piece->data, piece->length };
+
+        g_array_append_val(places, place);
+    }
+    return places;
+}
+
+static gboolean
+write_will(Core *core, const VmmChunk *proof, const VmmChunk *chunks, gsize n_chunks, GError **error)
+{
+    g_autoptr(GArray) proof_places = chunks_of_file(core, proof, 1), places = chunks_of_file(core, chunks, n_chunks);
+
+    if (proof_places->len == 1)
+        return vmm_will_write(vmm_guard_will(core->guard), (const VmmChunk *)(gpointer)proof_places->data,
+                              (const VmmChunk *)(gpointer)places->data, places->len, error);
+    g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,
+                        "the file has the beginning of the kernel in pieces, and cannot be changed safely");
+    return FALSE;
+}
+
 static gboolean
 core_set_will(gpointer self, const VmmChunk *proof, const VmmChunk *chunks, gsize n_chunks, GError **error)
 {
     Core *core = self;
 
     if (n_chunks > 0)
-        return vmm_guard_check(core->guard, error)
-               && vmm_will_write(vmm_guard_will(core->guard), proof, chunks, n_chunks, error);
+        return vmm_guard_check(core->guard, error) && write_will(core, proof, chunks, n_chunks, error);
     vmm_will_clear(vmm_guard_will(core->guard));
     return TRUE;
 }
@@ -206,19 +240,27 @@ core_abandon(gpointer self)
     /* The guard carries out the will when the machine is closed. */
 }
 
-/* In the guard's process. */
+/* In the guard's process, where the file was not parsed. */
 static void
 carry_out(gpointer data, const VmmGuardOrder *order, const VmmWill *will)
 {
+    const Core *core = data;
     g_autoptr(GBytes) store = NULL;
-    g_autoptr(GArray) chunks = vmm_will_read(will, &store);
-    const VmmChunk *proof = chunks != NULL && chunks->len > 0 ? &g_array_index(chunks, VmmChunk, 0) : NULL;
+    g_autoptr(GArray) places = vmm_will_read(will, &store), pieces = g_array_new(FALSE, FALSE, sizeof(VmmJournalPiece));
+    const VmmChunk *proof = places != NULL && places->len > 0 ? &g_array_index(places, VmmChunk, 0) : NULL;
     g_autofree guint8 *now = proof != NULL ? g_malloc(proof->length) : NULL;
-    const VmmExtent extent = { proof != NULL ? proof->pa : guest_pa(0), now, proof != NULL ? proof->length : 0 };
 
-    if (proof != NULL && core_read(data, &extent, 1, NULL) && memcmp(now, proof->data, proof->length) == 0
-        && core_write(data, proof + 1, chunks->len - 1, NULL))
-        core_resume(data, NULL, NULL);
+    if (proof == NULL || !vmm_file_read(core->fd, proof->pa.value, now, proof->length)
+        || memcmp(now, proof->data, proof->length) != 0)
+        return;
+    for (guint i = 1; i < places->len; i++) {
+        const VmmChunk *place = &g_array_index(places, VmmChunk, i);
+        const VmmJournalPiece piece = { place->pa.value, place->data, place->length };
+
+        g_array_append_val(pieces, piece);
+    }
+    if (write_pieces(core, pieces, NULL))
+        vmm_journal_end(core->journal, core->fd, NULL);
 }
 
 static const VmmBackend core_backend = {
@@ -313,30 +355,6 @@ read_image(Core *core, int *room, GError **error)
     return core->kdump != NULL;
 }
 
-/* NAME is a path, or MEMORY,STATE. All files are opened before privileges are given up, and parsed afterwards. */
-static Core *
-open_file(const char *name, int mode, gboolean to_look, GError **error)
-{
-    const char *comma = access(name, F_OK) == 0 ? NULL : strrchr(name, ',');
-    g_autofree char *path = comma != NULL ? g_strndup(name, comma - name) : g_strdup(name);
-    VMM_AUTO_FD int fd = open_path(path, mode, error);
-    VMM_AUTO_FD int state_fd = fd >= 0 && comma != NULL ? open_path(comma + 1, O_RDONLY, error) : -1;
-    VMM_AUTO_FD int room = comma == NULL ? vmm_flattened_room() : -1;
-    Core *core = NULL;
-
-    if (fd < 0 || (comma != NULL && state_fd < 0))
-        return NULL;
-    core = g_new0(Core, 1);
-    core->fd = vmm_fd_steal(&fd);
-    core->journal = vmm_journal_new(path);
-    core->is_torn = vmm_journal_is_there(core->journal);
-    if ((!to_look || (check_whole(core, error) && vmm_sandbox_enter(VMM_SANDBOX_LOOK, error)))
-        && (comma != NULL ? read_snapshot(core, state_fd, error) : read_image(core, &room, error)))
-        return core;
-    core_close(core);
-    return NULL;
-}
-
 /* Whether a machine can be restored from it. */
 static gboolean
 check_restorable(const Core *core, GError **error)
@@ -350,9 +368,49 @@ check_restorable(const Core *core, GError **error)
     return !core->is_other && !core->file->has_copies;
 }
 
-static void
-fill_instance(Core *core, const VmmBackend *ops, const char *path, VmmBackendInstance *instance)
+/* Of one that is to be changed; it is forked while that is still allowed. */
+static gboolean
+start_guard(Core *core, GError **error)
 {
+    core->guard = vmm_guard_new(carry_out, core, core->fd, error);
+    return core->guard != NULL;
+}
+
+/* NAME is a path, or MEMORY,STATE. All files are opened before privileges are given up, and parsed afterwards. */
+static Core *
+open_file(const char *name, gboolean is_saved, VmmSandbox sandbox, GError **error)
+{
+    gboolean to_look = sandbox == VMM_SANDBOX_LOOK, to_change = is_saved && !to_look;
+    const char *comma = access(name, F_OK) == 0 ? NULL : strrchr(name, ',');
+    g_autofree char *path = comma != NULL ? g_strndup(name, comma - name) : g_strdup(name);
+    VMM_AUTO_FD int fd = open_path(path, to_change ? O_RDWR : O_RDONLY, error);
+    VMM_AUTO_FD int state_fd = fd >= 0 && comma != NULL ? open_path(comma + 1, O_RDONLY, error) : -1;
+    VMM_AUTO_FD int room = comma == NULL ? vmm_flattened_room() : -1;
+    Core *core = NULL;
+
+    if (fd < 0 || (comma != NULL && state_fd < 0))
+        return NULL;
+    core = g_new0(Core, 1);
+    core->fd = vmm_fd_steal(&fd);
+    core->is_saved = is_saved;
+    core->journal = vmm_journal_new(path);
+    core->is_torn = vmm_journal_is_there(core->journal);
+    if ((!to_look || check_whole(core, error)) && (!to_change || start_guard(core, error))
+        && vmm_sandbox_enter(sandbox, error)
+        && (comma != NULL ? read_snapshot(core, state_fd, error) : read_image(core, &room, error))
+        && (!is_saved || check_restorable(core, error)))
+        return core;
+    core_close(core);
+    return NULL;
+}
+
+static gboolean
+open_instance(const VmmBackend *ops, const char *path, VmmBackendInstance *instance, GError **error)
+{
+    Core *core = open_file(path, ops->is_saved, instance->sandbox, error);
+
+    if (core == NULL)
+        return FALSE;
     *instance = (VmmBackendInstance) {
         .ops = ops,
         .self = core,
@@ -360,40 +418,17 @@ fill_instance(Core *core, const VmmBackend *ops, const char *path, VmmBackendIns
         .ranges = list_ranges(core->file),
         .n_vcpus = core->file->vcpus->len,
     };
+    return TRUE;
 }
 
 gboolean
 vmm_core_open(const char *path, const char *uri, VmmBackendInstance *instance, GError **error)
 {
-    Core *core = open_file(path, O_RDONLY, instance->to_look, error);
-
-    if (core != NULL)
-        fill_instance(core, &core_backend, path, instance);
-    return core != NULL;
-}
-
-static gboolean
-prepare_saved(Core *core, gboolean to_look, GError **error)
-{
-    core->is_saved = TRUE;
-    if (!check_restorable(core, error))
-        return FALSE;
-    if (!to_look)
-        core->guard = vmm_guard_new(carry_out, core, core->fd, error);
-    return to_look || core->guard != NULL;
+    return open_instance(&core_backend, path, instance, error);
 }
 
 gboolean
 vmm_saved_open(const char *path, const char *uri, VmmBackendInstance *instance, GError **error)
 {
-    Core *core = open_file(path, instance->to_look ? O_RDONLY : O_RDWR, instance->to_look, error);
-
-    if (core == NULL)
-        return FALSE;
-    if (!prepare_saved(core, instance->to_look, error)) {
-        core_close(core);
-        return FALSE;
-    }
-    fill_instance(core, &saved_backend, path, instance);
-    return TRUE;
+    return open_instance(&saved_backend, path, instance, error);
 }

@@ -54,10 +54,10 @@ vmm_machine_new(const VmmBackendInstance *instance)
     return machine;
 }
 
-static VmmMachine *
-open_machine(const char *guest, const char *uri, gboolean to_look, GError **error)
+VmmMachine *
+vmm_machine_open_confined(const char *guest, const char *uri, VmmSandbox sandbox, GError **error)
 {
-    VmmBackendInstance instance = { .to_look = to_look };
+    VmmBackendInstance instance = { .sandbox = sandbox };
 
     if (*guest == '\0') {
         g_set_error_literal(error, VMM_ERROR, VMM_ERROR_USAGE, "the guest's name is empty");
@@ -69,13 +69,7 @@ open_machine(const char *guest, const char *uri, gboolean to_look, GError **erro
 VmmMachine *
 vmm_machine_open(const char *guest, const char *uri, GError **error)
 {
-    return open_machine(guest, uri, FALSE, error);
-}
-
-VmmMachine *
-vmm_machine_open_to_look(const char *guest, const char *uri, GError **error)
-{
-    return open_machine(guest, uri, TRUE, error);
+    return vmm_machine_open_confined(guest, uri, VMM_SANDBOX_NONE, error);
 }
 
 void

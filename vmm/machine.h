@@ -14,6 +14,7 @@
 #include <glib.h>
 
 #include "vmm/addr.h"
+#include "vmm/sandbox.h"
 #include "vmm/vcpu.h"
 
 #define VMM_ERROR (vmm_error_quark())
@@ -61,9 +62,9 @@ typedef struct {
  */
 VmmMachine *vmm_machine_open(const char *guest, const char *uri, GError **error);
 
-/* The same for whoever will only read. A memory image, which a stranger may have made, is looked into only after the process
- * has entered VMM_SANDBOX_LOOK (sandbox.h), for good. */
-VmmMachine *vmm_machine_open_to_look(const char *guest, const char *uri, GError **error);
+/* The same, but a memory image, which a stranger may have made, is looked into only after the process has entered SANDBOX, for
+ * good. One opened for VMM_SANDBOX_LOOK can only be read. */
+VmmMachine *vmm_machine_open_confined(const char *guest, const char *uri, VmmSandbox sandbox, GError **error);
 void vmm_machine_free(VmmMachine *machine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmmMachine, vmm_machine_free)
 

@@ -149,7 +149,7 @@ vmm_sandbox_enter(VmmSandbox sandbox, GError **error)
 {
     static gboolean entered;
 
-    if (entered)
+    if (entered || sandbox == VMM_SANDBOX_NONE)
         return TRUE;
     entered = keep_capabilities(change_capabilities,
                                 sandbox == VMM_SANDBOX_CHANGE ? G_N_ELEMENTS(change_capabilities) : 0, error)

@@ -13,6 +13,7 @@
 #include <glib.h>
 
 typedef enum {
+    VMM_SANDBOX_NONE,   /* nothing is given up */
     /* No capabilities; nothing can be opened, connected or created. Memory is read through what is open already. */
     VMM_SANDBOX_LOOK,
     /* For pausing and writing: files and sockets too, and the capabilities to reach a QEMU of another user. */
@@ -20,7 +21,7 @@ typedef enum {
 } VmmSandbox;
 
 /* For all threads that there are and will be; to be called while there is one. A process can be in one sandbox only, and
- * entering it again does nothing. Errors: UNSUPPORTED. */
+ * entering one again does nothing. Errors: UNSUPPORTED. */
 gboolean vmm_sandbox_enter(VmmSandbox sandbox, GError **error);
 
 #endif

@@ -79,10 +79,19 @@ confined 0 "$some" recover recover "$qmp"
 reads
 confined 0 "$none" show show "$work/uptime.vlp"
 cp "$work/uptime.vlp" "$work/image"
-for kind in core saved; do
-    confined 4 "$none" "a memory image ($kind)" inspect "$kind:$work/image"
+
+# image_confined CAPABILITIES COMMAND KIND [UPDATE]: a file that is none of that kind.
+image_confined() {
+    confined 4 "$1" "$2 of a memory image ($3)" "$2" "$3:$work/image" "${@:4}"
     is "$(grep -c "pread64.*$work/image>" "$work/before")" 0 "it is not looked into before"
     isnt "$(grep -c "pread64.*$work/image>" "$work/after")" 0 "but afterwards"
+}
+
+image_confined "$none" inspect core
+image_confined "$none" inspect saved
+image_confined "$some" check core "$work/uptime.vlp"
+for command in check apply; do
+    image_confined "$some" "$command" saved "$work/uptime.vlp"
 done
 confined 2 "$none" diff diff "$work/uptime.vlp" "$work/uptime.vlp"
 "$VLP_BUILD/virt-livepatch-kvm" --bare --memory 16 --control "$work/control" "$VLP_BUILD/tests/vmm/bare-guest" \
