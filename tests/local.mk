@@ -5,8 +5,8 @@ include tests/live/local.mk
 include tests/fuzz/local.mk
 include tests/cve/local.mk
 
-TESTS += tests/rooms.t
-dist_check_SCRIPTS += tests/rooms.t
+TESTS += tests/rooms.t tests/witness.t
+dist_check_SCRIPTS += tests/rooms.t tests/witness.t
 EXTRA_DIST += tests/tap.sh
 
 # The programs among the tests, for those who run them otherwise than by `make check`.
