@@ -61,6 +61,14 @@ condition_agrees() {
     ok "$release: static keys that were switched on" test "$(inspected '$_->{live_text}{static_keys_jumping}')" -gt "$jumping"
 }
 
+# Per-CPU memory, by where the kernel says that some of it is.
+percpu_agrees() {
+    local places
+    places=$(in_guest 'cd /sys/devices/system/cpu && for cpu in cpu[0-9]*; do echo "$cpu $(cat $cpu/crash_notes)"; done')
+    is "$("$VLP_BUILD/tests/live/percpu-places" "$qmp")" "$places" "$release: where each CPU's own memory is"
+    is "$(cut -d " " -f 2 <<< "$places" | sort -u | wc -l)" "$(in_guest nproc)" "$release: which is another for each"
+}
+
 # Its log, up to what is written last: more than its buffer holds, so that it has gone round.
 log_agrees() {
     in_guest 'echo on > /proc/sys/kernel/printk_devkmsg
@@ -92,6 +100,7 @@ kernel_agrees() {
     agrees_while_modules_move "$release: modules" modules_agree
     agrees_while_modules_move "$release: symbols" symbols_agree
     ok "$release: the modules that came and went have stopped" moving_stop
+    percpu_agrees
     condition_agrees
     log_agrees
     ok "$release: the guest is well" guest_is_well

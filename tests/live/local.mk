@@ -27,6 +27,9 @@ tests_live_runnable_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 check_PROGRAMS += tests/live/kernel-log
 tests_live_kernel_log_SOURCES = tests/live/kernel-log.c
 tests_live_kernel_log_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+check_PROGRAMS += tests/live/percpu-places
+tests_live_percpu_places_SOURCES = tests/live/percpu-places.c
+tests_live_percpu_places_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 EXTRA_DIST += \
 	tests/live/00-guest.t \
 	tests/live/10-introspect.t \
