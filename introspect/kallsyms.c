@@ -118,10 +118,11 @@ read_token_table(Tables *tables, const guint16 *index)
 {
     for (guint i = 0; i < N_TOKENS; i++) {
         gboolean is_last = i == N_TOKENS - 1;
+        gsize start = tables->token_table + index[i];
         gsize end = is_last ? tables->token_index : tables->token_table + index[i + 1];
         IntroCursor cursor = intro_cursor(tables->part->data, end);
 
-        if (!take_steps(tables, 1) || !intro_cursor_seek(&cursor, tables->token_table + index[i])
+        if (!take_steps(tables, end - start) || !intro_cursor_seek(&cursor, start)
             || !intro_cursor_string(&cursor, &tables->tokens[i]) || !is_printable(tables->tokens[i])
             || (is_last ? !follows(end, cursor.position) : cursor.position != end))
             return FALSE;
@@ -233,7 +234,7 @@ read_number(Tables *tables, guint32 max_markers)
 static gboolean
 find_names(Tables *tables, guint32 max_markers)
 {
-    for (tables->names = tables->markers; tables->names >= MAX_ALIGNMENT && take_steps(tables, 1);
+    for (tables->names = tables->markers; tables->names >= MAX_ALIGNMENT && take_steps(tables, 2);
          tables->names -= MIN_ALIGNMENT)
         for (gsize distance = MIN_ALIGNMENT; distance <= MAX_ALIGNMENT; distance += MIN_ALIGNMENT) {
             tables->number = tables->names - distance;

@@ -8,6 +8,8 @@
 #define PART_VA     (IMAGE_START + 0x1000000)
 #define N_SYMBOLS   1500
 #define N_PER_CPU   300
+#define DECOY_TOKEN_BYTES 200
+#define DECOY_BYTES (256 * DECOY_TOKEN_BYTES + 1024 + 512)
 
 /* Some per-CPU ones, some aliases, one name longer than 127 letters, one of many equal ones, one with no name. */
 static WriterSymbol *
@@ -153,6 +155,44 @@ test_decoys(void)
     g_assert_error(error, INTRO_ERROR, INTRO_ERROR_NOT_FOUND);
 }
 
+/* At AT, what looks like long tokens wherever one begins to look, and never ends as tokens do; and their index. */
+static gsize
+put_decoy(guint8 *bytes, gsize at)
+{
+    const gsize length = 256 * DECOY_TOKEN_BYTES + 1024;
+
+    for (gsize i = 0; i < length; i++)
+        bytes[at + i] = (i + 1) % DECOY_TOKEN_BYTES == 0 ? '\0' : 'x';
+    bytes[at + length - 1] = '\1';
+    for (guint i = 0; i < 256; i++) {
+        const guint16 position = GUINT16_TO_LE((guint16) (i * DECOY_TOKEN_BYTES));
+
+        memcpy(bytes + at + length + i * sizeof position, &position, sizeof position);
+    }
+    return at + length + 256 * sizeof(guint16);
+}
+
+/* Each look at one takes as long as its tokens are. Behind a few, tables are found; behind many, nobody looks any more. */
+static void
+test_long_decoys(void)
+{
+    static const guint n_decoys[] = { 1, 8 };
+    g_autofree WriterSymbol *symbols = make_symbols(FALSE);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(n_decoys); i++) {
+        g_autoptr(GByteArray) bytes = kallsyms_write(symbols, N_SYMBOLS, WRITER_OFFSETS_LAST, WRITER_FROM_BASE, PART_VA,
+                                                     8 * DECOY_BYTES, NULL);
+        g_autoptr(IntroSymbolGroup) group = NULL;
+        gsize at = 0;
+
+        for (guint n = 0; n < n_decoys[i]; n++)
+            at = put_decoy(bytes->data, at);
+        g_assert_cmpuint(at, <=, 8 * DECOY_BYTES);
+        group = find(bytes, bytes->len, NULL);
+        g_assert_cmpint(group != NULL, ==, n_decoys[i] == 1);
+    }
+}
+
 static void
 test_nothing(void)
 {
@@ -184,6 +224,7 @@ main(int argc, char **argv)
         g_test_add_data_func(path, &damages[i], test_damaged);
     }
     g_test_add_func("/kallsyms/decoys", test_decoys);
+    g_test_add_func("/kallsyms/long-decoys", test_long_decoys);
     g_test_add_func("/kallsyms/nothing", test_nothing);
     return g_test_run();
 }
