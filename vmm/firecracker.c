@@ -313,7 +313,7 @@ check_file(const guint8 *bytes, gsize length, Reader *reader, guint *major, GErr
     guint64 n, number;
     char *end = NULL;
 
-    *reader = (Reader) { .at = bytes, .left = length };
+    *reader = (Reader) { .at = bytes, .left = length - MIN(length, CRC_BYTES) };
     if (take_u64(reader) != MAGIC || reader->failed) {
         g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,
                             "this is no state file of Firecracker's snapshot of an x86-64 machine");
@@ -329,9 +329,8 @@ check_file(const guint8 *bytes, gsize length, Reader *reader, guint *major, GErr
                             "1.12 to 1.14 are");
         return FALSE;
     }
-    if (length < CRC_BYTES || crc64(bytes, length) != 0)
+    if (crc64(bytes, length) != 0)
         return set_damaged(error, "its checksum is wrong");
-    reader->left -= CRC_BYTES;
     *major = MIN(number, G_MAXUINT);
     return TRUE;
 }

@@ -127,6 +127,23 @@ test_hostile(void)
     }
 }
 
+/* The version is what is left of the file, and some or all of the checksum too, which nothing may be read of. */
+static void
+test_version_to_the_end(void)
+{
+    const FirecrackerState state = sample(14);
+    const gsize header = 2 * sizeof(guint64);
+
+    for (guint64 n = 9; n <= 16; n++) {
+        g_autoptr(GByteArray) bytes = firecracker_state_write(&state);
+
+        memcpy(bytes->data + sizeof(guint64), &n, sizeof n);
+        g_byte_array_set_size(bytes, header + 8 + sizeof(guint64));
+        firecracker_state_seal(bytes);
+        assert_refused(bytes, VMM_ERROR_UNSUPPORTED);
+    }
+}
+
 static void
 test_other_versions(void)
 {
@@ -226,6 +243,7 @@ main(int argc, char **argv)
     g_test_add_data_func("/vmm/firecracker/1.14", GUINT_TO_POINTER(14), test_reads);
     g_test_add_func("/vmm/firecracker/every-byte-counts", test_every_byte_counts);
     g_test_add_func("/vmm/firecracker/hostile", test_hostile);
+    g_test_add_func("/vmm/firecracker/version-to-the-end", test_version_to_the_end);
     g_test_add_func("/vmm/firecracker/other-versions", test_other_versions);
     g_test_add_func("/vmm/firecracker/other-contents", test_other_contents);
     g_test_add_func("/vmm/firecracker/other-memory", test_other_memory);
