@@ -196,6 +196,16 @@ patch_dwarf_signature(Dwarf_Die *die)
     return g_string_free(text, FALSE);
 }
 
+char *
+patch_type_unqualified(const char *type)
+{
+    g_autoptr(GString) plain = g_string_new(type);
+
+    g_string_replace(plain, "const ", "", 0);
+    g_string_replace(plain, "volatile ", "", 0);
+    return g_string_free(g_steal_pointer(&plain), FALSE);
+}
+
 static guint64
 member_bytes(Dwarf_Die *member)
 {
@@ -204,6 +214,41 @@ member_bytes(Dwarf_Die *member)
 
     return patch_dwarf_type_of(member, &type) && dwarf_aggregate_size(&type, &size) == 0 && size < G_MAXUINT32 ? size
                                                                                                                : 0;
+}
+
+/* A number goes by its size, and where it is extended to a register by its kind. */
+static void
+append_passed(GString *text, Dwarf_Die *die)
+{
+    g_autofree char *name = patch_dwarf_type_name(die), *plain = patch_type_unqualified(name);
+    guint64 bytes = member_bytes(die);
+    Dwarf_Die type;
+
+    if (!is_number(die, 0)) {
+        g_string_append_printf(text, "%s,", plain);
+        return;
+    }
+    g_string_append_printf(text, "%" G_GUINT64_FORMAT, bytes);
+    if (bytes < sizeof(guint32) && patch_dwarf_type_of(die, &type) && dwarf_peel_type(&type, &type) == 0)
+        g_string_append_printf(text, "/%" G_GUINT64_FORMAT, patch_dwarf_number(&type, DW_AT_encoding, 0));
+    g_string_append(text, ",");
+}
+
+char *
+patch_dwarf_passed(Dwarf_Die *die)
+{
+    GString *text = g_string_new(NULL);
+    Dwarf_Die child;
+
+    append_passed(text, die);
+    if (dwarf_child(die, &child) == 0)
+        do {
+            if (dwarf_tag(&child) == DW_TAG_formal_parameter)
+                append_passed(text, &child);
+            else if (dwarf_tag(&child) == DW_TAG_unspecified_parameters)
+                g_string_append(text, "...");
+        } while (text->len < MAX_TYPE_NAME && dwarf_siblingof(&child, &child) == 0);
+    return g_string_free(text, FALSE);
 }
 
 guint64

@@ -15,6 +15,10 @@ char *patch_dwarf_type_name(Dwarf_Die *die);
 /* The parameters and result of the function DIE. To be freed. */
 char *patch_dwarf_signature(Dwarf_Die *die);
 
+/* The same of which only that is told that callers have to agree on: the same text where one can call the other. To be
+ * freed. */
+char *patch_dwarf_passed(Dwarf_Die *die);
+
 /* The structure, union or enumeration DIE; NULL if it is only declared. NAME is to be its name. */
 PatchStruct *patch_dwarf_struct(Dwarf_Die *die, const char *name);
 void patch_struct_free(PatchStruct *type);

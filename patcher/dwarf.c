@@ -14,6 +14,24 @@ typedef struct {
     guint n_dies;
 } Walk;
 
+static void
+signature_free(PatchSignature *signature)
+{
+    g_free(signature->text);
+    g_free(signature->passed);
+    g_free(signature);
+}
+
+static void
+add_signature(PatchDwarf *facts, Dwarf_Die *die, const char *name)
+{
+    PatchSignature *signature = g_new0(PatchSignature, 1);
+
+    signature->text = patch_dwarf_signature(die);
+    signature->passed = patch_dwarf_passed(die);
+    g_hash_table_insert(facts->signatures, g_strdup(name), signature);
+}
+
 void
 patch_dwarf_free(PatchDwarf *dwarf)
 {
@@ -96,7 +114,7 @@ add_die(Walk *walk, Dwarf_Die *die, const char *function)
         break;
     case DW_TAG_subprogram:
         if (name && dwarf_hasattr(die, DW_AT_external) && !dwarf_hasattr(die, DW_AT_declaration))
-            g_hash_table_insert(walk->facts->signatures, g_strdup(name), patch_dwarf_signature(die));
+            add_signature(walk->facts, die, name);
         break;
     case DW_TAG_inlined_subroutine:
         if (function)
@@ -151,7 +169,7 @@ patch_dwarf_read(const PatchElf *elf)
     PatchDwarfFile file;
 
     facts->structs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_ptr_array_unref);
-    facts->signatures = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    facts->signatures = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) signature_free);
     facts->inlined = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_hash_table_unref);
     if (!patch_dwarf_open(&file, elf))
         return NULL;

@@ -27,10 +27,18 @@ typedef struct {
 } PatchStruct;
 
 typedef struct {
+    char *text;                 /* as "int (struct sock *, int)" */
+    char *passed;               /* equal where callers of the one can call the other */
+} PatchSignature;
+
+typedef struct {
     GHashTable *structs;        /* char * -> GPtrArray of PatchStruct: several where functions have types of one name */
-    GHashTable *signatures;     /* char * -> char *: of global functions, as "int (struct sock *, int)" */
+    GHashTable *signatures;     /* char * -> PatchSignature *: of global functions */
     GHashTable *inlined;        /* char * -> set of char *: function -> functions that are inlined in it */
 } PatchDwarf;
+
+/* TYPE, as a member's, without what only says how it may be used; to be freed. */
+char *patch_type_unqualified(const char *type);
 
 /* NULL if ELF has no debugging information, or none that can be understood. */
 PatchDwarf *patch_dwarf_read(const PatchElf *elf);

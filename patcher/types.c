@@ -46,22 +46,11 @@ place(guint64 bits)
                     : g_strdup_printf("%" G_GUINT64_FORMAT, bits / 8);
 }
 
-/* TYPE without what only says how it may be used; to be freed. */
-static char *
-unqualified(const char *type)
-{
-    g_autoptr(GString) plain = g_string_new(type);
-
-    g_string_replace(plain, "const ", "", 0);
-    g_string_replace(plain, "volatile ", "", 0);
-    return g_string_free(g_steal_pointer(&plain), FALSE);
-}
-
 /* Whether the bits mean the same, whatever the type is called. What a callback takes and returns is a matter of code. */
 static gboolean
 holds_the_same(const PatchMember *old_member, const PatchMember *new_member)
 {
-    g_autofree char *was = unqualified(old_member->type), *is = unqualified(new_member->type);
+    g_autofree char *was = patch_type_unqualified(old_member->type), *is = patch_type_unqualified(new_member->type);
 
     return (old_member->is_number && new_member->is_number) || (old_member->is_callback && new_member->is_callback) ||
            g_str_equal(was, is);
@@ -222,13 +211,13 @@ compare_exports(const PatchElf *old_elf, const PatchDwarf *old_dwarf, const Patc
 {
     for (guint i = 0; i < old_elf->symbols->len; i++) {
         const char *name = exported_name(patch_elf_symbol(old_elf, i)->name);
-        const char *was = name ? g_hash_table_lookup(old_dwarf->signatures, name) : NULL;
-        const char *is = name ? g_hash_table_lookup(new_dwarf->signatures, name) : NULL;
+        const PatchSignature *was = name ? g_hash_table_lookup(old_dwarf->signatures, name) : NULL;
+        const PatchSignature *is = name ? g_hash_table_lookup(new_dwarf->signatures, name) : NULL;
 
-        if (was && is && !g_str_equal(was, is))
+        if (was && is && !g_str_equal(was->passed, is->passed))
             patch_findings_add(findings, PATCH_FINDING_EXPORT, name,
                                "the exported function %s changes from %s to %s; modules in the running kernel call it the "
-                               "old way: leave it as it is, and give what is new a name of its own", name, was, is);
+                               "old way: leave it as it is, and give what is new a name of its own", name, was->text, is->text);
     }
 }
 
