@@ -106,8 +106,7 @@ add_die(Walk *walk, Dwarf_Die *die, const char *function)
             add_struct(walk->facts, die, "union ", name);
         break;
     case DW_TAG_enumeration_type:
-        if (name)
-            add_struct(walk->facts, die, "enum ", name);
+        add_struct(walk->facts, die, name ? "enum " : PATCH_NAMELESS_ENUM, name ? name : "");
         break;
     case DW_TAG_typedef:
         add_typedef(walk->facts, die);

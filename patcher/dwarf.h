@@ -26,13 +26,17 @@ typedef struct {
     gboolean is_enum;
 } PatchStruct;
 
+/* The name that all enumerations without one go by. */
+#define PATCH_NAMELESS_ENUM "enum"
+
 typedef struct {
     char *text;                 /* as "int (struct sock *, int)" */
     char *passed;               /* equal where callers of the one can call the other */
 } PatchSignature;
 
 typedef struct {
-    GHashTable *structs;        /* char * -> GPtrArray of PatchStruct: several where functions have types of one name */
+    GHashTable *structs;        /* char * -> GPtrArray of PatchStruct: several where functions have types of one name, or for
+                                   PATCH_NAMELESS_ENUM */
     GHashTable *signatures;     /* char * -> PatchSignature *: of global functions */
     GHashTable *inlined;        /* char * -> set of char *: function -> functions that are inlined in it */
 } PatchDwarf;

@@ -114,15 +114,29 @@ compare_members(Difference *difference, const PatchStruct *old_type, const Patch
     }
 }
 
-/* A constant that stands at the end often only counts the others. */
+/* Whether a constant that stands at the end is called so that it can only count the others. */
+static gboolean
+is_count(const char *name)
+{
+    static const char *const words[] = { "max", "num", "nr", "number", "count", "cnt", "last", "end", "size", "total", "n" };
+    g_autofree char *lower = g_ascii_strdown(name, -1);
+    g_auto(GStrv) parts = g_strsplit(lower, "_", -1);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(words); i++)
+        if (g_strv_contains((const char *const *) parts, words[i]))
+            return TRUE;
+    return FALSE;
+}
+
 static void
 compare_constants(Difference *difference, const PatchStruct *old_type, const PatchStruct *new_type)
 {
-    for (guint i = 0; i + 1 < old_type->members->len; i++) {
+    for (guint i = 0; i < old_type->members->len; i++) {
         const PatchMember *old_member = old_type->members->pdata[i];
         const PatchMember *new_member = find_member(new_type, old_member->name);
+        gboolean is_last = i + 1 == old_type->members->len;
 
-        if (!new_member || new_member->offset == old_member->offset)
+        if (!new_member || new_member->offset == old_member->offset || (is_last && is_count(old_member->name)))
             continue;
         tell(difference, "%s goes from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, old_member->name,
              (gint64) old_member->offset, (gint64) new_member->offset);
@@ -162,7 +176,13 @@ compare_struct(const PatchStruct *old_type, const PatchStruct *new_type, gboolea
         tell_gone(&difference, gone->pdata[i]);
     if (difference.n > MAX_NAMED)
         g_string_append_printf(text, ", and %u more", difference.n - MAX_NAMED);
-    if (difference.moved)
+    if (old_type->is_enum)
+        patch_findings_add(findings, PATCH_FINDING_MEMBERS, old_type->name,
+                           "constants of %s change: %s; where a running kernel's memory holds one of them, it would be taken for "
+                           "another: leave those that are there as they are, and put new ones at the end",
+                           g_str_equal(old_type->name, PATCH_NAMELESS_ENUM) ? "an enumeration without name" : old_type->name,
+                           text->str);
+    else if (difference.moved)
         patch_findings_add(findings, PATCH_FINDING_LAYOUT, old_type->name,
                            "the layout of %s changes: %s; objects in a running kernel's memory have the old one: leave the "
                            "structure as it is, and keep what is new in a shadow variable", old_type->name, text->str);
@@ -189,8 +209,48 @@ compare_structs(const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf, gboole
         const GPtrArray *old_types = g_hash_table_lookup(old_dwarf->structs, name->data);
         const GPtrArray *new_types = g_hash_table_lookup(new_dwarf->structs, name->data);
 
+        if (g_str_equal(name->data, PATCH_NAMELESS_ENUM))
+            continue;
         for (guint i = 0; new_types && i < MIN(old_types->len, new_types->len); i++)
             compare_struct(old_types->pdata[i], new_types->pdata[i], own, findings, notes);
+    }
+}
+
+/* The nameless enumerations of DWARF by the names of their constants; NULL for one that several functions have of their own. */
+static GHashTable *
+by_constant(const PatchDwarf *dwarf)
+{
+    const GPtrArray *types = g_hash_table_lookup(dwarf->structs, PATCH_NAMELESS_ENUM);
+    GHashTable *table = g_hash_table_new(g_str_hash, g_str_equal);
+
+    for (guint i = 0; types && i < types->len; i++) {
+        PatchStruct *type = types->pdata[i];
+
+        for (guint j = 0; j < type->members->len; j++) {
+            char *name = ((PatchMember *) type->members->pdata[j])->name;
+
+            g_hash_table_insert(table, name, g_hash_table_contains(table, name) ? NULL : type);
+        }
+    }
+    return table;
+}
+
+static void
+compare_nameless_enums(const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf, GPtrArray *findings)
+{
+    const GPtrArray *old_types = g_hash_table_lookup(old_dwarf->structs, PATCH_NAMELESS_ENUM);
+    g_autoptr(GHashTable) old_table = by_constant(old_dwarf), new_table = by_constant(new_dwarf);
+
+    for (guint i = 0; old_types && i < old_types->len; i++) {
+        const PatchStruct *type = old_types->pdata[i], *new_type = NULL;
+
+        for (guint j = 0; !new_type && j < type->members->len; j++) {
+            const char *name = ((const PatchMember *) type->members->pdata[j])->name;
+
+            new_type = g_hash_table_lookup(old_table, name) ? g_hash_table_lookup(new_table, name) : NULL;
+        }
+        if (new_type)
+            compare_struct(type, new_type, TRUE, findings, NULL);
     }
 }
 
@@ -227,5 +287,6 @@ patch_types_compare(const PatchElf *old_elf, const PatchDwarf *old_dwarf, const 
 {
     compare_structs(old_dwarf, new_dwarf, TRUE, findings, notes);
     compare_structs(old_dwarf, new_dwarf, FALSE, findings, notes);
+    compare_nameless_enums(old_dwarf, new_dwarf, findings);
     compare_exports(old_elf, old_dwarf, new_dwarf, findings);
 }

@@ -174,6 +174,18 @@ const DiffCase diff_cases[] = {
       "layout struct s" },
     { "enumeration", COMMON "enum e { A, B, MAX }; int f(enum e e) { return e; }",
       COMMON "enum e { N, A, B, MAX }; int f(enum e e) { return e; }", "members enum e" },
+    { "enumeration-count", COMMON "enum e { A, B, E_MAX }; int f(enum e e) { return e; }",
+      COMMON "enum e { A, B, N, E_MAX }; int f(enum e e) { return e; }", "" },
+    { "enumeration-last-state", COMMON "enum e { NEW, GONE }; int f(enum e e) { return e; }",
+      COMMON "enum e { NEW, GOING, GONE }; int f(enum e e) { return e; }", "members enum e" },
+    { "enumeration-without-name", COMMON "enum { OTHER = 5 }; enum { NEW, GONE }; int f(int e) { return other ? OTHER : NEW; }",
+      COMMON "enum { FIRST = 5 }; enum { OTHER = 5 }; enum { NEW, GOING, GONE }; int f(int e) { return other ? OTHER : NEW; }",
+      "members enum" },
+    { "enumerations-of-two-functions", COMMON "int f(int e) { enum { NEW, GONE }; return e == GONE; } "
+      "int g(int e) { enum { OLD, NEW, GONE }; return e == GONE; }", COMMON "int f(int e) { enum { NEW, GONE }; return e == GONE; } "
+      "int g(int e) { enum { OLD, NEW, GONE }; return e != GONE; }", "changed g" },
+    { "enumeration-without-name-count", COMMON "enum { NEW, OLD, NUM_OF_THEM }; int f(int e) { return NEW; }",
+      COMMON "enum { NEW, OLD, GONE, NUM_OF_THEM }; int f(int e) { return NEW; }", "" },
     { "exported-signature", COMMON "int f(int x) { return x; }" EXPORT("f"), COMMON "int f(int x, int y) { return x; }" EXPORT("f"),
       "export f" },
     { "exported-signature-by-another-name", COMMON "long f(long x, char *s) { return x; }" EXPORT("f"),
