@@ -50,23 +50,36 @@ ensure_real_folder(const char *folder, const char *original, GError **error)
     return make_linked_folder(folder, original, error);
 }
 
+/* The text of FILE as it is in SOURCE; to be freed. */
+static char *
+read_unpatched(const char *source, const PatchFile *file, GError **error)
+{
+    g_autofree char *original = g_build_filename(source, file->path, NULL), *outer = g_path_get_dirname(original);
+    char *text = NULL;
+
+    if (file->is_new && g_file_test(outer, G_FILE_TEST_IS_DIR) && !g_file_test(original, G_FILE_TEST_EXISTS))
+        return g_strdup("");
+    if (file->is_new)
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT, "the patch adds %s, %s", file->path,
+                    g_file_test(original, G_FILE_TEST_EXISTS) ? "which is in the source already"
+                                                              : "in a folder that is not in the source");
+    else if (!g_file_test(original, G_FILE_TEST_IS_REGULAR) || !g_file_get_contents(original, &text, NULL, NULL))
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT, "the patch changes %s, which is not in the source",
+                    file->path);
+    return text;
+}
+
 static gboolean
 place_file(const char *folder, const char *source, PatchFile *file, gboolean keep_lines, GError **error)
 {
-    g_autofree char *original = g_build_filename(source, file->path, NULL);
     g_autofree char *place = g_build_filename(folder, file->path, NULL);
-    g_autofree char *text = NULL, *patched = NULL, *marked = NULL;
+    g_autofree char *text = read_unpatched(source, file, error);
+    g_autofree char *patched = text ? patch_file_apply(file, text, error) : NULL, *marked = NULL;
     g_autoptr(GError) cause = NULL;
 
-    if (!g_file_test(original, G_FILE_TEST_IS_REGULAR) || !g_file_get_contents(original, &text, NULL, &cause)) {
-        g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT, "the patch changes %s, which is not in the source",
-                    file->path);
-        return FALSE;
-    }
-    patched = patch_file_apply(file, text, error);
     if (!patched)
         return FALSE;
-    if (g_unlink(place) != 0)
+    if (!file->is_new && g_unlink(place) != 0)
         return fail(error, "replace", place);
     marked = keep_lines ? patch_line_marks_add(file, patched) : NULL;
     if (!g_file_set_contents(place, marked ? marked : patched, -1, &cause)) {

@@ -235,9 +235,9 @@ file_of(PatchFiles *files, const char *path)
     return file;
 }
 
-/* What two lines say of a file: its path, or what is wrong with changing it so. */
+/* What two lines say of a file: its path, and whether it is new, or what is wrong with changing it so. */
 static char *
-parse_names(const Reader *reader, GError **error)
+parse_names(const Reader *reader, gboolean *is_new, GError **error)
 {
     g_autofree char *old_path = path_of(peek(reader, 0), error);
     g_autofree char *new_path = old_path ? path_of(peek(reader, 1), error) : NULL;
@@ -246,8 +246,11 @@ parse_names(const Reader *reader, GError **error)
         return NULL;
     if (is_never_built(*new_path ? new_path : old_path))
         return g_strdup(*new_path ? new_path : old_path);
+    *is_new = !*old_path && g_str_has_suffix(new_path, ".h");
+    if (*is_new)
+        return g_steal_pointer(&new_path);
     if (!*old_path || !*new_path)
-        refuse(error, *new_path ? "the patch adds the file %s; an update can only change existing ones"
+        refuse(error, *new_path ? "the patch adds the file %s; an update can only change existing ones, and add headers"
                                 : "the patch removes the file %s; an update can only change what files hold",
                *new_path ? new_path : old_path);
     else if (!g_str_equal(old_path, new_path))
@@ -260,15 +263,16 @@ parse_names(const Reader *reader, GError **error)
 static gboolean
 parse_file(Reader *reader, PatchFiles *files, GError **error)
 {
-    g_autofree char *path = parse_names(reader, error);
+    gboolean parsed = TRUE, is_new = FALSE;
+    g_autofree char *path = parse_names(reader, &is_new, error);
     PatchFile *file;
-    gboolean parsed = TRUE;
 
     if (!path)
         return FALSE;
     file = file_of(files, path);
     if (file->hunks->len)
         return refuse(error, "the patch changes %s in two places of its own; merge them into one", path);
+    file->is_new = is_new;
     reader->next += 2;
     while (parsed && g_str_has_prefix(peek(reader, 0), "@@ "))
         parsed = parse_hunk(reader, file, error);

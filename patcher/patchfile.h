@@ -17,6 +17,7 @@ typedef struct {
 
 typedef struct {
     char *path;                 /* within the tree, as fs/proc/uptime.c */
+    gboolean is_new;            /* a header that the patch adds */
     GPtrArray *hunks;           /* private to patchfile.c */
     GArray *edits;              /* of PatchEdit, ascending; set by patch_file_apply, for the text it was applied to */
 } PatchFile;
@@ -30,8 +31,8 @@ typedef struct {
 /* A patch that changes nothing. */
 PatchFiles *patch_files_new(void);
 
-/* Files that are no part of any kernel are left out. PATCH_ERROR_DOES_NOT_FIT: it is no unified diff, it creates, removes or renames files, or names a path outside of the
- * tree. */
+/* Files that are no part of any kernel are left out. PATCH_ERROR_DOES_NOT_FIT: it is no unified diff, it removes or renames
+ * files, creates others than headers, or names a path outside of the tree. */
 PatchFiles *patch_files_parse(const char *text, GError **error);
 void patch_files_free(PatchFiles *files);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchFiles, patch_files_free)

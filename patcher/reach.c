@@ -8,6 +8,8 @@
 #include "patcher/includes.h"
 #include "patcher/progress.h"
 
+#define NO_FILE G_MAXUINT32     /* number of a file that has nothing in it */
+
 typedef struct {
     PatchBuild *build;
     const PatchFiles *files;
@@ -90,6 +92,30 @@ text_of(const Reach *reach, guint32 number, gsize *length)
     return *length ? g_mapped_file_get_contents(text) : "";
 }
 
+/* A header that a patch adds can be included by what the patch changes, and by nothing else, as long as it cannot be taken for
+ * another. */
+static gboolean
+check_new_headers(const Reach *reach, GError **error)
+{
+    for (guint i = 0; i < reach->files->files->len; i++) {
+        const PatchFile *file = reach->files->files->pdata[i];
+        g_autofree char *base = g_path_get_basename(file->path);
+
+        for (guint32 j = 0; file->is_new && j < reach->includes->files->len; j++) {
+            const char *path = patch_includes_file(reach->includes, j)->path;
+            g_autofree char *its = g_path_get_basename(path);
+
+            if (!g_str_equal(base, its))
+                continue;
+            g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
+                        "the patch adds the header %s, which files that it does not change may then include in place of %s: "
+                        "give it a name of its own", file->path, path);
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 static gboolean
 add_patched(Reach *reach, PatchConstructs *constructs, GError **error)
 {
@@ -102,19 +128,34 @@ add_patched(Reach *reach, PatchConstructs *constructs, GError **error)
         g_autofree char *text = NULL;
         gsize length;
 
-        if (number < 0 || !is_included(reach, (guint32) number))
+        if (!file->is_new && (number < 0 || !is_included(reach, (guint32) number)))
             continue;
         if (!g_file_get_contents(path, &text, &length, error))
             return FALSE;
-        if (patch_includes_file(reach->includes, (guint32) number)->is_root) {
+        if (!file->is_new && patch_includes_file(reach->includes, (guint32) number)->is_root) {
             const char *old_text = text_of(reach, (guint32) number, &length);
 
             patch_constructs_add(constructs, (guint32) number, old_text, length);
         }
         patch_constructs_add(constructs, n + i, text, strlen(text));
-        patch_constructs_taint_changed(constructs, (guint32) number, n + i);
+        patch_constructs_taint_changed(constructs, file->is_new ? NO_FILE : (guint32) number, n + i);
     }
     return TRUE;
+}
+
+/* What is in the header NUMBER, or in one that the patch adds (-1), is in every file that includes it, or any that the patch
+ * changes. */
+static void
+mark_emitting(Reach *reach, gint64 number)
+{
+    if (number >= 0 && !patch_includes_file(reach->includes, (guint32) number)->is_root)
+        reach->emitting[number] = 1;
+    for (guint i = 0; number < 0 && i < reach->files->files->len; i++) {
+        gint64 other = patch_includes_find(reach->includes, ((const PatchFile *) reach->files->files->pdata[i])->path);
+
+        if (other >= 0)
+            mark_emitting(reach, other);
+    }
 }
 
 /* What a tainted construct of a header brings along is in every file that includes it. */
@@ -125,15 +166,14 @@ find_emitting(Reach *reach, const PatchConstructs *constructs)
 
     for (guint i = 0; i < constructs->constructs->len; i++) {
         const PatchConstruct *construct = &g_array_index(constructs->constructs, PatchConstruct, i);
-        guint32 number = construct->file;
+        gint64 number = construct->file;
 
         if (!construct->is_tainted || !construct->emits)
             continue;
         if (number >= n)
-            number = (guint32) patch_includes_find(
-                reach->includes, ((const PatchFile *) reach->files->files->pdata[number - n])->path);
-        if (!patch_includes_file(reach->includes, number)->is_root)
-            reach->emitting[number] = 1;
+            number = patch_includes_find(reach->includes,
+                                         ((const PatchFile *) reach->files->files->pdata[number - n])->path);
+        mark_emitting(reach, number);
     }
     patch_includes_spread(reach->includes, reach->emitting);
 }
@@ -283,6 +323,8 @@ patch_reach(PatchBuild *build, const PatchFiles *files, guint8 *found, void (*sa
     reach.reached = g_malloc0(reach.includes->files->len + 1);
     reach.used = g_malloc0(reach.includes->files->len + 1);
     reach.emitting = g_malloc0(reach.includes->files->len + 1);
+    if (!check_new_headers(&reach, error))
+        return NULL;
     if (!find_reached(&reach, found))
         return g_ptr_array_new_with_free_func(g_free);
     candidates = find_by_text(&reach, &n_including, error);

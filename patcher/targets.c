@@ -102,7 +102,7 @@ check_built(const PatchTargets *targets, PatchBuild *build, const PatchFiles *fi
             continue;
         }
         not_built = file->path;
-        if (files->files->len > 1)
+        if (files->files->len > 1 && !file->is_new)
             g_printerr("virt-livepatch: warning: %s is not built with this configuration; what the patch changes there "
                        "has no effect\n", file->path);
     }

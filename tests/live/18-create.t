@@ -68,6 +68,16 @@ patch_of inline fs/proc/internal.h 's/return pde->flags & PROC_ENTRY_PERMANENT;/
 creates 0 "an inline function in a header" inline
 like "$out" 'fs/proc/inode\.o' "changes one object that uses it"
 like "$out" 'fs/proc/generic\.o' "and the other"
+patch_of new-header fs/proc/uptime.c '/^#include "internal.h"/a\
+#include "vlp_word.h"
+    /^static int uptime_proc_show/,/^}/s/^\treturn 0;/\tseq_puts(m, vlp_word());\n&/'
+printf -- '--- /dev/null\n+++ b/fs/proc/vlp_word.h\n@@ -0,0 +1 @@\n+static inline const char *vlp_word(void) { return "up\\n"; }\n' \
+    >> "$work/new-header.patch"
+creates 0 "a header that is new" new-header
+like "$out" 'uptime_proc_show ' "changes what includes it"
+sed 's/vlp_word\.h/kernel_stat.h/' "$work/new-header.patch" > "$work/other-header.patch"
+creates 4 "a header that might be taken for another" other-header
+like "$err" 'in place of include/linux/kernel_stat\.h' "is refused by name"
 patch_of included kernel/sched/rt.c 's/^\t\trt_se->on_list = 1;/&\n\t\tcpu_relax();/'
 creates 0 "a C file that another one includes" included
 like "$out" 'kernel/sched/build_policy\.o' "changes the object of that one"

@@ -56,6 +56,8 @@ test_forms(void)
                    "b\n");
     assert_applies("Subject: x\r\n\r\nwords\r\n---\r\n fs/x.c | 2 +-\r\n\r\n--- a/fs/x.c\r\n+++ b/fs/x.c\r\n@@ -1 +1 @@\r\n"
                    "-a\r\n+b\r\n-- \r\n2.39\r\n", "a\n", "b\n");
+    assert_applies("diff --git a/fs/new.h b/fs/new.h\nnew file mode 100644\nindex 0..1\n--- /dev/null\n"
+                   "+++ b/fs/new.h\n@@ -0,0 +1 @@\n+a\n", "", "a\n");
     assert_applies("diff --git a/tools/new.sh b/tools/new.sh\nnew file mode 100755\nindex 0..1\n--- /dev/null\n"
                    "+++ b/tools/new.sh\n@@ -0,0 +1 @@\n+a\n" HUNK, "a\nb\nc\nd\ne\n", "a\nb\nC\nc2\nd\ne\n");
 }
