@@ -133,6 +133,18 @@ create_patched(PatchUpdate *update, PatchBuild *build, PatchTargets *targets, co
            create_all(update, build, targets->reached, patch_compose_object, compose, error);
 }
 
+/* Several objects may have the same to say of one header. */
+static void
+print_notes(const GPtrArray *notes)
+{
+    for (guint i = 0; i < notes->len; i++) {
+        guint first;
+
+        if (g_ptr_array_find_with_equal_func((GPtrArray *) notes, notes->pdata[i], g_str_equal, &first) && first == i)
+            g_printerr("virt-livepatch: note: %s\n", (const char *) notes->pdata[i]);
+    }
+}
+
 static gboolean
 create_objects(PatchUpdate *update, PatchBuild *build, PatchTargets *targets, const PatchCreateOptions *options,
                PatchFiles *files, GError **error)
@@ -150,8 +162,7 @@ create_objects(PatchUpdate *update, PatchBuild *build, PatchTargets *targets, co
     if (!create_patched(update, build, targets, options, files, &compose, error) ||
         !create_settings(update, build, targets, &compose, error) || !patch_merge(update->objects, shared, error))
         return FALSE;
-    for (guint i = 0; i < notes->len; i++)
-        g_printerr("virt-livepatch: note: %s\n", (const char *) notes->pdata[i]);
+    print_notes(notes);
     update->forced = patch_finding_classes_names(compose.used);
     if (!update->objects->len)
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,

@@ -5,25 +5,53 @@
 
 /* What differs between two structures of one name. */
 typedef struct {
-    GString *text;
-    guint n;
-    GPtrArray *gone;    /* of PatchMember: numbers that are no longer there, of which TEXT and N do not tell */
-    gboolean moved;     /* a size or an offset differs */
-    gboolean own;       /* not only because a structure within it differs */
+    GPtrArray *changed;         /* of char *: members that are new, gone or of another type; constants with other values */
+    GPtrArray *moved;           /* of char *: sizes and places that differ; that is all, if only a structure within it changed */
+    GPtrArray *gone;            /* of PatchMember: numbers that are no longer there, of which CHANGED does not tell */
 } Difference;
 
+static void
+difference_init(Difference *difference)
+{
+    difference->changed = g_ptr_array_new_with_free_func(g_free);
+    difference->moved = g_ptr_array_new_with_free_func(g_free);
+    difference->gone = g_ptr_array_new();
+}
+
+static void
+difference_clear(Difference *difference)
+{
+    g_ptr_array_unref(difference->changed);
+    g_ptr_array_unref(difference->moved);
+    g_ptr_array_unref(difference->gone);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Difference, difference_clear)
+
 static void G_GNUC_PRINTF(2, 3)
-tell(Difference *difference, const char *format, ...)
+tell(GPtrArray *list, const char *format, ...)
 {
     va_list arguments;
 
-    if (difference->n++ >= MAX_NAMED)
-        return;
-    if (difference->text->len)
-        g_string_append(difference->text, ", ");
     va_start(arguments, format);
-    g_string_append_vprintf(difference->text, format, arguments);
+    g_ptr_array_add(list, g_strdup_vprintf(format, arguments));
     va_end(arguments);
+}
+
+/* The first of what differs, causes before effects; to be freed. */
+static char *
+difference_text(const Difference *difference)
+{
+    GString *text = g_string_new(NULL);
+    guint n = difference->changed->len + difference->moved->len;
+
+    for (guint i = 0; i < n && i < MAX_NAMED; i++)
+        g_string_append_printf(text, "%s%s", i ? ", " : "",
+                               (const char *) (i < difference->changed->len
+                                                   ? difference->changed->pdata[i]
+                                                   : difference->moved->pdata[i - difference->changed->len]));
+    if (n > MAX_NAMED)
+        g_string_append_printf(text, ", and %u more", n - MAX_NAMED);
+    return g_string_free(text, FALSE);
 }
 
 static const PatchMember *
@@ -61,7 +89,7 @@ tell_gone(Difference *difference, const PatchMember *member)
 {
     g_autofree char *from = place(member->offset);
 
-    tell(difference, "member %s (at byte %s) is gone", member->name, from);
+    tell(difference->changed, "member %s (at byte %s) is gone", member->name, from);
 }
 
 static void
@@ -74,20 +102,16 @@ compare_member(Difference *difference, const PatchMember *old_member, const Patc
             g_ptr_array_add(difference->gone, (gpointer) old_member);
         else
             tell_gone(difference, old_member);
-        difference->own = TRUE;
         return;
     }
     to = place(new_member->offset);
-    if (!holds_the_same(old_member, new_member)) {
-        tell(difference, "member %s is now %s, was %s", old_member->name, new_member->type, old_member->type);
-        difference->own = TRUE;
-    } else if (old_member->size != new_member->size) {
-        tell(difference, "member %s grows or shrinks from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " bytes",
+    if (!holds_the_same(old_member, new_member))
+        tell(difference->changed, "member %s is now %s, was %s", old_member->name, new_member->type, old_member->type);
+    if (old_member->size != new_member->size)
+        tell(difference->moved, "member %s grows or shrinks from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " bytes",
              old_member->name, old_member->size / 8, new_member->size / 8);
-    }
     if (old_member->offset != new_member->offset)
-        tell(difference, "member %s moves from byte %s to %s", old_member->name, from, to);
-    difference->moved |= old_member->offset != new_member->offset || old_member->size != new_member->size;
+        tell(difference->moved, "member %s moves from byte %s to %s", old_member->name, from, to);
 }
 
 static void
@@ -99,19 +123,18 @@ compare_members(Difference *difference, const PatchStruct *old_type, const Patch
 
         if (find_member(old_type, member->name))
             continue;
-        tell(difference, "member %s (%s, at byte %s) is new", member->name, member->type, at);
-        difference->own = TRUE;
+        tell(difference->changed, "member %s (%s, at byte %s) is new", member->name, member->type, at);
     }
     for (guint i = 0; i < old_type->members->len; i++) {
         const PatchMember *member = old_type->members->pdata[i];
 
         compare_member(difference, member, find_member(new_type, member->name));
     }
-    if (old_type->size != new_type->size) {
-        tell(difference, "its size goes from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " bytes", old_type->size,
+    if (old_type->size != new_type->size)
+        tell(difference->moved, "its size goes from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " bytes", old_type->size,
              new_type->size);
-        difference->moved = TRUE;
-    }
+    for (guint i = 0; difference->changed->len + difference->moved->len > 0 && i < difference->gone->len; i++)
+        tell_gone(difference, difference->gone->pdata[i]);
 }
 
 /* Whether a constant that stands at the end is called so that it can only count the others. */
@@ -138,9 +161,8 @@ compare_constants(Difference *difference, const PatchStruct *old_type, const Pat
 
         if (!new_member || new_member->offset == old_member->offset || (is_last && is_count(old_member->name)))
             continue;
-        tell(difference, "%s goes from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, old_member->name,
+        tell(difference->changed, "%s goes from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, old_member->name,
              (gint64) old_member->offset, (gint64) new_member->offset);
-        difference->own = TRUE;
     }
 }
 
@@ -155,42 +177,44 @@ note_gone(const PatchStruct *type, const GPtrArray *gone, GPtrArray *notes)
 }
 
 static void
+add_finding(const PatchStruct *type, const Difference *difference, GPtrArray *findings)
+{
+    g_autofree char *text = difference_text(difference);
+
+    if (type->is_enum)
+        patch_findings_add(findings, PATCH_FINDING_MEMBERS, type->name,
+                           "constants of %s change: %s; where a running kernel's memory holds one of them, it would be taken for "
+                           "another: leave those that are there as they are, and put new ones at the end",
+                           g_str_equal(type->name, PATCH_NAMELESS_ENUM) ? "an enumeration without name" : type->name, text);
+    else if (difference->moved->len)
+        patch_findings_add(findings, PATCH_FINDING_LAYOUT, type->name,
+                           "the layout of %s changes: %s; objects in a running kernel's memory have the old one: leave the "
+                           "structure as it is, and keep what is new in a shadow variable", type->name, text);
+    else
+        patch_findings_add(findings, PATCH_FINDING_MEMBERS, type->name,
+                           "%s has other members: %s; no size and no offset moves, but objects in a running kernel's "
+                           "memory were made without it: a hook has to put them right, or the new code has to do with "
+                           "whatever they hold", type->name, text);
+}
+
+/* OWN: looks at those that changed themselves, or at the others, in which a structure within them changed. */
+static void
 compare_struct(const PatchStruct *old_type, const PatchStruct *new_type, gboolean own, GPtrArray *findings,
                GPtrArray *notes)
 {
-    g_autoptr(GString) text = g_string_new(NULL);
-    g_autoptr(GPtrArray) gone = g_ptr_array_new();
-    Difference difference = { .text = text, .gone = gone };
+    g_auto(Difference) difference;
 
+    difference_init(&difference);
     if (old_type->is_enum)
         compare_constants(&difference, old_type, new_type);
     else
         compare_members(&difference, old_type, new_type);
-    if (difference.own != own)
+    if ((difference.changed->len + difference.gone->len > 0) != own)
         return;
-    if (!difference.n && notes)
-        note_gone(old_type, gone, notes);
-    if (!difference.n)
-        return;
-    for (guint i = 0; i < gone->len; i++)
-        tell_gone(&difference, gone->pdata[i]);
-    if (difference.n > MAX_NAMED)
-        g_string_append_printf(text, ", and %u more", difference.n - MAX_NAMED);
-    if (old_type->is_enum)
-        patch_findings_add(findings, PATCH_FINDING_MEMBERS, old_type->name,
-                           "constants of %s change: %s; where a running kernel's memory holds one of them, it would be taken for "
-                           "another: leave those that are there as they are, and put new ones at the end",
-                           g_str_equal(old_type->name, PATCH_NAMELESS_ENUM) ? "an enumeration without name" : old_type->name,
-                           text->str);
-    else if (difference.moved)
-        patch_findings_add(findings, PATCH_FINDING_LAYOUT, old_type->name,
-                           "the layout of %s changes: %s; objects in a running kernel's memory have the old one: leave the "
-                           "structure as it is, and keep what is new in a shadow variable", old_type->name, text->str);
-    else
-        patch_findings_add(findings, PATCH_FINDING_MEMBERS, old_type->name,
-                           "%s has other members: %s; no size and no offset moves, but objects in a running kernel's "
-                           "memory were made without it: a hook has to put them right, or the new code has to do with "
-                           "whatever they hold", old_type->name, text->str);
+    if (difference.changed->len + difference.moved->len > 0)
+        add_finding(old_type, &difference, findings);
+    else if (notes)
+        note_gone(old_type, difference.gone, notes);
 }
 
 static int
