@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Updates for other generations of Debian's kernel, each made with the compiler that the kernel was built with: applied,
-# provoked, verified, undone. VLP_RELEASES says which.
+# provoked, verified, undone. VLP_RELEASES says which ("5.10 6.12 newest").
 . "$(dirname "$0")/lib.sh"
-: "${VLP_RELEASES:=5.10 newest}"
+: "${VLP_RELEASES:=newest}"
 
 # A new function with data of its own, that warns and writes to the log.
 hostname='/^SYSCALL_DEFINE2(sethostname/i\
