@@ -4,7 +4,8 @@
  *
  * The linker script aligns some pieces of the image to 2 MiB, because their pages are mapped differently; what it skips
  * before them stays mapped, is never given back to the page allocator, and belongs to nothing
- * (arch/x86/kernel/vmlinux.lds.S: entry text, .bss..decrypted).
+ * (arch/x86/kernel/vmlinux.lds.S: entry text, .bss..decrypted). Every kernel has tails: what the last function before
+ * such a hole, the text, and the data leave of their last page.
  *
  * What is in a hole is not looked at: it stays a hole when somebody has put it to use.
  */
@@ -17,7 +18,8 @@
 
 typedef struct {
     const IntroKernel *kernel;
-    GArray *holes;              /* of IntroHole */
+    GArray *found;              /* of IntroHole */
+    gboolean tails;             /* what is looked for: tails, or else holes */
 } Search;
 
 static GuestVa
@@ -51,12 +53,44 @@ add_holes(Search *search, GuestVa start, GuestVa end, gboolean executable, GErro
         IntroHole hole = { run.va, run.pa, run.length, executable };
 
         if (run.length >= MIN_HOLE_BYTES && run.executable == executable && run.writable == !executable)
-            g_array_append_val(search->holes, hole);
+            g_array_append_val(search->found, hole);
     }
     if (local_error == NULL)
         return TRUE;
     g_propagate_error(error, local_error);
     return FALSE;
+}
+
+/* Adds what is left of the page that START is in, if it is mapped as it should be. */
+static void
+add_tail(Search *search, GuestVa start, gboolean executable)
+{
+    IntroHole tail = { .va = start, .length = page_up(start) - start, .executable = executable };
+    IntroMapping mapping;
+
+    if (tail.length == 0 || !intro_space_translate(intro_kernel_space(search->kernel), start, &mapping, NULL) ||
+        mapping.length < tail.length || mapping.executable != executable || mapping.writable == executable)
+        return;
+    tail.pa = mapping.pa;
+    g_array_append_val(search->found, tail);
+}
+
+static gboolean
+add(Search *search, GuestVa start, GuestVa end, gboolean executable, GError **error)
+{
+    if (!search->tails)
+        return add_holes(search, start, end, executable, error);
+    add_tail(search, start, executable);
+    return TRUE;
+}
+
+/* Whether VA is where the last of something ends, and nothing begins in the rest of its page. */
+static gboolean
+is_last_in_page(const Search *search, GuestVa va)
+{
+    const IntroSymbol *last = intro_symbols_at(intro_kernel_symbols(search->kernel), page_up(va) - 1, NULL);
+
+    return va % PAGE_BYTES != 0 && last != NULL && last->va <= va;
 }
 
 /* ---- Text: the unwind data says where code ends ---- */
@@ -122,9 +156,11 @@ find_text_holes(Search *search, GError **error)
         if (symbol->module != NULL || start < text || end > text_end || symbol->size < MIN_HOLE_BYTES
             || (i > 0 && symbols[i - 1].va == start))
             continue;
-        if (!skip_code(search, &start, end, error) || (start < end && !add_holes(search, start, end, TRUE, error)))
+        if (!skip_code(search, &start, end, error) || (start < end && !add(search, start, end, TRUE, error)))
             return FALSE;
     }
+    if (search->tails && is_last_in_page(search, text_end))
+        add_tail(search, text_end, TRUE);
     return TRUE;
 }
 
@@ -161,6 +197,20 @@ find_bss_hole(Search *search, GError **error)
     return add_holes(search, last->va + largest_symbol(search, bss, last->va), end, FALSE, error);
 }
 
+/* The data proper end with tables, whose ends are symbols too; what comes behind them begins with a page. */
+static void
+find_data_tail(Search *search)
+{
+    static const char *const ends[] = { "_edata", "__stop___bug_table", "__stop_orc_unwind", "orc_lookup_end" };
+    GuestVa last = 0, end;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(ends); i++)
+        if (address_of(search, ends[i], &end))
+            last = MAX(last, end);
+    if (last != 0 && is_last_in_page(search, last))
+        add_tail(search, last, FALSE);
+}
+
 /* ---- */
 
 static gint
@@ -175,10 +225,23 @@ GArray *
 intro_kernel_holes(const IntroKernel *kernel, GError **error)
 {
     g_autoptr(GArray) holes = g_array_new(FALSE, FALSE, sizeof(IntroHole));
-    Search search = { kernel, holes };
+    Search search = { kernel, holes, FALSE };
 
     if (!find_text_holes(&search, error) || !find_bss_hole(&search, error))
         return NULL;
     g_array_sort(holes, compare_lengths);
     return g_steal_pointer(&holes);
+}
+
+GArray *
+intro_kernel_tails(const IntroKernel *kernel, GError **error)
+{
+    g_autoptr(GArray) tails = g_array_new(FALSE, FALSE, sizeof(IntroHole));
+    Search search = { kernel, tails, TRUE };
+
+    if (!find_text_holes(&search, error))
+        return NULL;
+    find_data_tail(&search);
+    g_array_sort(tails, compare_lengths);
+    return g_steal_pointer(&tails);
 }

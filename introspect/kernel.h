@@ -23,7 +23,7 @@ typedef struct {
     GuestVa module;         /* its struct module */
 } IntroModule;
 
-/* An unused part of the kernel's own image: mapped for good, part of no symbol. Page-aligned. */
+/* An unused part of the kernel's own image: mapped for good, part of no symbol. Whole pages, but for tails. */
 typedef struct {
     GuestVa va;
     GuestPa pa;
@@ -78,6 +78,10 @@ char **intro_kernel_cpu_feature_names(const IntroKernel *kernel);
  * the caller to see; what is promised is that no symbol, no unwind data and no page given back to the allocator is in
  * it. */
 GArray *intro_kernel_holes(const IntroKernel *kernel, GError **error);
+
+/* The same for what is too small for that: unused ends of pages, each shorter than a page. What they are filled with, the
+ * first byte of each tells. */
+GArray *intro_kernel_tails(const IntroKernel *kernel, GError **error);
 
 /* What tasks.c and stack.c need to know of this kernel; read when first asked for, and owned by the kernel. */
 const IntroTaskLayout *intro_kernel_task_layout(const IntroKernel *kernel, GError **error);

@@ -1,6 +1,7 @@
 noinst_LIBRARIES += libintrospect.a
 
 libintrospect_a_SOURCES = \
+	introspect/code-areas.c introspect/code-areas.h \
 	introspect/cpus.c \
 	introspect/cursor.c introspect/cursor.h \
 	introspect/error.c introspect/error.h \

@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "patcher/arena.h"
+#include "patcher/arena-private.h"
 
 #include <string.h>
 
+#include "introspect/code-areas.h"
 #include "patcher/error.h"
-
-struct PatchArena {
-    const IntroKernel *kernel;
-    GArray *holes;              /* of IntroHole */
-    GArray *taken;              /* of PatchArea */
-    GPtrArray *records, *damaged;
-    guint n_changes;            /* jumps and values, of all records */
-    GHashTable *gone;           /* of PatchRecord, to a boolean */
-};
 
 void
 patch_arena_free(PatchArena *arena)
@@ -20,6 +12,8 @@ patch_arena_free(PatchArena *arena)
     if (!arena)
         return;
     g_clear_pointer(&arena->holes, g_array_unref);
+    g_clear_pointer(&arena->tails, g_array_unref);
+    g_ptr_array_unref(arena->offered);
     g_array_unref(arena->taken);
     g_ptr_array_unref(arena->records);
     g_ptr_array_unref(arena->damaged);
@@ -122,34 +116,41 @@ patch_arena_can_hold(const PatchArena *arena, guint n_changes)
     return n_changes <= PATCH_MAX_CHANGES - arena->n_changes;
 }
 
+/* What can be at fault is noted. */
 static void
-take(PatchArena *arena, const PatchArea *area)
+add_record(PatchArena *arena, PatchRecord *record, GuestVa va, const char *damage)
 {
-    if (area->length > 0)
-        g_array_append_val(arena->taken, *area);
+    if (record && patch_arena_can_hold(arena, record->jumps->len + record->values->len)) {
+        arena->n_changes += record->jumps->len + record->values->len;
+        patch_arena_note_taken(arena, &record->data);
+        g_ptr_array_add(arena->records, record);
+        return;
+    }
+    g_ptr_array_add(arena->damaged, damage ? g_strdup(damage) : g_strdup_printf(
+                    "the patch record at %#" G_GINT64_MODIFIER "x in the guest, with those before it, claims more changes than "
+                    "there can be; nothing can be concluded from it", va));
+    patch_record_unref(record);
 }
 
 static gboolean
-load_block(PatchArena *arena, GuestVa va, guint64 length, GError **error)
+load_block(PatchArena *arena, GuestVa va, guint64 length, guint8 filler, GError **error)
 {
     g_autofree guint8 *bytes = g_malloc(length);
     g_autoptr(GError) damage = NULL;
     PatchRecord *record;
 
-    take(arena, &(PatchArea) { va, length });
+    patch_arena_note_taken(arena, &(PatchArea) { va, length });
     if (!intro_space_read(intro_kernel_space(arena->kernel), va, bytes, length, error))
         return FALSE;
     record = patch_record_load(va, bytes, length, &damage);
-    if (record && patch_arena_can_hold(arena, record->jumps->len + record->values->len)) {
-        arena->n_changes += record->jumps->len + record->values->len;
-        take(arena, &record->data);
-        g_ptr_array_add(arena->records, record);
-        return TRUE;
+    if (record && record->region_bytes > 0) {
+        g_set_error(&damage, PATCH_ERROR, PATCH_ERROR_FAILED, "the patch record at %#" G_GINT64_MODIFIER "x in the guest "
+                    "speaks of memory that is not there; nothing can be concluded from it", va);
+        g_clear_pointer(&record, patch_record_unref);
     }
-    g_ptr_array_add(arena->damaged, damage ? g_strdup(damage->message) : g_strdup_printf(
-                    "the patch record at %#" G_GINT64_MODIFIER "x in the guest, with those before it, claims more changes than "
-                    "there can be; nothing can be concluded from it", va));
-    patch_record_unref(record);
+    if (record)
+        record->filler = filler;
+    add_record(arena, record, va, damage ? damage->message : NULL);
     return TRUE;
 }
 
@@ -169,15 +170,96 @@ scan_hole(PatchArena *arena, const IntroHole *hole, GError **error)
         return FALSE;
     for (gsize i = 0; i < n_pages;) {
         if (!patch_record_is_header(headers + i * PATCH_BLOCK_HEADER_BYTES, &length) ||
-            length > (n_pages - i) * PATCH_PAGE_BYTES) {
+            length > (n_pages - i) * PATCH_PAGE_BYTES || length % PATCH_PAGE_BYTES != 0) {
             i++;
             continue;
         }
-        if (!load_block(arena, hole->va + i * PATCH_PAGE_BYTES, length, error))
+        if (!load_block(arena, hole->va + i * PATCH_PAGE_BYTES, length, PATCH_EMPTY_TEXT, error))
             return FALSE;
         i += length / PATCH_PAGE_BYTES;
     }
     return TRUE;
+}
+
+static gboolean
+scan_tail(PatchArena *arena, const IntroHole *tail, GError **error)
+{
+    const IntroSpace *space = intro_kernel_space(arena->kernel);
+    const PatchArea area = patch_arena_area_of_tail(tail);
+    guint8 header[PATCH_BLOCK_HEADER_BYTES], filler;
+    guint64 length;
+
+    if (area.length < sizeof header)
+        return TRUE;
+    if (!intro_space_read(space, area.va, header, sizeof header, error) ||
+        !intro_space_read(space, tail->va, &filler, sizeof filler, error))
+        return FALSE;
+    return !patch_record_is_header(header, &length) || length != area.length ||
+           load_block(arena, area.va, length, filler, error);
+}
+
+/* Whether AREA is memory that was got for a block: not if a module is in it that is none of ours. */
+static gboolean
+is_region(const PatchArena *arena, const IntroCodeArea *area, const PatchRecord *record)
+{
+    GPtrArray *modules = intro_kernel_modules(arena->kernel);
+
+    for (guint i = 0; i < modules->len; i++) {
+        const IntroModule *module = modules->pdata[i];
+
+        if (module->base >= area->va && module->base - area->va < area->bytes && module->module != record->known_va &&
+            !g_str_has_prefix(module->name, "vlp_"))
+            return FALSE;
+    }
+    return record->region_bytes == area->bytes && record->block.length == area->code_bytes;
+}
+
+/* What the guest's kernel gives back meanwhile, or never was a block, is passed over. */
+static void
+scan_area(PatchArena *arena, const IntroCodeArea *area)
+{
+    const IntroSpace *space = intro_kernel_space(arena->kernel);
+    guint8 header[PATCH_BLOCK_HEADER_BYTES];
+    g_autofree guint8 *block = NULL;
+    g_autoptr(GError) damage = NULL;
+    PatchRecord *record;
+    guint64 length;
+
+    if (!intro_space_read(space, area->va, header, sizeof header, NULL) || !patch_record_is_header(header, &length) ||
+        length != area->code_bytes)
+        return;
+    block = g_malloc(length);
+    if (!intro_space_read(space, area->va, block, length, NULL))
+        return;
+    record = patch_record_load(area->va, block, length, &damage);
+    if (record && !is_region(arena, area, record)) {
+        patch_record_unref(record);
+        return;
+    }
+    add_record(arena, record, area->va, damage ? damage->message : NULL);
+}
+
+static gboolean
+scan(PatchArena *arena, GError **error)
+{
+    g_autoptr(GArray) areas = NULL;
+
+    for (guint i = 0; i < arena->holes->len; i++) {
+        const IntroHole *hole = &g_array_index(arena->holes, IntroHole, i);
+
+        if (hole->executable && !scan_hole(arena, hole, error))
+            return FALSE;
+    }
+    for (guint i = 0; i < arena->tails->len; i++) {
+        const IntroHole *tail = &g_array_index(arena->tails, IntroHole, i);
+
+        if (tail->executable && !scan_tail(arena, tail, error))
+            return FALSE;
+    }
+    areas = intro_code_areas(arena->kernel, error);
+    for (guint i = 0; areas && i < areas->len; i++)
+        scan_area(arena, &g_array_index(areas, IntroCodeArea, i));
+    return areas != NULL;
 }
 
 static gint
@@ -263,79 +345,12 @@ patch_arena_open(const IntroKernel *kernel, GError **error)
     arena->records = g_ptr_array_new_with_free_func((GDestroyNotify) patch_record_unref);
     arena->damaged = g_ptr_array_new_with_free_func(g_free);
     arena->gone = g_hash_table_new(NULL, NULL);
+    arena->offered = g_ptr_array_new_with_free_func((GDestroyNotify) patch_record_unref);
     arena->holes = intro_kernel_holes(kernel, error);
-    if (!arena->holes)
+    arena->tails = arena->holes ? intro_kernel_tails(kernel, error) : NULL;
+    if (!arena->tails || !scan(arena, error))
         return NULL;
-    for (guint i = 0; i < arena->holes->len; i++) {
-        const IntroHole *hole = &g_array_index(arena->holes, IntroHole, i);
-
-        if (hole->executable && !scan_hole(arena, hole, error))
-            return NULL;
-    }
     g_ptr_array_sort(arena->records, compare_age);
     settle_states(arena);
     return g_steal_pointer(&arena);
-}
-
-/* The end of what is taken at VA, or VA itself if nothing of the LENGTH bytes there is. */
-static GuestVa
-behind_taken(const PatchArena *arena, GuestVa va, guint64 length)
-{
-    for (guint i = 0; i < arena->taken->len; i++) {
-        const PatchArea *area = &g_array_index(arena->taken, PatchArea, i);
-
-        if (area->va < va + length && va < area->va + area->length)
-            return area->va + area->length;
-    }
-    return va;
-}
-
-static gboolean
-is_empty(const PatchArena *arena, GuestVa va, guint64 length, guint8 filler)
-{
-    g_autofree guint8 *bytes = g_malloc(length);
-
-    if (!intro_space_read(intro_kernel_space(arena->kernel), va, bytes, length, NULL))
-        return FALSE;
-    for (guint64 i = 0; i < length; i++)
-        if (bytes[i] != filler)
-            return FALSE;
-    return TRUE;
-}
-
-static gboolean
-take_from(PatchArena *arena, const IntroHole *hole, guint64 length, PatchArea *area)
-{
-    GuestVa va = hole->va, end = hole->va + hole->length;
-
-    while (length <= end - va) {
-        GuestVa next = behind_taken(arena, va, length);
-
-        if (next == va && is_empty(arena, va, length, hole->executable ? PATCH_EMPTY_TEXT : 0)) {
-            *area = (PatchArea) { va, length };
-            take(arena, area);
-            return TRUE;
-        }
-        va = next == va ? va + PATCH_PAGE_BYTES : (next + PATCH_PAGE_BYTES - 1) & ~(guint64) (PATCH_PAGE_BYTES - 1);
-        if (va > end)
-            break;
-    }
-    return FALSE;
-}
-
-gboolean
-patch_arena_take(PatchArena *arena, gboolean executable, guint64 bytes, PatchArea *area, GError **error)
-{
-    guint64 length = (bytes + PATCH_PAGE_BYTES - 1) & ~(guint64) (PATCH_PAGE_BYTES - 1);
-
-    for (guint i = 0; i < arena->holes->len; i++) {
-        const IntroHole *hole = &g_array_index(arena->holes, IntroHole, i);
-
-        if (hole->executable == executable && take_from(arena, hole, length, area))
-            return TRUE;
-    }
-    g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
-                "the guest's kernel image has no unused room of %" G_GUINT64_FORMAT " bytes for new %s", length,
-                executable ? "code" : "data");
-    return FALSE;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The room for new code and data in the guest's own kernel image, and what is installed there already.
+ * The room for new code and data in the guest's own kernel image, and in memory that its allocator has given; and what is
+ * installed there already.
  */
 #ifndef PATCHER_ARENA_H
 #define PATCHER_ARENA_H
@@ -13,7 +14,7 @@
 
 typedef struct PatchArena PatchArena;
 
-/* Finds all blocks in the guest's holes. KERNEL is borrowed. */
+/* Finds all blocks in the guest's holes, tails and regions. KERNEL is borrowed. */
 PatchArena *patch_arena_open(const IntroKernel *kernel, GError **error);
 void patch_arena_free(PatchArena *arena);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchArena, patch_arena_free)
@@ -52,10 +53,27 @@ void patch_arena_take_jumps_out(const PatchArena *arena, GuestVa va, guint8 *byt
 /* A sentence for each block that is there but damaged: of char *; owned by the arena. */
 GPtrArray *patch_arena_damaged(const PatchArena *arena);
 
+/* What is to be found room for. */
+typedef struct {
+    guint64 text_bytes, data_bytes;
+    gboolean may_be_tail;       /* what is there for a short while only */
+    gboolean may_be_region;     /* the guest's kernel is to know it */
+} PatchRoom;
+
 /*
- * Room for BYTES bytes, rounded up to whole pages, that was just seen to be empty; the arena remembers that it is
- * taken. PATCH_ERROR_DOES_NOT_FIT if there is no such room.
+ * Room for ROOM that was just seen to be empty, in whole pages, or one that was offered; the arena remembers that it is
+ * taken. RECORD is told of it. PATCH_ERROR_NO_ROOM if there is none; then patch_arena_missing() tells what would do.
  */
-gboolean patch_arena_take(PatchArena *arena, gboolean executable, guint64 bytes, PatchArea *area, GError **error);
+gboolean patch_arena_take(PatchArena *arena, const PatchRoom *room, PatchRecord *record, GError **error);
+
+/* What there was no room for, in whole pages. */
+PatchRoom patch_arena_missing(const PatchArena *arena);
+
+/* The region at VA, which is claimed and has been got for this purpose, is room, and no record of ARENA's any more. FALSE if
+ * it is in use, or not there. */
+gboolean patch_arena_offer(PatchArena *arena, GuestVa va);
+
+/* For a plan that is not to be executed: as if there were such a region. */
+void patch_arena_imagine(PatchArena *arena, const PatchRoom *region);
 
 #endif

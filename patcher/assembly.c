@@ -86,20 +86,32 @@ has_exceptions(const PatchAssembly *assembly)
     return FALSE;
 }
 
-/* Whether there is room for data, and a second address for the room for code, of which the largest is taken first. */
+static gboolean
+has_hole(const PatchAssembly *assembly, gboolean executable, GuestVa *va)
+{
+    const GArray *holes = patch_arena_holes(assembly->arena);
+
+    for (guint i = 0; i < holes->len; i++) {
+        const IntroHole *hole = &g_array_index(holes, IntroHole, i);
+
+        *va = hole->va;
+        if (hole->executable == executable)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Whether there is room for data, and a second address for the room for code, of which the largest is taken first; or else
+ * whether room has to be got from the guest's allocator anyway. */
 static gboolean
 has_known_room(const PatchAssembly *assembly, GError **error)
 {
-    const GArray *holes = patch_arena_holes(assembly->arena);
-    GuestVa code = 0, data = 0, code_va;
+    GuestVa code, data, code_va;
 
-    for (guint i = holes->len; i > 0; i--) {
-        const IntroHole *hole = &g_array_index(holes, IntroHole, i - 1);
-
-        *(hole->executable ? &code : &data) = hole->va;
-    }
-    if (code && data)
+    if (has_hole(assembly, TRUE, &code) && has_hole(assembly, FALSE, &data))
         return patch_known_place(assembly->kernel, assembly->arena, code, PATCH_PAGE_BYTES, &code_va, error);
+    if (!has_hole(assembly, TRUE, &code) || assembly->data_end > 0 || has_exceptions(assembly))
+        return TRUE;
     g_set_error_literal(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT, "its image has no unused room for it");
     return FALSE;
 }
@@ -311,6 +323,7 @@ static gboolean
 take_room(const PatchAssembly *assembly, PatchArena *arena, PatchRecord *record, GError **error)
 {
     g_autoptr(GBytes) draft = NULL;
+    PatchRoom room;
 
     record->block.va = record->data.va = record->code_va = intro_kernel_text_start(assembly->kernel);
     place(assembly, record);
@@ -319,26 +332,28 @@ take_room(const PatchAssembly *assembly, PatchArena *arena, PatchRecord *record,
         return FALSE;
     add_hooks(assembly, record);
     draft = patch_record_save(record);
-    if (!patch_arena_take(arena, TRUE, assembly->text_end + g_bytes_get_size(draft), &record->block, error))
+    room = (PatchRoom) { assembly->text_end + g_bytes_get_size(draft), assembly->data_end,
+                         .may_be_tail = assembly->is_private, .may_be_region = assembly->is_known };
+    if (!patch_arena_take(arena, &room, record, error))
         return FALSE;
     record->code_va = record->block.va;
-    record->data = (PatchArea) { 0 };
-    if (assembly->data_end > 0 && !patch_arena_take(arena, FALSE, assembly->data_end, &record->data, error))
-        return FALSE;
     if (!assembly->is_known)
         return TRUE;
     record->known_va = record->data.va + assembly->module;
-    return patch_known_place(assembly->kernel, arena, record->block.va, record->block.length, &record->code_va, error);
+    return record->region_bytes > 0 ||
+           patch_known_place(assembly->kernel, arena, record->block.va, record->block.length, &record->code_va, error);
 }
 
-/* The whole block but its header, which is left out for now. */
+/* The whole block but its header, which is left out for now. Behind it an empty hole is filled as it should be already. */
 static GBytes *
 finish_block(const PatchAssembly *assembly, guint8 *block, GBytes *record)
 {
-    gsize length = g_bytes_get_size(record);
+    gsize length = g_bytes_get_size(record), end = assembly->text_end + length;
 
     memcpy(block + assembly->text_end, g_bytes_get_data(record, NULL), length);
-    return g_bytes_new(block + PATCH_BLOCK_HEADER_BYTES, assembly->text_end + length - PATCH_BLOCK_HEADER_BYTES);
+    if (assembly->record->region_bytes > 0)
+        end = assembly->record->block.length;
+    return g_bytes_new(block + PATCH_BLOCK_HEADER_BYTES, end - PATCH_BLOCK_HEADER_BYTES);
 }
 
 static GBytes *
@@ -347,6 +362,7 @@ make_header(const PatchAssembly *assembly, PatchState state, guint64 block_bytes
     guint8 header[PATCH_BLOCK_HEADER_BYTES];
 
     patch_record_fill_header(header, state, block_bytes, assembly->text_end, record);
+    patch_record_mark_region(header, assembly->record->region_bytes / PATCH_PAGE_BYTES);
     return g_bytes_new(header, sizeof header);
 }
 
@@ -359,9 +375,14 @@ plan_block(const PatchAssembly *assembly, PatchPlan *plan, guint8 *block, GError
     g_autoptr(GBytes) claim = make_header(assembly, PATCH_STATE_CLAIMED, assembly->record->block.length, record);
     g_autoptr(GBytes) header = make_header(assembly, PATCH_STATE_PREPARING, assembly->record->block.length, record);
     g_autoptr(GBytes) body = finish_block(assembly, block, record);
-    g_autoptr(GBytes) no_header = patch_plan_filler(PATCH_EMPTY_TEXT, g_bytes_get_size(header));
-    g_autoptr(GBytes) no_body = patch_plan_filler(PATCH_EMPTY_TEXT, g_bytes_get_size(body));
+    guint8 filler = assembly->record->filler;
+    g_autoptr(GBytes) no_header = patch_plan_filler(filler, g_bytes_get_size(header));
+    g_autoptr(GBytes) no_body = patch_plan_filler(filler, g_bytes_get_size(body));
 
+    if (assembly->record->region_bytes > 0)
+        return patch_plan_write_region(plan, assembly->kernel, va, claim, error) &&
+               patch_plan_write_region(plan, assembly->kernel, va + PATCH_BLOCK_HEADER_BYTES, body, error) &&
+               patch_plan_write_region(plan, assembly->kernel, va, header, error);
     return patch_plan_write(plan, assembly->kernel, va, no_header, claim, error) &&
            patch_plan_write(plan, assembly->kernel, va + PATCH_BLOCK_HEADER_BYTES, no_body, body, error) &&
            patch_plan_write(plan, assembly->kernel, va, NULL, header, error);
@@ -373,6 +394,9 @@ plan_data(const PatchAssembly *assembly, PatchPlan *plan, const guint8 *data, GE
     g_autoptr(GBytes) bytes = g_bytes_new(data, assembly->data_end);
     g_autoptr(GBytes) before = patch_plan_filler(0, assembly->data_end);
 
+    if (assembly->record->region_bytes > 0)
+        return assembly->data_end == 0 ||
+               patch_plan_write_region(plan, assembly->kernel, assembly->record->data.va, bytes, error);
     return assembly->data_end == 0 ||
            patch_plan_write(plan, assembly->kernel, assembly->record->data.va, before, bytes, error);
 }

@@ -7,6 +7,7 @@
 #include "patcher/guest.h"
 #include "patcher/plan-apply.h"
 #include "patcher/report.h"
+#include "patcher/room.h"
 
 #define DEFAULT_SETTLE_S 1.0
 #define MAX_SETTLE_S 86400.0
@@ -47,15 +48,41 @@ prepare(const PatchCli *cli, const char *name, const char *file, OpenGuest open_
     return job->update != NULL;
 }
 
+/* With the regions, of PatchRoom, that the guest's allocator would have to give. */
 static PatchPlan *
-make_plan(gpointer data, GError **error)
+make_plan_with(Job *job, const GArray *regions, GError **error)
 {
-    Job *job = data;
-
     g_clear_pointer(&job->arena, patch_arena_free);
     job->arena = patch_arena_open(job->guest->kernel, error);
+    for (guint i = 0; job->arena && i < regions->len; i++)
+        patch_arena_imagine(job->arena, &g_array_index(regions, PatchRoom, i));
     return job->arena ? patch_plan_apply(job->guest->kernel, job->arena, job->update, job->replace,
-                                          PATCH_APPLY_AT_ONCE, error) : NULL;
+                                         PATCH_APPLY_AT_ONCE, error) : NULL;
+}
+
+static PatchPlan *
+make_plan(Job *job, GError **error)
+{
+    g_autoptr(GArray) regions = g_array_new(FALSE, FALSE, sizeof(PatchRoom));
+
+    for (;;) {
+        g_autoptr(GError) failure = NULL;
+        PatchPlan *plan = make_plan_with(job, regions, &failure);
+        PatchRoom missing;
+
+        if (plan)
+            return plan;
+        if (!g_error_matches(failure, PATCH_ERROR, PATCH_ERROR_NO_ROOM) || regions->len == job->update->objects->len) {
+            g_propagate_error(error, g_steal_pointer(&failure));
+            return NULL;
+        }
+        if (!patch_room_check(job->guest->kernel, error)) {
+            g_prefix_error(error, "%s: ", failure->message);
+            return NULL;
+        }
+        missing = patch_arena_missing(job->arena);
+        g_array_append_val(regions, missing);
+    }
 }
 
 static gboolean

@@ -5,10 +5,12 @@
 #include "patcher/arena.h"
 #include "patcher/command.h"
 #include "patcher/guest.h"
+#include "patcher/room.h"
 
 typedef struct {
     guint64 memory_bytes;
     guint64 text_room, data_room;   /* bytes of unused kernel image */
+    gboolean has_allocator;         /* whose memory will do too */
     guint n_installed, n_damaged;
     char *state;
     PatchComparison *comparison;    /* with what the guest's agent says, or NULL */
@@ -56,6 +58,7 @@ gather(const PatchGuest *guest, Findings *findings, GError **error)
         findings->memory_bytes += ranges[i].length;
     findings->n_installed = patch_arena_records(arena)->len;
     findings->n_damaged = patch_arena_damaged(arena)->len;
+    findings->has_allocator = patch_room_check(guest->kernel, NULL);
     return TRUE;
 }
 
@@ -92,6 +95,12 @@ print_condition(const IntroCondition *condition)
             text->lock_prefixes_removed ? ", no lock prefixes" : "");
 }
 
+static gboolean
+is_patchable(const Findings *findings)
+{
+    return findings->text_room > 0 || findings->has_allocator;
+}
+
 static void
 print_text(const PatchGuest *guest, const Findings *findings)
 {
@@ -115,8 +124,8 @@ print_text(const PatchGuest *guest, const Findings *findings)
     }
     print_condition(findings->condition);
     g_print("patchable:    %s (unused kernel image: %" G_GUINT64_FORMAT " KiB for code, %" G_GUINT64_FORMAT
-            " KiB for data)\n", findings->text_room ? "yes" : "no", findings->text_room >> 10,
-            findings->data_room >> 10);
+            " KiB for data%s)\n", is_patchable(findings) ? "yes" : "no", findings->text_room >> 10,
+            findings->data_room >> 10, findings->has_allocator ? "; more from its own allocator" : "");
     g_print("updates:      %u installed%s\n", findings->n_installed, findings->n_damaged ? ", and damaged records" : "");
     if (findings->comparison)
         print_comparison(findings->comparison);
@@ -277,9 +286,10 @@ print_json(const PatchGuest *guest, const Findings *findings)
     add_cpus(json, kernel);
     add_features(json, kernel);
     add_holes(json, findings->holes);
-    patch_json_boolean(json, "patchable", findings->text_room > 0);
+    patch_json_boolean(json, "patchable", is_patchable(findings));
     patch_json_int(json, "text_room_bytes", findings->text_room);
     patch_json_int(json, "data_room_bytes", findings->data_room);
+    patch_json_boolean(json, "allocator", findings->has_allocator);
     patch_json_int(json, "updates", findings->n_installed);
     patch_json_int(json, "damaged_records", findings->n_damaged);
     if (findings->comparison)

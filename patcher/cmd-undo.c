@@ -9,6 +9,7 @@
 #include "patcher/guest.h"
 #include "patcher/plan-undo.h"
 #include "patcher/report.h"
+#include "patcher/room.h"
 
 typedef struct {
     PatchGuest *guest;
@@ -100,6 +101,9 @@ recover(const PatchCli *cli, Job *job, GError **error)
         g_clear_error(&failure);
         plan = patch_commit_planned(job->guest, plan_recovery, job, PATCH_DEFAULT_TIMEOUT_S, &report.commit, &failure);
     }
+    if (plan && !vmm_machine_is_saved(job->guest->machine) &&
+        !patch_room_give_back(job->guest, &report.commit.others, &failure))
+        g_clear_pointer(&plan, patch_plan_free);
     if (failure)
         g_propagate_error(error, g_steal_pointer(&failure));
     return report_it(cli, job, plan, &report, error);

@@ -196,6 +196,16 @@ how_to_go_on(const Update *update, const char *module)
                ? "it is not loaded" : "it is loaded by now: apply the update again";
 }
 
+static guint64
+region_bytes(const Update *update)
+{
+    guint64 bytes = 0;
+
+    for (guint r = 0; r < update->records->len; r++)
+        bytes += ((const PatchRecord *) update->records->pdata[r])->region_bytes;
+    return bytes;
+}
+
 static void
 print_update(const Update *update)
 {
@@ -212,6 +222,8 @@ print_update(const Update *update)
         for (guint i = 0; i < record->values->len; i++)
             print_value(update, record, record->values->pdata[i]);
     }
+    if (region_bytes(update) > 0)
+        g_print("    in %" G_GUINT64_FORMAT " KiB that the guest's own allocator has given\n", region_bytes(update) >> 10);
     for (guint i = 0; i < update->waiting->len; i++)
         g_print("    the part for module %s waits; %s\n", (const char *) update->waiting->pdata[i],
                 how_to_go_on(update, update->waiting->pdata[i]));
@@ -303,6 +315,7 @@ add_update(JsonBuilder *json, const Update *update)
     }
     json_builder_end_array(json);
     add_values(json, update);
+    patch_json_int(json, "allocated_bytes", region_bytes(update));
     json_builder_end_object(json);
 }
 

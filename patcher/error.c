@@ -52,6 +52,7 @@ patch_own_exit_status(int code)
     case PATCH_ERROR_NOT_NOW:
     case PATCH_ERROR_PASSING:
         return PATCH_EXIT_NOT_NOW;
+    case PATCH_ERROR_NO_ROOM:
     case PATCH_ERROR_DOES_NOT_FIT:
         return PATCH_EXIT_DOES_NOT_FIT;
     case PATCH_ERROR_NOT_WELL:

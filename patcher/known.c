@@ -194,7 +194,8 @@ plan_edit(PatchPlan *plan, const IntroKernel *kernel, const PatchEdit *edit, GEr
 
     if (planned && planned->step == PATCH_STEP_PREPARE)
         plan->step = PATCH_STEP_PREPARE;
-    done = patch_plan_write(plan, kernel, edit->va, planned ? NULL : before, after, error);
+    done = planned && planned->stays ? patch_plan_write_region(plan, kernel, edit->va, after, error)
+                                     : patch_plan_write(plan, kernel, edit->va, planned ? NULL : before, after, error);
     plan->step = step;
     return done;
 }
@@ -260,7 +261,7 @@ plan_windows(PatchPlan *plan, const IntroKernel *kernel, const PatchArena *arena
         const PatchRecord *record = records->pdata[i];
         IntroWindow window;
 
-        if (record->known_va == 0)
+        if (record->known_va == 0 || record->region_bytes > 0)
             continue;
         if (!intro_window_find(kernel, patch_arena_holes(arena), record->block.va, &window, error))
             return FALSE;

@@ -12,7 +12,7 @@ libpatcher_a_SOURCES += \
 	patcher/error.c patcher/error.h \
 	patcher/guest.c patcher/guest.h \
 	patcher/record.c patcher/record.h \
-	patcher/arena.c patcher/arena.h \
+	patcher/arena-private.h patcher/arena-room.c patcher/arena.c patcher/arena.h \
 	patcher/guestcode.c patcher/guestcode.h \
 	patcher/lookup.c patcher/lookup.h \
 	patcher/match.c patcher/match.h \
@@ -35,7 +35,8 @@ libpatcher_a_SOURCES += \
 	patcher/plan-undo.c patcher/plan-undo.h \
 	patcher/nmi-list.c patcher/nmi-list.h \
 	patcher/runner-code.S patcher/runner-code.h \
-	patcher/runner-object.c patcher/runner-object.h patcher/runner-end.c patcher/runner-end.h \
+	patcher/runner-object.c patcher/runner-object.h patcher/region.c patcher/region.h patcher/room.c patcher/room.h \
+	patcher/runner-end.c patcher/runner-end.h \
 	patcher/runner.c patcher/runner.h \
 	patcher/guest-log.c patcher/guest-log.h \
 	patcher/hooks.c patcher/hooks.h \

@@ -124,5 +124,6 @@ void
 patch_places_add_returns(GArray *chunks, const GPtrArray *writes, const GPtrArray *places)
 {
     for (guint i = writes->len; i > 0; i--)
-        add_chunks(chunks, writes->pdata[i - 1], places->pdata[i - 1]);
+        if (!((const PatchWrite *) writes->pdata[i - 1])->stays)
+            add_chunks(chunks, writes->pdata[i - 1], places->pdata[i - 1]);
 }

@@ -22,7 +22,7 @@ gboolean patch_places_check_outcome(const GPtrArray *writes, const GPtrArray *pl
 
 /* Appends VmmChunks that point into the plan, or into PLACES. */
 void patch_places_add_writes(GArray *chunks, const GPtrArray *writes);
-/* The same, last write first: what goes back to PLACES. */
+/* The same, last write first: what goes back to PLACES, of what does not stay. */
 void patch_places_add_returns(GArray *chunks, const GPtrArray *writes, const GPtrArray *places);
 
 #endif

@@ -5,6 +5,7 @@
 #include "patcher/jumps.h"
 #include "patcher/known.h"
 #include "patcher/module.h"
+#include "patcher/region.h"
 #include "patcher/runner.h"
 #include "patcher/value-text.h"
 #include "patcher/values.h"
@@ -192,6 +193,9 @@ patch_verify_record(const IntroKernel *kernel, const PatchArena *arena, const Pa
     }
     for (guint i = 0; i < record->values->len; i++)
         verify_value(kernel, arena, record, record->values->pdata[i], findings);
+    if (!patch_region_is_intact(kernel, record))
+        g_ptr_array_add(findings, g_strdup_printf("the guest's memory at %#" G_GINT64_MODIFIER "x that the update is in is not "
+                                                  "mapped any more as it was", record->block.va));
     if (!patch_known_verify(kernel, record))
         g_ptr_array_add(findings, g_strdup("the guest's kernel does not know the new code any more: its list of modules "
                                            "was changed"));

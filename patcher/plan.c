@@ -252,6 +252,15 @@ patch_plan_write_data(PatchPlan *plan, const IntroKernel *kernel, GuestVa va, GB
 }
 
 gboolean
+patch_plan_write_region(PatchPlan *plan, const IntroKernel *kernel, GuestVa va, GBytes *after, GError **error)
+{
+    if (!patch_plan_write(plan, kernel, va, NULL, after, error))
+        return FALSE;
+    ((PatchWrite *) plan->writes->pdata[plan->writes->len - 1])->stays = TRUE;
+    return TRUE;
+}
+
+gboolean
 patch_plan_write_state(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, PatchState state,
                        GError **error)
 {
@@ -267,8 +276,8 @@ write_emptiness(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *r
 {
     const PatchArea *block = &record->block, *data = &record->data;
     g_autoptr(GBytes) no_data = patch_plan_filler(0, data->length);
-    g_autoptr(GBytes) no_body = patch_plan_filler(PATCH_EMPTY_TEXT, block->length - PATCH_BLOCK_HEADER_BYTES);
-    g_autoptr(GBytes) no_header = patch_plan_filler(PATCH_EMPTY_TEXT, PATCH_BLOCK_HEADER_BYTES);
+    g_autoptr(GBytes) no_body = patch_plan_filler(record->filler, block->length - PATCH_BLOCK_HEADER_BYTES);
+    g_autoptr(GBytes) no_header = patch_plan_filler(record->filler, PATCH_BLOCK_HEADER_BYTES);
 
     return (data->length == 0 || patch_plan_write(plan, kernel, data->va, NULL, no_data, error)) &&
            patch_plan_write_state(plan, kernel, record, PATCH_STATE_CLAIMED, error) &&
@@ -282,6 +291,8 @@ patch_plan_empty(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *
     const PatchStep step = plan->step;
     gboolean planned;
 
+    if (record->region_bytes > 0)
+        return patch_plan_write_state(plan, kernel, record, PATCH_STATE_CLAIMED, error);
     plan->step = PATCH_STEP_CLEAN;
     planned = write_emptiness(plan, kernel, record, error);
     plan->step = step;

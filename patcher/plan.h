@@ -27,6 +27,7 @@ typedef struct {
     GArray *mappings;           /* of IntroMapping: where the bytes lie, in order */
     gboolean may_move;          /* the guest can give this memory back: the mappings have to be seen again in the pause */
     gboolean may_change;        /* the guest itself may write there: if it did, another plan may do */
+    gboolean stays;             /* not to be taken back: the place is this plan's alone, and given back when it fails */
 } PatchWrite;
 
 /* What the guest's memory has to hold in the pause, by its address then. */
@@ -75,10 +76,13 @@ gboolean patch_plan_write_module(PatchPlan *plan, const IntroKernel *kernel, Gue
 /* The same, to data that the guest may change itself; MAY_MOVE as in PatchWrite. */
 gboolean patch_plan_write_data(PatchPlan *plan, const IntroKernel *kernel, GuestVa va, GBytes *before, GBytes *after,
                                gboolean may_move, GError **error);
+/* The same, into memory that the guest's allocator has given for it. */
+gboolean patch_plan_write_region(PatchPlan *plan, const IntroKernel *kernel, GuestVa va, GBytes *after, GError **error);
 /* Adds the write of a record's state word. */
 gboolean patch_plan_write_state(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, PatchState state,
                                 GError **error);
-/* Adds the writes, of the last step, that empty RECORD's data area, and then its block. */
+/* Adds the writes, of the last step, that empty RECORD's data area, and then its block; a region is claimed, in the step that
+ * is the plan's now, and has to be given back afterwards (room.h). */
 gboolean patch_plan_empty(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, GError **error);
 
 void patch_plan_forbid(PatchPlan *plan, const char *name, GuestVa va, guint64 length, GuestVa open_until);

@@ -6,9 +6,11 @@
 #include "patcher/error.h"
 
 /* Header, little-endian: magic (8), version (4), state (4), block bytes (8), record offset (8), record bytes (4), zero
- * (4), the first 24 bytes of the SHA-256 of the record. */
+ * or the pages of the region (4), the first 24 bytes of the SHA-256 of the record. */
 #define MAGIC "VLPblock"
-#define VERSION 5
+#define VERSION 6
+#define VERSION_WITHOUT_REGIONS 5
+#define REGION_OFFSET 36
 #define DIGEST_OFFSET 40
 #define DIGEST_BYTES 24
 #define MAX_BLOCK_BYTES (64 * 1024 * 1024)
@@ -60,6 +62,7 @@ patch_record_new(void)
 {
     PatchRecord *record = g_rc_box_new0(PatchRecord);
 
+    record->filler = PATCH_EMPTY_TEXT;
     record->jumps = g_ptr_array_new_with_free_func((GDestroyNotify) patch_jump_free);
     record->placed = g_ptr_array_new_with_free_func((GDestroyNotify) patch_placed_free);
     record->values = g_ptr_array_new_with_free_func((GDestroyNotify) patch_value_free);
@@ -267,14 +270,27 @@ patch_record_fill_header(guint8 *header, PatchState state, guint64 block_bytes, 
     digest(data, length, header + DIGEST_OFFSET);
 }
 
+void
+patch_record_mark_region(guint8 *header, guint32 n_pages)
+{
+    put32(header + REGION_OFFSET, n_pages);
+}
+
+PatchArea
+patch_record_region_data(const PatchRecord *record)
+{
+    return (PatchArea) { record->block.va + record->block.length, record->region_bytes - record->block.length };
+}
+
 gboolean
 patch_record_is_header(const guint8 *header, guint64 *block_bytes)
 {
     guint64 length = get64(header + 16);
+    guint32 version = get32(header + 8);
 
-    if (memcmp(header, MAGIC, 8) != 0 || get32(header + 8) != VERSION)
+    if (memcmp(header, MAGIC, 8) != 0 || (version != VERSION && version != VERSION_WITHOUT_REGIONS))
         return FALSE;
-    if (length == 0 || length > MAX_BLOCK_BYTES || length % PATCH_PAGE_BYTES != 0)
+    if (length < PATCH_BLOCK_HEADER_BYTES || length > MAX_BLOCK_BYTES || length % PATCH_BLOCK_ALIGNMENT != 0)
         return FALSE;
     *block_bytes = length;
     return TRUE;
@@ -389,6 +405,17 @@ is_possible_value(const PatchValue *value)
            (guint) value->form < PATCH_N_FORMS && value->pointers->len <= PATCH_MAX_POINTERS;
 }
 
+/* In a region, all that there is lies in it. */
+static gboolean
+is_possible_room(const PatchRecord *record)
+{
+    const PatchArea region_data = patch_record_region_data(record);
+
+    return record->region_bytes == 0 ||
+           (record->code_va == record->block.va &&
+            (record->data.length == 0 || within(&region_data, record->data.va, record->data.length)));
+}
+
 /* A record is the guest's word. What it says of itself has to hang together before any of it is acted on. */
 static gboolean
 is_consistent(const PatchRecord *record, GuestVa va, guint64 block_bytes)
@@ -397,7 +424,7 @@ is_consistent(const PatchRecord *record, GuestVa va, guint64 block_bytes)
 
     if (record->block.va != va || record->block.length != block_bytes || code.va + code.length < code.va ||
         record->data.length > MAX_BLOCK_BYTES || record->data.va + record->data.length < record->data.va ||
-        (record->known_va && !within(&record->data, record->known_va, 1)))
+        (record->known_va && !within(&record->data, record->known_va, 1)) || !is_possible_room(record))
         return FALSE;
     for (guint i = 0; i < record->jumps->len; i++) {
         const PatchJump *jump = record->jumps->pdata[i];
@@ -436,6 +463,13 @@ changes_nothing(const PatchRecord *record)
     return record->jumps->len + record->values->len + record->hooks->len == 0;
 }
 
+static gboolean
+is_possible_region(guint64 region_bytes, guint64 block_bytes)
+{
+    return region_bytes == 0 || (block_bytes % PATCH_PAGE_BYTES == 0 && region_bytes >= block_bytes &&
+                                 region_bytes - block_bytes <= MAX_BLOCK_BYTES);
+}
+
 static PatchRecord *
 load_body(GBytes *body)
 {
@@ -466,7 +500,7 @@ load_body(GBytes *body)
 }
 
 static PatchRecord *
-claimed_block(GuestVa va, gsize length)
+claimed_block(GuestVa va, gsize length, guint64 region_bytes)
 {
     PatchRecord *record = patch_record_new();
 
@@ -479,6 +513,7 @@ claimed_block(GuestVa va, gsize length)
     record->waiting = g_new0(char *, 1);
     record->module.name = g_strdup("");
     record->block = (PatchArea) { va, length };
+    record->region_bytes = region_bytes;
     return record;
 }
 
@@ -488,7 +523,7 @@ patch_record_load(GuestVa va, const guint8 *block, gsize length, GError **error)
     g_autoptr(PatchRecord) record = NULL;
     g_autoptr(GBytes) body = NULL;
     guint8 expected[DIGEST_BYTES];
-    guint64 block_bytes, offset;
+    guint64 block_bytes, offset, region_bytes;
     guint32 body_bytes, state;
 
     if (length < PATCH_BLOCK_HEADER_BYTES || !patch_record_is_header(block, &block_bytes) || block_bytes != length) {
@@ -496,16 +531,19 @@ patch_record_load(GuestVa va, const guint8 *block, gsize length, GError **error)
         return NULL;
     }
     state = get32(block + PATCH_BLOCK_STATE_OFFSET);
-    if (state == PATCH_STATE_CLAIMED)
-        return claimed_block(va, length);
+    region_bytes = (guint64) get32(block + REGION_OFFSET) * PATCH_PAGE_BYTES;
+    if (state == PATCH_STATE_CLAIMED && is_possible_region(region_bytes, block_bytes))
+        return claimed_block(va, length, region_bytes);
     offset = get64(block + 24);
     body_bytes = get32(block + 32);
-    if (state >= PATCH_STATE_PREPARING && state <= PATCH_STATE_REMOVING &&
+    if (state >= PATCH_STATE_PREPARING && state <= PATCH_STATE_REMOVING && is_possible_region(region_bytes, block_bytes) &&
         offset >= PATCH_BLOCK_HEADER_BYTES && offset % 8 == 0 && offset <= length && body_bytes <= length - offset) {
         digest(block + offset, body_bytes, expected);
         if (memcmp(expected, block + DIGEST_OFFSET, DIGEST_BYTES) == 0) {
             body = g_bytes_new(block + offset, body_bytes);
             record = load_body(body);
+            if (record)
+                record->region_bytes = region_bytes;
         }
     }
     if (!record || !is_consistent(record, va, block_bytes) ||

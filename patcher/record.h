@@ -5,10 +5,14 @@
  *
  * An application of an update writes one record for vmlinux and one for each module that it reaches into. A record
  * occupies one block of whole pages in an executable hole of the kernel's image: a header at its start, text and
- * read-only data behind it, the record at its end. Writable data lies in a second area, in a writable hole.
+ * read-only data behind it, the record at its end. Writable data lies in a second area, in a writable hole. Where there is
+ * no such room, block and data area are one region of memory that the guest's own allocator has given (room.h). What only
+ * runs something (runner.h) makes do with tails, if it has to: then the block is all of the tail, and no whole page.
  *
  *                    apply                               undo
  *     (empty) --> claimed --> preparing --> installed --> removing --> claimed --> (empty)
+ *
+ * A region is claimed when it has been given, and given back when it is claimed again.
  *
  * While preparing or removing, jumps may be there or not; the record says what was at each place before, so they can be
  * taken out whatever was done of them. While claimed, no jump and no datum is there, and nothing but the block's length
@@ -25,6 +29,7 @@
 
 #define PATCH_PAGE_BYTES 4096
 #define PATCH_BLOCK_HEADER_BYTES 64
+#define PATCH_BLOCK_ALIGNMENT 64        /* of one in a tail, and of its length */
 #define PATCH_BLOCK_STATE_OFFSET 12     /* of the state, from the start of the block */
 
 /* The longest jump, with what fills it up to the end of an instruction. */
@@ -113,6 +118,8 @@ typedef struct {
     GStrv waiting;              /* modules that the update has code for, and that were not loaded then */
     GArray *replaces;           /* of GuestVa: the blocks of earlier records whose place this one takes */
     PatchArea block, data;      /* data: of length 0 if there is none */
+    guint64 region_bytes;       /* of the memory from the guest's allocator that the block begins; 0 if it is in the image */
+    guint8 filler;              /* what the block's place is filled with when nothing is there */
     GuestVa code_va;            /* where the block is executed; its own address, or a second one */
     GuestVa known_va;           /* of the struct module, in data, by which the kernel knows the code; 0 if there is none */
     GPtrArray *jumps;           /* of PatchJump */
@@ -138,11 +145,17 @@ GBytes *patch_record_save(const PatchRecord *record);
  * the block. */
 void patch_record_fill_header(guint8 *header, PatchState state, guint64 block_bytes, guint64 record_offset, GBytes *record);
 
+/* Notes in such a header that the block begins a region of N_PAGES. */
+void patch_record_mark_region(guint8 *header, guint32 n_pages);
+
+/* The region's second part, where data may lie. */
+PatchArea patch_record_region_data(const PatchRecord *record);
+
 /* A whole block's bytes as they lie at VA, back to a record, which for a claimed block tells its area and nothing else.
  * Anything may be in them: PATCH_ERROR_FAILED. */
 PatchRecord *patch_record_load(GuestVa va, const guint8 *block, gsize length, GError **error);
 
-/* TRUE if a block begins with these PATCH_BLOCK_HEADER_BYTES bytes; then its length (bytes, whole pages). */
+/* TRUE if a block begins with these PATCH_BLOCK_HEADER_BYTES bytes; then its length (bytes). */
 gboolean patch_record_is_header(const guint8 *header, guint64 *block_bytes);
 
 #endif

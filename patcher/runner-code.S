@@ -37,6 +37,26 @@
         mov     %rsp, %rbp
         .endm
 
+/* Calls one more function, if there is one. Its first argument may be the first one's result, which then may not be 0. */
+        .macro follow_up what, at
+        mov     0(%rip), %rax
+        field   PATCH_RUNNER_FOLLOW_UPS, \at
+        test    %rax, %rax
+        jz      4f
+        mov     0(%rip), %rdi
+        field   PATCH_RUNNER_FOLLOW_UPS, \at + 8
+        test    %rdi, %rdi
+        jnz     3f
+        mov     0(%rip), %rdi
+        field   PATCH_RUNNER_RESULT
+        test    %rdi, %rdi
+        jz      4f
+3:      mov     0(%rip), %rsi
+        field   PATCH_RUNNER_FOLLOW_UPS, \at + 16
+        far_call \what
+4:
+        .endm
+
         .section .rodata.patch_runner_fields, "a"
         .globl  patch_runner_fields, patch_runner_fields_end
         .balign 4
@@ -138,6 +158,8 @@ patch_runner_code:
         far_call PATCH_RUNNER_FUNCTION
         mov     %rax, 0(%rip)
         field   PATCH_RUNNER_RESULT
+        follow_up PATCH_RUNNER_SECOND, 0
+        follow_up PATCH_RUNNER_THIRD, PATCH_RUNNER_FOLLOW_UP_BYTES
         mov     $PATCH_RUNNER_HAS_RETURNED, %eax
 1:      mov     %rax, 0(%rip)
         field   PATCH_RUNNER_STATE

@@ -25,11 +25,17 @@
 #define PATCH_RUNNER_RESULT 14
 #define PATCH_RUNNER_ARGUMENTS 15
 #define PATCH_RUNNER_STACK 16           /* the thread's, where it calls the function */
+#define PATCH_RUNNER_FOLLOW_UPS 17      /* for each: whether there is one, and its two arguments */
 /* a per-CPU address; */
-#define PATCH_RUNNER_CPU_NUMBER 17
-#define PATCH_RUNNER_PREEMPT_COUNT 18
+#define PATCH_RUNNER_CPU_NUMBER 18
+#define PATCH_RUNNER_PREEMPT_COUNT 19
+/* the distance to a function that is to be run after it; */
+#define PATCH_RUNNER_SECOND 20
+#define PATCH_RUNNER_THIRD 21
 /* or it is no field, but five bytes for the guest's way to return. */
-#define PATCH_RUNNER_RETURN 19
+#define PATCH_RUNNER_RETURN 22
+
+#define PATCH_RUNNER_FOLLOW_UP_BYTES 24
 
 /* PATCH_RUNNER_STATE */
 #define PATCH_RUNNER_HAS_BEGUN 1

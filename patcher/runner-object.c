@@ -173,7 +173,20 @@ add_call(Maker *maker, const PatchCall *call)
 }
 
 static void
-add_words(Maker *maker, const char *name)
+add_follow_ups(Maker *maker, const PatchCall *call)
+{
+    gsize at = add_data(maker, NULL, PATCH_RUNNER_FOLLOW_UPS_N * PATCH_RUNNER_FOLLOW_UP_BYTES);
+
+    maker->runner->parts[PATCH_RUNNER_FOLLOW_UPS] = at;
+    for (guint i = 0; i < PATCH_RUNNER_FOLLOW_UPS_N; i++, at += PATCH_RUNNER_FOLLOW_UP_BYTES) {
+        put(maker, at, call->follow_ups[i].function != 0);
+        put(maker, at + WORD_BYTES, call->follow_ups[i].arguments[0]);
+        put(maker, at + 2 * WORD_BYTES, call->follow_ups[i].arguments[1]);
+    }
+}
+
+static void
+add_words(Maker *maker, const char *name, const PatchCall *call)
 {
     gsize *parts = maker->runner->parts;
     guint n_words = (intro_kernel_n_cpus(maker->kernel) + 63) / 64;
@@ -187,6 +200,8 @@ add_words(Maker *maker, const char *name)
     parts[PATCH_RUNNER_ARMED] = add_word(maker, 1);
     parts[PATCH_RUNNER_STACK] = add_word(maker, 0);
     parts[PATCH_RUNNER_NAME] = add_data(maker, comm, sizeof comm);
+    add_word(maker, call->block_pages);
+    add_word(maker, call->region_pages);
     parts[PATCH_RUNNER_PENDING] = add_word(maker, G_MAXUINT64);
     for (guint i = 1; i < n_words; i++)
         add_word(maker, G_MAXUINT64);
@@ -235,7 +250,7 @@ add_field(Maker *maker, PatchCode *code, const PatchRunnerField *field)
         put_field(code, field->offset, per_cpu(maker, "__preempt_count", "preempt_count"));
         return;
     }
-    if (field->what == PATCH_RUNNER_FUNCTION)
+    if (field->what == PATCH_RUNNER_FUNCTION || field->what == PATCH_RUNNER_SECOND || field->what == PATCH_RUNNER_THIRD)
         return;
     if (field->what < G_N_ELEMENTS(functions)) {
         fixup.target = PATCH_TARGET_SYMBOL;
@@ -265,18 +280,39 @@ patch_runner_object_function(void)
     return field->offset;
 }
 
+/* The function of CALL's that FIELD is to lead to; 0 if none. */
+static GuestVa
+function_of(const PatchRunnerField *field, const PatchCall *call)
+{
+    switch (field->what) {
+    case PATCH_RUNNER_FUNCTION:
+        return call->function;
+    case PATCH_RUNNER_SECOND:
+        return call->follow_ups[0].function;
+    case PATCH_RUNNER_THIRD:
+        return call->follow_ups[1].function;
+    }
+    return 0;
+}
+
 gboolean
 patch_runner_object_aim(PatchRunnerObject *runner, const PatchCall *call, GuestVa text, GError **error)
 {
     const PatchPiece *piece = runner->object->pieces->pdata[PATCH_RUNNER_TEXT_PIECE];
-    gsize offset = patch_runner_object_function();
-    gint64 distance = (gint64) (call->function - (text + offset + 4));
 
-    put_field(piece->code, offset, distance);
-    if (distance == (gint32) distance)
-        return TRUE;
-    g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT, "%s cannot be called from where there is room", call->name);
-    return FALSE;
+    for (const PatchRunnerField *field = patch_runner_fields; field < patch_runner_fields_end; field++) {
+        GuestVa function = function_of(field, call);
+        gint64 distance = (gint64) (function - (text + field->offset + 4));
+
+        if (function && distance != (gint32) distance) {
+            g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT, "%s cannot be called from where there is room",
+                        call->name);
+            return FALSE;
+        }
+        if (function)
+            put_field(piece->code, field->offset, distance);
+    }
+    return TRUE;
 }
 
 /* A kernel that checks the targets of its indirect calls takes ours for an attack. */
@@ -305,12 +341,13 @@ make(Maker *maker, const PatchNmiList *list, const PatchCall *call, const char *
     check_calls(maker);
     if (maker->error)
         return;
-    add_words(maker, name);
+    add_words(maker, name, call);
     add_queue(maker);
     add_action(maker, list);
     add_irq_work(maker);
     add_work(maker);
     add_call(maker, call);
+    add_follow_ups(maker, call);
     data = patch_object_add_piece(object, PATCH_RUNNER_PIECE_NAME, PATCH_PIECE_DATA, DATA_ALIGNMENT, maker->data->len);
     g_byte_array_append(data->code->bytes, maker->data->data, maker->data->len);
     g_array_append_vals(data->code->fixups, maker->data_code->fixups->data, maker->data_code->fixups->len);

@@ -9,6 +9,7 @@
 #include "patcher/assembly.h"
 #include "patcher/error.h"
 #include "patcher/plan-undo.h"
+#include "patcher/region.h"
 #include "patcher/runner-end.h"
 
 #define FIRST_WAIT_US 200
@@ -20,7 +21,8 @@
 /* The start of the data, which is the same for all guests. */
 typedef struct {
     guint64 state, result, task, cancelled, armed, stack;
-    guint64 name;               /* the thread's, which is never empty */
+    guint64 name, name_end;     /* the thread's, which is never empty */
+    guint64 block_pages, region_pages;      /* of the memory that RESULT is, if it is some */
 } Words;
 
 /* Who may be on an entry of the list, or on the irq_work, without a lock that could be seen. */
@@ -190,11 +192,31 @@ require_arrived(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *r
     return FALSE;
 }
 
+/* What it has got of the guest's memory does not get lost. A thread that is still getting it would not be seen to be done. */
+static gboolean
+plan_claim(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, GError **error)
+{
+    g_autoptr(GBytes) state = NULL;
+    guint64 seen;
+    Words words;
+
+    if (!read_words(kernel, record, &words, error))
+        return FALSE;
+    if (words.region_pages == 0)
+        return TRUE;
+    seen = GUINT64_TO_LE(words.state);
+    state = g_bytes_new(&seen, sizeof seen);
+    patch_plan_require(plan, record->data.va + G_STRUCT_OFFSET(Words, state), state, PATCH_ERROR_PASSING,
+                       g_strdup_printf("the guest has come to run something for update %s in this moment", record->id));
+    return words.state != PATCH_RUNNER_HAS_RETURNED || words.result == 0 ||
+           patch_region_plan_claim(plan, kernel, words.result, words.block_pages, words.region_pages, error);
+}
+
 gboolean
 patch_runner_plan_removed(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, GError **error)
 {
     forbid_walkers(plan, kernel);
-    return require_arrived(plan, kernel, record, error) &&
+    return require_arrived(plan, kernel, record, error) && plan_claim(plan, kernel, record, error) &&
            patch_nmi_list_plan_unlink(plan, kernel, &record->data, error);
 }
 

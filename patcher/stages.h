@@ -12,7 +12,8 @@
  *     pre-undo -> switch back -> post-undo -> take out
  *        | refuses: nothing is changed
  *
- * Without hooks, all of it is done at once.
+ * Without hooks, all of it is done at once. Where the guest's kernel has no room, some is got first (room.h), and is given
+ * back in the end.
  */
 #ifndef PATCHER_STAGES_H
 #define PATCHER_STAGES_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Patch records as a guest may have forged them: the input is the block's address (8 bytes), pages (4) and state (4), and
- * then the record. The digest is made right first, or nothing behind it would be reached.
+ * Patch records as a guest may have forged them: the input is the block's address (8 bytes), its pages (4), state and the
+ * region's pages (2 each), and then the record. The digest is made right first, or nothing behind it would be reached.
  */
 #include <string.h>
 
@@ -44,7 +44,8 @@ fuzz(const guint8 *data, gsize size)
     memset(block, PATCH_EMPTY_TEXT, length);
     memcpy(block + PATCH_BLOCK_HEADER_BYTES, data, size);
     body = g_bytes_new_static(data, size);
-    patch_record_fill_header(block, words[1] % (PATCH_STATE_REPLACED + 1), length, PATCH_BLOCK_HEADER_BYTES, body);
+    patch_record_fill_header(block, (words[1] & 0xffff) % (PATCH_STATE_REPLACED + 1), length, PATCH_BLOCK_HEADER_BYTES, body);
+    patch_record_mark_region(block, words[1] >> 16);
     record = patch_record_load(va, block, length, NULL);
     if (record)
         look(record, body);

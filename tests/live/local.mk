@@ -5,6 +5,9 @@ tests_live_alter_update_LDADD = libpatcher.a libintrospect.a libvmm.a $(CAPSTONE
 check_PROGRAMS += tests/live/corrupt
 tests_live_corrupt_SOURCES = tests/live/corrupt.c tests/live/forge.c tests/live/forge.h
 tests_live_corrupt_LDADD = libpatcher.a libintrospect.a libvmm.a $(CAPSTONE_LIBS) $(VMM_LIBS)
+check_PROGRAMS += tests/live/fill-holes
+tests_live_fill_holes_SOURCES = tests/live/fill-holes.c
+tests_live_fill_holes_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 check_PROGRAMS += tests/live/poke
 tests_live_poke_SOURCES = tests/live/poke.c
 tests_live_poke_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
@@ -48,7 +51,7 @@ EXTRA_DIST += \
 	tests/live/29-many.t \
 	tests/live/30-refusals.t \
 	tests/live/31-constructs.t \
-	tests/live/33-runner.t tests/live/34-hooks.t tests/live/35-kinds.t \
+	tests/live/32-room.t tests/live/33-runner.t tests/live/34-hooks.t tests/live/35-kinds.t \
 	tests/live/40-rounds.t tests/live/45-simultaneous.t tests/live/47-moments.t \
 	tests/live/50-libvirt.t \
 	tests/live/52-domains.t \

@@ -7,6 +7,7 @@
 #define VA 0xffffffff9d002000
 #define DATA_VA 0xffffffff9e400000
 #define STATE_BYTE PATCH_BLOCK_STATE_OFFSET
+#define VERSION_BYTE 8
 
 static PatchRecord *
 sample_record(void)
@@ -210,6 +211,55 @@ expect_refused(PatchRecord *record)
     g_assert_error(error, PATCH_ERROR, PATCH_ERROR_FAILED);
 }
 
+/* Block and data are one region. */
+static void
+test_region(void)
+{
+    g_autoptr(PatchRecord) record = sample_record(), loaded = NULL, claimed = NULL, outside = NULL, second_address = NULL;
+    g_autofree guint8 *block = NULL;
+
+    record->data.va = VA + PATCH_PAGE_BYTES;
+    ((PatchPlaced *) record->placed->pdata[1])->va = record->data.va + 8;
+    block = sample_block(record);
+    patch_record_mark_region(block, 2);
+    loaded = patch_record_load(VA, block, PATCH_PAGE_BYTES, NULL);
+    g_assert_nonnull(loaded);
+    g_assert_cmpuint(loaded->region_bytes, ==, 2 * PATCH_PAGE_BYTES);
+    g_assert_cmphex(patch_record_region_data(loaded).va, ==, VA + PATCH_PAGE_BYTES);
+    g_assert_cmpuint(patch_record_region_data(loaded).length, ==, PATCH_PAGE_BYTES);
+    patch_record_mark_region(block, 1);
+    outside = patch_record_load(VA, block, PATCH_PAGE_BYTES, NULL);
+    g_assert_null(outside);
+    block[STATE_BYTE] = PATCH_STATE_CLAIMED;
+    claimed = patch_record_load(VA, block, PATCH_PAGE_BYTES, NULL);
+    g_assert_nonnull(claimed);
+    g_assert_cmpuint(claimed->region_bytes, ==, PATCH_PAGE_BYTES);
+    g_clear_pointer(&block, g_free);
+    record->code_va += PATCH_PAGE_BYTES;
+    record->known_va = 0;
+    block = sample_block(record);
+    patch_record_mark_region(block, 2);
+    second_address = patch_record_load(VA, block, PATCH_PAGE_BYTES, NULL);
+    g_assert_null(second_address);
+}
+
+/* Format 5 had no regions, and is otherwise the same; others are not read. */
+static void
+test_versions(void)
+{
+    g_autoptr(PatchRecord) record = sample_record(), former = NULL;
+    g_autofree guint8 *block = sample_block(record);
+    guint64 length;
+
+    block[VERSION_BYTE] = 5;
+    former = patch_record_load(VA, block, PATCH_PAGE_BYTES, NULL);
+    g_assert_nonnull(former);
+    block[VERSION_BYTE] = 4;
+    g_assert_false(patch_record_is_header(block, &length));
+    block[VERSION_BYTE] = 7;
+    g_assert_false(patch_record_is_header(block, &length));
+}
+
 /* A guest can compute a digest, too: records that are well made and would still make undo write where it must not. */
 static void
 test_lies(void)
@@ -273,6 +323,8 @@ main(int argc, char **argv)
     g_test_add_func("/record/length-without-addresses", test_length_without_addresses);
     g_test_add_func("/record/every-byte-counts", test_every_byte_counts);
     g_test_add_func("/record/claimed", test_claimed);
+    g_test_add_func("/record/region", test_region);
+    g_test_add_func("/record/versions", test_versions);
     g_test_add_func("/record/truncated", test_truncated);
     g_test_add_func("/record/lies", test_lies);
     return g_test_run();

@@ -1,0 +1,111 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A guest whose kernel's image has no room left: new code and data go into memory that its own allocator gives, and gets
+# back; also when the tool is killed in between. With VLP_EVERY=N, killed at every N-th of its messages; else at a few.
+. "$(dirname "$0")/lib.sh"
+: "${VLP_EVERY:=}"
+
+image() { "$VLP_BUILD/tests/live/image-digest" "$qmp"; }
+fill() { "$VLP_BUILD/tests/live/fill-holes" "$qmp" "$@"; }
+
+# areas: how much memory where modules have theirs the guest itself says it has given.
+areas() {
+    in_guest 'echo 1 > /proc/sys/kernel/kptr_restrict; grep "^0xffffffff[c-f]" /proc/vmallocinfo | grep -vc unpurged' < /dev/null
+}
+
+# calls: "old", or what the new code of /proc/uptime says, which has a variable of its own.
+calls() { in_guest 'tail -n +2 /proc/uptime | grep . || echo old' < /dev/null; }
+
+# messages ARGUMENT...: how many the tool sends in a run to its end.
+messages() {
+    strace -o "$work/trace" -e trace=sendto "$VLP_BUILD/virt-livepatch" "$@" > "$work/out" 2> "$work/err"
+    grep -c '^sendto' "$work/trace"
+}
+
+# killed_at N ARGUMENT...: the tool is killed when it sends its N-th message. Waits for its guard.
+killed_at() {
+    local n=$1 status
+    shift
+    strace -o /dev/null -e trace=sendto -e "inject=sendto:signal=SIGKILL:when=$n" "$VLP_BUILD/virt-livepatch" "$@" \
+        > "$work/out" 2> "$work/err"
+    status=$?
+    timeout 60 pidwait -f "[v]irt-livepatch .*$qmp"
+    [ $status = 137 ]
+}
+
+# at_moments WHAT N ARGUMENT...: kills, recovers and looks. What is there twice is a leak; so is what nobody runs.
+at_moments() {
+    local what=$1 n=$2 moment now
+    shift 2
+    n_old=0 n_new=0 n_left=0
+    for moment in $(seq "$first" "$every" "$n"); do
+        killed_at "$moment" "$@" 2> /dev/null < /dev/null || continue
+        vlp -q view "$qmp"
+        ! grep -q interrupted <<< "$out" || n_left=$((n_left + 1))
+        until vlp -q recover "$qmp" || [ "$status" != 3 ]; do :; done
+        [ "$status" = 0 ] || { echo "$what, killed at $moment: recover: $err"; return 1; }
+        now=$(calls)
+        case $now in
+            old) n_old=$((n_old + 1)) given=0 ;;
+            "call "*) n_new=$((n_new + 1)) given=1; vlp verify "$qmp" || { echo "$what, $moment: $out $err"; return 1; } ;;
+            *) echo "$what, killed at $moment: $now"; return 1 ;;
+        esac
+        [ "$(areas)" = $((before + given)) ] || { echo "$what, $moment, $now: $(areas) areas of memory"; return 1; }
+        case $what.$given in
+            apply.1) vlp undo --no-log "$qmp" "$id" || { echo "undo after $moment: $err"; return 1; } ;;
+            undo.0) vlp apply --no-log --settle 0 "$qmp" "$work/calls.vlp" || { echo "apply after $moment: $err"; return 1; } ;;
+        esac
+    done
+    echo "# $what: $n messages; afterwards $n_old times old, $n_new times new; $n_left times something was left" > "$work/moments"
+    [ "$n_old" -gt 0 ]
+}
+
+# room: apply, look and undo where there is none, for $VLP_KERNEL.
+room() {
+    make_patch calls fs/proc/uptime.c '/^static int uptime_proc_show/,/^}/s/\treturn 0;/\tseq_printf(m, "call %lu\\n", ++calls);\n&/
+        s/^static int uptime_proc_show/static unsigned long calls;\n\n&/'
+    update_create "$work/calls.patch" calls
+    id=$(< "$work/calls.id")
+    guest_start -k "$VLP_KERNEL" -m 256
+    old=$(image) before=$(areas)
+    ok "all holes are full but for a page" fill full 1
+    vlp_exits 0 "check" check "$qmp" "$work/calls.vlp"
+    is "$(areas)" "$before" "gets no memory"
+    vlp_exits 0 "apply" apply "$qmp" "$work/calls.vlp"
+    is "$(calls)" "call 1" "the guest runs the new code"
+    is "$(calls)" "call 2" "which has its own data"
+    is "$(areas)" $((before + 1)) "the guest says that it has given memory"
+    vlp_exits 0 "view" view "$qmp"
+    like "$out" "in 8 KiB that the guest's own allocator has given" "says where it is"
+    vlp_exits 0 "verify" verify "$qmp"
+    like "$(in_guest cat /proc/modules)" "vlp_$id " "the guest's kernel knows the code"
+    vlp_exits 0 "undo" undo "$qmp" "$id"
+    is "$(calls)" old "the guest runs the old code"
+    is "$(areas)" "$before" "and has its memory back"
+    vlp_exits 0 "view" view "$qmp"
+    is "$out" "" "shows nothing"
+}
+
+command -v strace > /dev/null || skip_all "there is no strace"
+room
+vlp_exits 0 "apply of what does not fit as it is" apply "$qmp" "$work/calls.vlp"
+vlp_exits 4 "apply again" apply "$qmp" "$work/calls.vlp"
+is "$(areas)" $((before + 1)) "leaves no memory behind"
+n_undo=$(messages -q undo --no-log "$qmp" "$id")
+n_apply=$(messages -q apply --no-log --settle 0 "$qmp" "$work/calls.vlp")
+every=${VLP_EVERY:-$((n_undo / 5))} first=$((every / 2 + 1))
+ok "undo, killed" at_moments undo "$n_undo" -q undo --no-log "$qmp" "$id"
+cat "$work/moments"
+vlp undo --all --no-log "$qmp"
+every=${VLP_EVERY:-$((n_apply / 8))} first=$((every / 2 + 1))
+ok "apply, killed" at_moments apply "$n_apply" -q apply --no-log --settle 0 "$qmp" "$work/calls.vlp"
+cat "$work/moments"
+is "$(areas)" "$before" "the guest has its memory back"
+ok "the holes are as before" fill empty
+is "$(image)" "$old" "and so is the image"
+ok "the guest is well" guest_is_well
+
+VLP_KERNEL=$("$top/images/fetch-kernel" --suite bookworm-backports 6.12) || give_up "there is no later kernel"
+room
+ok "the guest is well" guest_is_well
+done_testing
