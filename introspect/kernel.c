@@ -29,6 +29,7 @@ struct IntroKernel {
     struct {
         IntroTaskLayout *task_layout;
         IntroStackFacts *stack_facts;
+        GError *no_stack_facts; /* why there are none: each of thousands of stacks asks again */
         GArray *generated;      /* of IntroGenerated */
     } *late;
 
@@ -328,6 +329,7 @@ intro_kernel_free(IntroKernel *kernel)
     if (kernel == NULL)
         return;
     intro_stack_facts_free(kernel->late->stack_facts);
+    g_clear_error(&kernel->late->no_stack_facts);
     g_free(kernel->late->task_layout);
     g_clear_pointer(&kernel->late->generated, g_array_unref);
     g_free(kernel->late);
@@ -450,8 +452,10 @@ intro_kernel_task_layout(const IntroKernel *kernel, GError **error)
 const IntroStackFacts *
 intro_kernel_stack_facts(const IntroKernel *kernel, GError **error)
 {
+    if (kernel->late->stack_facts == NULL && kernel->late->no_stack_facts == NULL)
+        kernel->late->stack_facts = intro_stack_facts_new(kernel, &kernel->late->no_stack_facts);
     if (kernel->late->stack_facts == NULL)
-        kernel->late->stack_facts = intro_stack_facts_new(kernel, error);
+        g_propagate_error(error, g_error_copy(kernel->late->no_stack_facts));
     return kernel->late->stack_facts;
 }
 

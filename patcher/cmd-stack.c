@@ -6,9 +6,14 @@
 
 #define MAX_TRIES 5
 
+/* How much is shown at most: for each task, on average, what /proc/PID/stack shows at most of one, and more for some. */
+#define FRAMES_OF_TASK 64
+#define MORE_FRAMES 8192
+
 typedef struct {
     const PatchGuest *guest;
     JsonBuilder *json;          /* NULL for text */
+    guint64 frames_left;
 } Output;
 
 static void
@@ -31,6 +36,18 @@ print_frame(const Output *output, const IntroFrame *frame)
     patch_json_string(output->json, "where", text);
     patch_json_boolean(output->json, "certain", frame->certain);
     json_builder_end_object(output->json);
+}
+
+static gboolean
+take_frames(Output *output, guint n, GError **error)
+{
+    if (n > output->frames_left) {
+        g_set_error_literal(error, PATCH_ERROR, PATCH_ERROR_FAILED,
+                            "the guest's stacks hold more return addresses than stacks do; name the tasks to be shown");
+        return FALSE;
+    }
+    output->frames_left -= n;
+    return TRUE;
 }
 
 static void
@@ -60,7 +77,7 @@ print_stack(const Output *output, const char *title, gint64 number, const char *
 
 /* A task that does not stay asleep for long enough is as good as running, and its stack belongs to a vCPU. */
 static gboolean
-show_task(const Output *output, GuestVa va, gboolean *shown, GError **error)
+show_task(Output *output, GuestVa va, gboolean *shown, GError **error)
 {
     g_autoptr(IntroStack) stack = NULL;
     g_autofree char *title = NULL;
@@ -77,6 +94,8 @@ show_task(const Output *output, GuestVa va, gboolean *shown, GError **error)
             g_prefix_error(error, "%s: ", title);
             return FALSE;
         }
+        if (stack && !take_frames(output, stack->frames->len, error))
+            return FALSE;
         if (stack)
             print_stack(output, title, task->pid, task->name, stack, TRUE);
     }
@@ -104,7 +123,7 @@ show_vcpu(const Output *output, guint index, GError **error)
 }
 
 static gboolean
-show_all(const Output *output, GPtrArray *tasks, GError **error)
+show_all(Output *output, GPtrArray *tasks, GError **error)
 {
     guint n_vcpus = vmm_reader_n_vcpus(vmm_machine_reader(output->guest->machine));
 
@@ -113,9 +132,14 @@ show_all(const Output *output, GPtrArray *tasks, GError **error)
         g_autoptr(GError) gone = NULL;
         gboolean shown;
 
+        if (task->is_idle || !task->stack || show_task(output, task->task, &shown, &gone))
+            continue;
         /* A task that has exited since the list was made is no failure. */
-        if (!task->is_idle && task->stack && !show_task(output, task->task, &shown, &gone))
-            g_debug("%s", gone->message);
+        if (g_error_matches(gone, PATCH_ERROR, PATCH_ERROR_FAILED)) {
+            g_propagate_error(error, g_steal_pointer(&gone));
+            return FALSE;
+        }
+        g_debug("%s", gone->message);
     }
     for (guint i = 0; i < n_vcpus; i++)
         if (!show_vcpu(output, i, error))
@@ -124,7 +148,7 @@ show_all(const Output *output, GPtrArray *tasks, GError **error)
 }
 
 static gboolean
-show_pid(const Output *output, GPtrArray *tasks, const char *text, GError **error)
+show_pid(Output *output, GPtrArray *tasks, const char *text, GError **error)
 {
     gboolean shown;
     guint64 pid;
@@ -167,6 +191,7 @@ run(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
     if (!tasks)
         return FALSE;
     output.guest = guest;
+    output.frames_left = MORE_FRAMES + (guint64) tasks->len * FRAMES_OF_TASK;
     if (json)
         json_builder_begin_array(json);
     for (int i = 2; done && i <= n_arguments; i++)

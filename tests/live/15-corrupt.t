@@ -55,5 +55,10 @@ damaged page-table-device "stack $pid" 'lead out of memory' "$pid"
 damaged stack-nowhere "stack $pid" 'nothing is mapped' "$pid"
 damaged stack-circle "stack $pid" 'not unwound to its end' "$pid"
 
+# --- With thousands of tasks, none of which may take long
+in_guest 'crowd 3000 > /run/crowd & until [ -s /run/crowd ]; do sleep 0.1; done' || give_up "there are no tasks"
+damaged stacks-deep stack 'more return addresses than stacks do'
+damaged orc-astray stack 'numbers registers in a way'
+
 ok "the guest is well" guest_is_well
 done_testing

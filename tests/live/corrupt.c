@@ -12,6 +12,8 @@
 #include "tests/live/forge.h"
 
 #define ENTRY_FLAGS 0x63ULL             /* of a page table: present, writable, accessed, dirty */
+#define PAGE_BYTES 4096
+#define STACK_BYTES 16384
 #define WILD_POINTER 0x0000414141414140ULL
 #define GARBAGE_BYTES 32768
 #define N_TOKENS 256
@@ -101,8 +103,8 @@ change_to_garbage(Job *job, GuestVa va)
 
     for (guint i = 0; i < GARBAGE_BYTES; i++)
         garbage[i] = (guint8) (i * 167 + (i >> 8) * 13);
-    for (guint i = 0; i < GARBAGE_BYTES; i += 4096)
-        change_at(job, place(job, va + i), garbage + i, 4096 - (va + i) % 4096);
+    for (guint i = 0; i < GARBAGE_BYTES; i += PAGE_BYTES)
+        change_at(job, place(job, va + i), garbage + i, PAGE_BYTES - (va + i) % PAGE_BYTES);
 }
 
 /* Memory of the image's that nothing uses, which can hold whatever a guest might make up. */
@@ -341,6 +343,42 @@ stack_circle(Job *job)
         change_word(job, job->task->stack + offset, job->task->stack + offset - 8);
 }
 
+/* Of addresses of code, each of which looks like one to return to, all threads of a crowd have a stack full: the same one. */
+static void
+stacks_deep(Job *job)
+{
+    const gsize stack = member(job, "task_struct", "stack"), sp = member(job, "task_struct", "thread.sp");
+    const GuestVa start = (unused(job, FALSE).va + STACK_BYTES - 1) & ~(GuestVa) (STACK_BYTES - 1);
+    guint64 words[STACK_BYTES / sizeof(guint64)];
+
+    for (gsize i = 0; i < G_N_ELEMENTS(words); i++)
+        words[i] = symbol(job, "_stext") + i * 1024;
+    change_at(job, place(job, start), words, sizeof words);
+    for (guint i = 0; i < job->tasks->len; i++) {
+        const IntroTask *task = job->tasks->pdata[i];
+
+        if (strcmp(task->name, "crowd") == 0) {
+            change_word(job, task->task + stack, start);
+            change_word(job, task->task + sp, start);
+        }
+    }
+}
+
+/* Unwind data that are for no code at all. */
+static void
+orc_astray(Job *job)
+{
+    GuestVa va = symbol(job, "__start_orc_unwind_ip"), end = symbol(job, "__stop_orc_unwind_ip");
+    gint32 far[PAGE_BYTES / sizeof(gint32)];
+
+    for (gsize i = 0; i < G_N_ELEMENTS(far); i++)
+        far[i] = i % 2 != 0 ? G_MAXINT32 : G_MININT32;
+    for (guint64 n; va < end; va += n) {
+        n = MIN(end - va, PAGE_BYTES - va % PAGE_BYTES);
+        change_at(job, place(job, va), far, n);
+    }
+}
+
 static const struct {
     const char *name;
     void (*run)(Job *job);
@@ -353,6 +391,7 @@ static const struct {
     { "btf-garbage", btf_garbage, FALSE }, { "page-table-loop", page_table_loop, TRUE },
     { "page-table-device", page_table_device, TRUE }, { "module-symbols", module_symbols, FALSE },
     { "stack-nowhere", stack_nowhere, TRUE }, { "stack-circle", stack_circle, TRUE },
+    { "stacks-deep", stacks_deep, FALSE }, { "orc-astray", orc_astray, FALSE },
 };
 
 /* ---- Doing and undoing ---- */
