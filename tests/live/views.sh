@@ -96,9 +96,8 @@ modules_agree() {
 
 # sections_agree: every section of every module, and where it is. Nothing may load or unload them meanwhile.
 sections_agree() {
-    in_guest 'cd /sys/module
-        for at in */sections/* */sections/.*; do [ ! -f $at ] || echo "${at%%/*} ${at##*/} $(cat $at)"; done' |
-        sort > "$work/guest" && [ -s "$work/guest" ] || return
+    ask_guest 'cd /sys/module && find */sections -type f -exec grep -H "" {} +' > "$work/sections" || return
+    sed 's,/sections/\([^:]*\):, \1 ,' "$work/sections" | sort > "$work/guest"
     vlp -o json inspect "$qmp" || { echo "$err"; return 1; }
     perl -MJSON::PP -0777 -ne '
         for my $module (@{decode_json($_)->{modules}}) {
