@@ -47,6 +47,19 @@ static noinline __attribute__((__cold__)) void vlp_rarely(void)\
 		pr_err("vlp: the area of another CPU\\n");\
 	DO_ONCE_LITE(vlp_rarely);/'
 update_create "$work/constructs.patch" constructs
+
+# A trace event that the patch defines would have to be made known to the kernel, which reads such tables at boot.
+make_patch event include/trace/events/oom.h '/^TRACE_EVENT(oom_score_adj_update,/i\
+TRACE_EVENT(oom_patched,\
+	TP_PROTO(int pid),\
+	TP_ARGS(pid),\
+	TP_STRUCT__entry(__field(int, pid)),\
+	TP_fast_assign(__entry->pid = pid;),\
+	TP_printk("pid=%d", __entry->pid)\
+);\
+' mm/oom_kill.c '/^static void wake_oom_reaper(/,/^}/s/^}/	trace_oom_patched(1);\n&/'
+create_exits 4 event "$work/event.patch"
+like "$err" "mm/oom_kill.c: the table _ftrace_events \(trace events, of TRACE_EVENT\(\)\)" "a new trace event is refused by name"
 id=$(< "$work/constructs.id")
 vlp -o json show --disassemble "$work/constructs.vlp"
 for kind in return retpoline alternative static-call; do

@@ -93,11 +93,11 @@ vlp_exits 4 "apply again" apply "$qmp" "$work/calls.vlp"
 is "$(areas)" $((before + 1)) "leaves no memory behind"
 n_undo=$(messages -q undo --no-log "$qmp" "$id")
 n_apply=$(messages -q apply --no-log --settle 0 "$qmp" "$work/calls.vlp")
-every=${VLP_EVERY:-$((n_undo / 5))} first=$((every / 2 + 1))
+every=${VLP_EVERY:-$((n_undo / 4))} first=$((every / 2 + 1))
 ok "undo, killed" at_moments undo "$n_undo" -q undo --no-log "$qmp" "$id"
 cat "$work/moments"
 vlp undo --all --no-log "$qmp"
-every=${VLP_EVERY:-$((n_apply / 8))} first=$((every / 2 + 1))
+every=${VLP_EVERY:-$((n_apply / 5))} first=$((every / 2 + 1))
 ok "apply, killed" at_moments apply "$n_apply" -q apply --no-log --settle 0 "$qmp" "$work/calls.vlp"
 cat "$work/moments"
 is "$(areas)" "$before" "the guest has its memory back"
