@@ -88,6 +88,20 @@ room() {
 
 command -v strace > /dev/null || skip_all "there is no strace"
 room
+
+# Nothing is given back that somebody is in.
+update_create "$top/tests/live/patches/select.patch" select
+vlp_exits 0 "apply of what tasks sleep in" apply "$qmp" "$work/select.vlp"
+in_guest 'sleeper select > /run/sleeper & until [ -s /run/sleeper ]; do :; done'
+pid=$(in_guest 'cut -d " " -f 2 /run/sleeper')
+until in_guest "grep -q core_sys_select.vlp /proc/$pid/stack"; do :; done
+vlp_exits 3 "undo while one does" undo --timeout 1 "$qmp" "$(< "$work/select.id")"
+like "$err" "core_sys_select\.vlp\+" "says where"
+is "$(areas)" $((before + 1)) "and gives no memory back"
+in_guest "kill $pid; while kill -0 $pid 2> /dev/null; do :; done"
+vlp_exits 0 "undo" undo "$qmp" "$(< "$work/select.id")"
+is "$(areas)" "$before" "gives it back"
+
 vlp_exits 0 "apply of what does not fit as it is" apply "$qmp" "$work/calls.vlp"
 vlp_exits 4 "apply again" apply "$qmp" "$work/calls.vlp"
 is "$(areas)" $((before + 1)) "leaves no memory behind"
