@@ -232,6 +232,41 @@ has_only_pointers(const PatchElf *elf, guint32 number, const GArray *stretches)
     return TRUE;
 }
 
+typedef enum { LEADS_NOWHERE, LEADS_SOMEWHERE, LEADS_TO_FUNCTION } Lead;
+
+static Lead
+lead_at(const PatchElf *elf, guint32 number, guint64 at)
+{
+    Content content = content_of(elf, number);
+    gint32 reloc = reloc_at(content.section, content.start + at);
+    PatchPlace place;
+
+    if (reloc < 0)
+        return LEADS_NOWHERE;
+    place = patch_elf_place(elf, &g_array_index(content.section->relocs, PatchReloc, reloc));
+    return place.kind == PATCH_PLACE_ITEM && place.offset == 0 && patch_elf_item(elf, place.index)->is_function
+               ? LEADS_TO_FUNCTION : LEADS_SOMEWHERE;
+}
+
+/* Whether the stretches are pointers to functions, before and after. Of a function in another file nothing tells that it is
+ * one, but that it stands where one of this file does. */
+static gboolean
+exchanges_functions(const PatchDiff *diff, guint32 old_item, guint32 new_item, const GArray *stretches)
+{
+    for (guint i = 0; i < stretches->len; i++) {
+        const PatchStretch *stretch = &g_array_index(stretches, PatchStretch, i);
+
+        for (guint64 at = 0; at < stretch->length; at += sizeof(guint64)) {
+            Lead was = lead_at(diff->pairing->old_elf, old_item, stretch->offset + at);
+            Lead is = lead_at(diff->pairing->new_elf, new_item, stretch->offset + at);
+
+            if (was == LEADS_NOWHERE || is == LEADS_NOWHERE || (was != LEADS_TO_FUNCTION && is != LEADS_TO_FUNCTION))
+                return FALSE;
+        }
+    }
+    return TRUE;
+}
+
 static char *
 find_doubt(const PatchDiff *diff, guint32 old_item, guint32 new_item)
 {
@@ -255,7 +290,7 @@ consider(PatchDiff *diff, guint32 old_item, guint32 new_item)
     const PatchElf *old_elf = diff->pairing->old_elf, *new_elf = diff->pairing->new_elf;
     const PatchElfSection *old_section = section_of(old_elf, old_item), *new_section = section_of(new_elf, new_item);
     g_autoptr(GArray) stretches = NULL;
-    PatchInitial initial = { old_item, new_item, NULL };
+    PatchInitial initial = { old_item, new_item, FALSE, NULL };
 
     if (patch_elf_item(old_elf, old_item)->size != patch_elf_item(new_elf, new_item)->size ||
         patch_is_boot_section(new_section->name) || !is_plain(old_section) || !is_plain(new_section) ||
@@ -265,7 +300,8 @@ consider(PatchDiff *diff, guint32 old_item, guint32 new_item)
     if (stretches->len == 0 || patch_initial_goes_with_code(diff, new_item) ||
         !has_only_pointers(old_elf, old_item, stretches) || !has_only_pointers(new_elf, new_item, stretches))
         return;
-    initial.doubt = find_doubt(diff, old_item, new_item);
+    initial.is_exchange = !is_read_only(old_section) && exchanges_functions(diff, old_item, new_item, stretches);
+    initial.doubt = initial.is_exchange ? NULL : find_doubt(diff, old_item, new_item);
     g_array_append_val(diff->initials, initial);
 }
 

@@ -5,7 +5,8 @@
  *
  * Read-only data of the same size may: where the kernel looks at them, it sees what a kernel made from the patched source
  * would see. Of data that the kernel writes that is only known as long as they have their whole initial value, and as long
- * as nothing that ran at boot may have made anything of it (taken it as a size, say, or copied it).
+ * as nothing that ran at boot may have made anything of it (taken it as a size, say, or copied it); or if a function is only
+ * called in place of another one.
  */
 #ifndef PATCHER_INITIAL_H
 #define PATCHER_INITIAL_H
@@ -14,6 +15,7 @@
 
 typedef struct {
     guint32 old_item, new_item;
+    gboolean is_exchange;       /* written by the kernel, and all that differs is which functions it leads to */
     char *doubt;                /* why it is not known that it is right; NULL: it is */
 } PatchInitial;
 

@@ -224,7 +224,7 @@ add_stretch(PatchObject *object, const PatchElf *elf, const PatchElfItem *item, 
     return datum;
 }
 
-/* All of it is looked at, and the stretches of it that differ are changed. */
+/* All of it is looked at, unless only functions are exchanged, and the stretches of it that differ are changed. */
 gboolean
 patch_new_data_derive(PatchObject *object, const PatchElf *elf, PatchDiff *diff, PatchOldCode *old, PatchNewCode *code,
                       const PatchInitial *initial, GError **error)
@@ -242,8 +242,8 @@ patch_new_data_derive(PatchObject *object, const PatchElf *elf, PatchDiff *diff,
                     "the patch changes %s, of which the running kernel's object has none, or several", old_item->name);
         return FALSE;
     }
-    datum = add_stretch(object, elf, old_item, symbol, &whole);
-    if (!patch_old_code_value(old, running, 0, old_item->size, datum->before, error))
+    datum = initial->is_exchange ? NULL : add_stretch(object, elf, old_item, symbol, &whole);
+    if (datum && !patch_old_code_value(old, running, 0, old_item->size, datum->before, error))
         return FALSE;
     for (guint i = 0; i < stretches->len; i++) {
         const PatchStretch *stretch = &g_array_index(stretches, PatchStretch, i);

@@ -110,6 +110,16 @@ const DiffCase diff_cases[] = {
       "in(\".init.text\") void g(void) { use((void *) ops); }",
       COMMON "int a(void); int b(void); static int (*const ops[])(void) = { b };"
       "in(\".init.text\") void g(void) { use((void *) ops); }", "changed ops" },
+    { "callback-exchanged", COMMON "int a(void); int b(void) { return 2; } struct { int n; int (*f)(void); } ops = { 1, a };"
+      "in(\".init.text\") void boot(void) { use(&ops); }",
+      COMMON "int a(void); int b(void) { return 2; } struct { int n; int (*f)(void); } ops = { 1, b };"
+      "in(\".init.text\") void boot(void) { use(&ops); }", "changed ops" },
+    { "callback-and-number", COMMON "int a(void); int b(void) { return 2; } struct { long n; int (*f)(void); } ops = { 1, a };",
+      COMMON "int a(void); int b(void) { return 2; } struct { long n; int (*f)(void); } ops = { 2, b };", "changed ops, data ops" },
+    { "callback-where-none-was", COMMON "int b(void) { return 2; } struct { long n; int (*f)(void); } ops = { 1 };",
+      COMMON "int b(void) { return 2; } struct { long n; int (*f)(void); } ops = { 1, b };", "changed ops, data ops" },
+    { "pointer-exchanged", COMMON "extern int a, b; struct { long n; int *p; } ops = { 1, &a };",
+      COMMON "extern int a, b; struct { long n; int *p; } ops = { 1, &b };", "changed ops, data ops" },
     { "datum-without-size", COMMON "struct { } nothing; int f(void) { use(&nothing); return 1; }",
       COMMON "struct { } nothing; int f(void) { use(&nothing); return 2; }", "changed f" },
     { "string-of-table", COMMON "const char *const names[] = { \"one\", \"two\" };",
