@@ -7,7 +7,8 @@ EXTRA_DIST += \
 	images/guest-exec images/host/guest-exec.c \
 	images/host/kvm-probe.c \
 	images/init \
-	images/kernels/bare.config images/kernels/frame-pointer.config images/kernels/no-btf.config \
+	images/kernels/bare.config images/kernels/embedded.config images/kernels/frame-pointer.config \
+	images/kernels/machine.config images/kernels/no-btf.config \
 	images/kernels/no-kallsyms.config images/kernels/tiny.config \
 	images/lib.sh \
 	images/mkinitramfs \

@@ -16,6 +16,7 @@
 #define FLAG_AC (1ULL << 18)
 
 #define VECTOR_BREAKPOINT 3
+#define VECTOR_INVALID_OPCODE 6
 #define GATE_INTERRUPT 0xe
 #define GATE_TRAP 0xf
 #define TSS_RSP0 4
@@ -114,9 +115,16 @@ enter_handler(Context *context, const Gate *gate, guint64 rsp, gboolean from_use
 }
 
 static gboolean
-deliver(Context *context, guint vector, guint64 next_rip)
+is_from_user(const Context *context)
 {
-    gboolean from_user = (context->sregs.cs.selector & 3) != 0;
+    return (context->sregs.cs.selector & 3) != 0;
+}
+
+/* IS_ASKED_FOR: by an instruction, which the gate has to let those of its privilege do. */
+static gboolean
+deliver(Context *context, guint vector, gboolean is_asked_for, guint64 next_rip)
+{
+    gboolean from_user = is_from_user(context);
     guint64 rsp;
     Gate gate;
 
@@ -125,7 +133,7 @@ deliver(Context *context, guint vector, guint64 next_rip)
         return FALSE;
     if ((gate.attributes & 0x80) == 0 || ((gate.attributes & 0xf) != GATE_INTERRUPT
                                           && (gate.attributes & 0xf) != GATE_TRAP)
-        || ((gate.attributes >> 5) & 3) < (context->sregs.cs.selector & 3))
+        || (is_asked_for && ((gate.attributes >> 5) & 3) < (context->sregs.cs.selector & 3)))
         return FALSE;
     if (!find_stack(context, &gate, from_user, &rsp) || !push_frame(context, next_rip, &rsp))
         return FALSE;
@@ -135,11 +143,17 @@ deliver(Context *context, guint vector, guint64 next_rip)
 }
 
 static gboolean
+go_on(Context *context, guint64 next_rip)
+{
+    context->regs.rip = next_rip;
+    return ioctl(context->fd, KVM_SET_REGS, &context->regs) == 0;
+}
+
+static gboolean
 allow_user_access(Context *context, gboolean allow, guint64 next_rip)
 {
     context->regs.rflags = allow ? context->regs.rflags | FLAG_AC : context->regs.rflags & ~FLAG_AC;
-    context->regs.rip = next_rip;
-    return ioctl(context->fd, KVM_SET_REGS, &context->regs) == 0;
+    return go_on(context, next_rip);
 }
 
 /* The interrupt that INSTRUCTION raises, or -1. */
@@ -169,16 +183,22 @@ complete(Context *context, csh decoder, char **what)
     while (length > 0 && !copy_from_guest(context, context->regs.rip, bytes, length))
         length--;       /* the instruction may be the last one before a page that is not there */
     if (cs_disasm(decoder, bytes, length, context->regs.rip, 1, &instruction) != 1) {
+        if (is_from_user(context) && deliver(context, VECTOR_INVALID_OPCODE, FALSE, context->regs.rip))
+            return TRUE;
         *what = g_strdup("KVM cannot emulate an instruction that cannot be decoded");
         return FALSE;
     }
     next_rip = context->regs.rip + instruction->size;
     vector = vector_of(instruction);
-    if (instruction->id == X86_INS_CLAC || instruction->id == X86_INS_STAC)
-        done = (context->sregs.cs.selector & 3) == 0
+    if (instruction->id == X86_INS_WAIT)        /* for the x87's exceptions, of which none can be pending in a kernel */
+        done = !is_from_user(context) && go_on(context, next_rip);
+    else if (instruction->id == X86_INS_CLAC || instruction->id == X86_INS_STAC)
+        done = !is_from_user(context)
                && allow_user_access(context, instruction->id == X86_INS_STAC, next_rip);
     else
-        done = vector >= 0 && deliver(context, vector, next_rip);
+        done = vector >= 0 && deliver(context, vector, TRUE, next_rip);
+    if (!done && is_from_user(context))     /* a program's fault is not the machine's */
+        done = deliver(context, VECTOR_INVALID_OPCODE, FALSE, context->regs.rip);
     if (!done)
         *what = g_strdup_printf("KVM cannot emulate '%s %s'", instruction->mnemonic, instruction->op_str);
     cs_free(instruction, 1);

@@ -63,6 +63,15 @@ set_errno_error(GError **error, const char *what)
     return FALSE;
 }
 
+/* Else KVM itself tells a program of the guest's that its instruction is none. Where it cannot be asked for, it does. */
+static void
+ask_for_failures(const VmmVm *vm)
+{
+    const struct kvm_enable_cap capability = { .cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args = { 1 } };
+
+    ioctl(vm->fd, KVM_ENABLE_CAP, &capability);
+}
+
 static gboolean
 open_kvm(VmmVm *vm, GError **error)
 {
@@ -79,6 +88,7 @@ open_kvm(VmmVm *vm, GError **error)
         return set_errno_error(error, "stop vCPUs at once");
     }
     vm->run_bytes = ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+    ask_for_failures(vm);
     return TRUE;
 }
 

@@ -57,7 +57,7 @@ EXTRA_DIST += \
 	tests/live/52-domains.t \
 	tests/live/55-core.t \
 	tests/live/56-saved.t \
-	tests/live/57-backends.t \
+	tests/live/57-backends.t tests/live/58-linux-on-kvm.t tests/live/busy-init.S \
 	tests/live/60-killed.t \
 	tests/live/61-both-killed.t \
 	tests/live/65-replace-killed.t \
