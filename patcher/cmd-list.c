@@ -121,7 +121,9 @@ reach_all(GPtrArray *domains, const char *uri)
         const VmmDomain *domain = domains->pdata[i];
         Sight *sight = g_new0(Sight, 1);
 
-        if (domain->id >= 0)
+        if (domain->problem)
+            sight->problem = g_error_copy(domain->problem);
+        else if (domain->id >= 0)
             sight->guest = patch_guest_reach(domain->uuid, uri, &sight->problem);
         g_ptr_array_add(sights, sight);
     }
@@ -144,6 +146,7 @@ run(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
     domains = vmm_domains_list(cli->uri, all, error);
     if (!domains)
         return FALSE;
+    vmm_domains_probe(domains, cli->uri);
     sights = reach_all(domains, cli->uri);
     json_builder_begin_array(json);
     if (!cli->json)

@@ -92,10 +92,6 @@ pass_options(const PatchCli *cli)
 {
     GPtrArray *options = g_ptr_array_new();
 
-    if (cli->uri) {
-        g_ptr_array_add(options, (char *) "-c");
-        g_ptr_array_add(options, (char *) cli->uri);
-    }
     if (cli->json)
         g_ptr_array_add(options, (char *) "--output=json");
     if (cli->quiet)
@@ -111,16 +107,19 @@ static gboolean
 run_shell(const PatchCli *cli, const char *line, int *status, GError **error)
 {
     g_autoptr(GPtrArray) options = pass_options(cli);
-    const PatchShell shell = { commands, cli->uri, (const char *const *) options->pdata };
+    PatchShell shell = { commands, g_strdup(cli->uri), (const char *const *) options->pdata };
+    gboolean done = TRUE;
 
-    if (line)
-        return patch_shell_run(&shell, line, status, NULL, error);
-    if (isatty(STDIN_FILENO)) {
+    if (line) {
+        done = patch_shell_run(&shell, line, status, NULL, error);
+    } else if (isatty(STDIN_FILENO)) {
         *status = patch_shell_interact(&shell);
-        return TRUE;
+    } else {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "no command; see virt-livepatch help");
+        done = FALSE;
     }
-    g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "no command; see virt-livepatch help");
-    return FALSE;
+    g_free(shell.uri);
+    return done;
 }
 
 static gboolean

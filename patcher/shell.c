@@ -35,7 +35,7 @@ is_known(const PatchShell *shell, const char *word)
     for (const PatchCommand *const *command = shell->commands; *command; command++)
         if (g_str_equal((*command)->name, word))
             return TRUE;
-    return is_quit(word) || g_str_equal(word, "help");
+    return is_quit(word) || g_str_equal(word, "help") || g_str_equal(word, "connect");
 }
 
 /* This very program again; with WORDS as its command, and its output in *OUTPUT, if that is not NULL. */
@@ -48,6 +48,10 @@ spawn(const PatchShell *shell, const char *const *words, char **output, int *wai
 
     g_ptr_array_add(argv, (char *) "/proc/self/exe");
     g_ptr_array_add(argv, (char *) PACKAGE_NAME);
+    if (shell->uri) {
+        g_ptr_array_add(argv, (char *) "-c");
+        g_ptr_array_add(argv, shell->uri);
+    }
     for (guint i = 0; shell->options[i]; i++)
         g_ptr_array_add(argv, (char *) shell->options[i]);
     for (guint i = 0; words[i]; i++)
@@ -83,8 +87,28 @@ run_command(const PatchShell *shell, const char *const *words)
     return WIFSIGNALED(wait_status) ? KILLED + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
+/* connect [URI], as virsh has it: where later commands look for domains. Nothing changes if nobody answers there. */
+static int
+connect_to(PatchShell *shell, const char *const *words)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GPtrArray) domains = NULL;
+
+    if (words[1] && words[2])
+        g_set_error(&error, PATCH_ERROR, PATCH_ERROR_USAGE, "usage: connect [URI]");
+    else
+        domains = vmm_domains_list(words[1], FALSE, &error);
+    if (!domains) {
+        g_printerr("virt-livepatch: %s\n", error->message);
+        return patch_exit_status(error);
+    }
+    g_free(shell->uri);
+    shell->uri = g_strdup(words[1]);
+    return PATCH_EXIT_DONE;
+}
+
 gboolean
-patch_shell_run(const PatchShell *shell, const char *line, int *status, gboolean *quit, GError **error)
+patch_shell_run(PatchShell *shell, const char *line, int *status, gboolean *quit, GError **error)
 {
     g_autoptr(GPtrArray) commands = patch_words_split(line, error);
 
@@ -106,18 +130,19 @@ patch_shell_run(const PatchShell *shell, const char *line, int *status, gboolean
                 *quit = TRUE;
             break;
         }
-        *status = run_command(shell, words);
+        *status = g_str_equal(words[0], "connect") ? connect_to(shell, words) : run_command(shell, words);
     }
     return TRUE;
 }
 
 static int
-interact(const PatchShell *shell, char *(*read_line)(void))
+interact(PatchShell *shell, char *(*read_line)(void))
 {
     int status = PATCH_EXIT_DONE;
     gboolean quit = FALSE;
 
-    g_print("Type 'help' for the commands, 'help COMMAND' for one of them, 'quit' to leave.\n\n");
+    g_print("Type 'help' for the commands, 'help COMMAND' for one of them, 'connect URI' for another libvirt, "
+            "'quit' to leave.\n\n");
     while (!quit) {
         char *line = read_line();
         g_autoptr(GError) error = NULL;
@@ -153,6 +178,7 @@ add_commands(const char *text)
 {
     for (const PatchCommand *const *command = current->commands; *command; command++)
         add_matching((*command)->name, text);
+    add_matching("connect", text);
     add_matching("help", text);
     add_matching("quit", text);
 }
@@ -274,7 +300,7 @@ read_line(void)
 }
 
 int
-patch_shell_interact(const PatchShell *shell)
+patch_shell_interact(PatchShell *shell)
 {
     g_autofree char *history = open_history();
     int status = PATCH_EXIT_DONE;
@@ -302,7 +328,7 @@ read_line(void)
 }
 
 int
-patch_shell_interact(const PatchShell *shell)
+patch_shell_interact(PatchShell *shell)
 {
     return interact(shell, read_line);
 }

@@ -10,15 +10,15 @@
 
 typedef struct {
     const PatchCommand *const *commands;    /* NULL at the end */
-    const char *uri;                        /* -c; may be NULL */
-    const char *const *options;             /* what each command is to be given before its name; NULL at the end */
+    char *uri;                              /* -c, or what 'connect' has made of it; may be NULL; of the caller to free */
+    const char *const *options;             /* what else each command is given before its name; NULL at the end */
 } PatchShell;
 
 /* Runs the commands of LINE, all of them known ones, and goes on when one fails; STATUS is the last one's. *QUIT (may be
  * NULL) becomes TRUE if one was to leave the shell, which ends it. Errors: PATCH_ERROR_USAGE, and nothing is run then. */
-gboolean patch_shell_run(const PatchShell *shell, const char *line, int *status, gboolean *quit, GError **error);
+gboolean patch_shell_run(PatchShell *shell, const char *line, int *status, gboolean *quit, GError **error);
 
 /* Reads lines from the terminal until there are no more; returns the last command's status. */
-int patch_shell_interact(const PatchShell *shell);
+int patch_shell_interact(PatchShell *shell);
 
 #endif

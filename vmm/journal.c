@@ -271,9 +271,12 @@ vmm_journal_note(VmmJournal *journal, int fd, const VmmJournalPiece *pieces, gsi
 gboolean
 vmm_journal_end(VmmJournal *journal, int fd, GError **error)
 {
+    const gboolean is_begun = journal->fd >= 0;
+
     vmm_fd_clear(&journal->fd);
     journal->length = 0;
-    if (fdatasync(fd) == 0 && (unlink(journal->path) == 0 || errno == ENOENT) && sync_directory(journal))
+    if (fdatasync(fd) == 0
+        && (!is_begun || ((unlink(journal->path) == 0 || errno == ENOENT) && sync_directory(journal))))
         return TRUE;
     g_set_error(error, VMM_ERROR, VMM_ERROR_LOST, "%s cannot be written to: %s", journal->file_name, g_strerror(errno));
     return FALSE;

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "vmm/libvirt-connect.h"
 
+#include <libvirt/libvirt-qemu.h>
 #include <libvirt/virterror.h>
 #include <string.h>
 
 #include "vmm/domains.h"
-#include "vmm/libvirt-monitor.h"
+#include "vmm/libvirt-call.h"
+#include "vmm/monitor.h"
+
+#define PROBE_TIMEOUT_US (5 * G_USEC_PER_SEC)
+#define PROBED_AT_A_TIME 8      /* fewer than libvirtd has workers */
+#define OCCUPIED_MS 1000
 
 static void
 print_nothing(void *data, virErrorPtr error)
@@ -95,6 +101,7 @@ domain_free(gpointer data)
     VmmDomain *entry = data;
 
     g_free(entry->name);
+    g_clear_error(&entry->problem);
     g_free(entry);
 }
 
@@ -110,26 +117,148 @@ compare_domains(gconstpointer a, gconstpointer b)
     return strcmp(first->name, second->name);
 }
 
-GPtrArray *
-vmm_domains_list(const char *uri, gboolean all, GError **error)
+/* A list that is made. */
+typedef struct {
+    char *uri;
+    gboolean all;
+    GPtrArray *entries;         /* of VmmDomain */
+} Listing;
+
+static void
+listing_free(gpointer data)
 {
-    g_autoptr(virConnect) connection = vmm_libvirt_connect(uri, error);
-    g_autoptr(GPtrArray) entries = g_ptr_array_new_with_free_func(domain_free);
+    Listing *listing = data;
+
+    g_free(listing->uri);
+    g_ptr_array_unref(listing->entries);
+    g_free(listing);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Listing, listing_free)
+
+static gboolean
+list_them(gpointer data, GError **error)
+{
+    Listing *listing = data;
+    g_autoptr(virConnect) connection = vmm_libvirt_connect(listing->uri, error);
     virDomainPtr *domains = NULL;
     int n;
 
     if (connection == NULL)
-        return NULL;
-    n = virConnectListAllDomains(connection, &domains, all ? 0 : VIR_CONNECT_LIST_DOMAINS_ACTIVE);
-    if (n < 0) {
-        vmm_libvirt_set_error(VMM_ERROR_UNREACHABLE, "cannot list the domains", error);
-        return NULL;
-    }
+        return FALSE;
+    n = virConnectListAllDomains(connection, &domains, listing->all ? 0 : VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+    if (n < 0)
+        return vmm_libvirt_set_error(VMM_ERROR_UNREACHABLE, "cannot list the domains", error);
     for (int i = 0; i < n; i++) {
-        g_ptr_array_add(entries, describe(domains[i]));
+        g_ptr_array_add(listing->entries, describe(domains[i]));
         virDomainFree(domains[i]);
     }
     free(domains);
-    g_ptr_array_sort(entries, compare_domains);
-    return g_steal_pointer(&entries);
+    g_ptr_array_sort(listing->entries, compare_domains);
+    return TRUE;
+}
+
+GPtrArray *
+vmm_domains_list(const char *uri, gboolean all, GError **error)
+{
+    Listing *begun = g_new0(Listing, 1);
+    g_autoptr(Listing) listing = NULL;
+
+    begun->uri = g_strdup(uri);
+    begun->all = all;
+    begun->entries = g_ptr_array_new_with_free_func(domain_free);
+    listing = vmm_libvirt_call(list_them, begun, listing_free, VMM_MONITOR_TIMEOUT_US, error);
+    return listing != NULL ? g_ptr_array_ref(listing->entries) : NULL;
+}
+
+/* A domain that is asked whether it answers. */
+typedef struct {
+    char *uri, uuid[VIR_UUID_STRING_BUFLEN];
+} Probe;
+
+static void
+probe_free(gpointer data)
+{
+    g_free(((Probe *)data)->uri);
+    g_free(data);
+}
+
+/* A question to a QEMU that does not answer takes up one of libvirtd's workers until it does: where there is one already,
+ * there should not be another. */
+static gboolean
+check_unoccupied(virDomainPtr domain, GError **error)
+{
+    virDomainControlInfo info = { 0 };
+
+    if (virDomainGetControlInfo(domain, &info, 0) != 0 || info.state != VIR_DOMAIN_CONTROL_OCCUPIED
+        || info.stateTime < OCCUPIED_MS)
+        return TRUE;
+    g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "its QEMU has not answered libvirt for %llu s",
+                info.stateTime / 1000);
+    return FALSE;
+}
+
+/* Each has a connection of its own: one that nobody answers holds up no other. */
+static gboolean
+ask_for_status(gpointer data, GError **error)
+{
+    const Probe *probe = data;
+    g_autoptr(virConnect) connection = vmm_libvirt_connect(probe->uri, error);
+    g_autoptr(virDomain) domain = connection != NULL ? virDomainLookupByUUIDString(connection, probe->uuid) : NULL;
+    char *reply = NULL;
+    gboolean done;
+
+    if (connection == NULL)
+        return FALSE;
+    if (domain == NULL)
+        return vmm_libvirt_set_error(VMM_ERROR_UNREACHABLE, "libvirt", error);
+    if (!check_unoccupied(domain, error))
+        return FALSE;
+    done = virDomainQemuMonitorCommand(domain, "{\"execute\":\"query-status\"}", &reply, 0) >= 0;
+    free(reply);
+    return done || vmm_libvirt_set_error(VMM_ERROR_UNREACHABLE, "libvirt", error);
+}
+
+static VmmLibvirtCall *
+begin_probe(const VmmDomain *entry, const char *uri)
+{
+    Probe *probe = g_new0(Probe, 1);
+
+    probe->uri = g_strdup(uri);
+    g_strlcpy(probe->uuid, entry->uuid, sizeof probe->uuid);
+    return vmm_libvirt_call_begin(ask_for_status, probe, probe_free);
+}
+
+static void
+probe_some(VmmDomain **entries, guint n, const char *uri)
+{
+    const gint64 deadline = g_get_monotonic_time() + PROBE_TIMEOUT_US;
+    VmmLibvirtCall *calls[PROBED_AT_A_TIME];
+
+    for (guint i = 0; i < n; i++)
+        calls[i] = begin_probe(entries[i], uri);
+    for (guint i = 0; i < n; i++) {
+        Probe *answered = vmm_libvirt_call_end(calls[i], deadline, &entries[i]->problem);
+
+        if (answered != NULL)
+            probe_free(answered);
+    }
+}
+
+void
+vmm_domains_probe(GPtrArray *domains, const char *uri)
+{
+    VmmDomain *some[PROBED_AT_A_TIME];
+    guint n = 0;
+
+    for (guint i = 0; i < domains->len; i++) {
+        VmmDomain *entry = domains->pdata[i];
+
+        if (entry->id >= 0)
+            some[n++] = entry;
+        if (n == PROBED_AT_A_TIME || (n > 0 && i + 1 == domains->len)) {
+            probe_some(some, n, uri);
+            n = 0;
+        }
+    }
 }

@@ -6,134 +6,63 @@
 #include <string.h>
 
 #include "vmm/json.h"
+#include "vmm/libvirt-call.h"
 #include "vmm/machine.h"
 
 #define RUNNING_TIMEOUT_US (5 * G_USEC_PER_SEC)
 #define RUNNING_POLL_US 2000
+#define CLOSE_TIMEOUT_US (2 * G_USEC_PER_SEC)
 
-/* One question on its way. libvirt's calls have no timeout, so it is asked in a thread that is left behind if there never
- * is an answer; the last one to let go of this frees it. */
+/* One question to libvirt. */
 typedef struct {
-    gatomicrefcount references;
-    int (*ask)(virDomainPtr domain, const char *request, char **reply);     /* as libvirt's calls return */
     virDomainPtr domain;
-    char *request;
-    GMutex lock;
-    GCond finished;
-    gboolean is_finished;
+    char *request;              /* or NULL */
     char *reply;                /* malloc'd, or NULL */
-    GError *failure;
-} Call;
-
-static Call *
-call_new(int (*ask)(virDomainPtr, const char *, char **), virDomainPtr domain, char *request)
-{
-    Call *call = g_new0(Call, 1);
-
-    g_atomic_ref_count_init(&call->references);
-    call->ask = ask;
-    virDomainRef(domain);
-    call->domain = domain;
-    call->request = request;
-    g_mutex_init(&call->lock);
-    g_cond_init(&call->finished);
-    return call;
-}
+} Question;
 
 static void
-call_unref(Call *call)
+question_free(gpointer data)
 {
-    if (!g_atomic_ref_count_dec(&call->references))
-        return;
-    virDomainFree(call->domain);
-    g_free(call->request);
-    g_mutex_clear(&call->lock);
-    g_cond_clear(&call->finished);
-    free(call->reply);
-    g_clear_error(&call->failure);
-    g_free(call);
+    Question *question = data;
+
+    virDomainFree(question->domain);
+    g_free(question->request);
+    free(question->reply);
+    g_free(question);
 }
 
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Call, call_unref)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Question, question_free)
 
-gboolean
-vmm_libvirt_set_error(int code, const char *context, GError **error)
+/* Takes over REQUEST. */
+static Question *
+question_new(virDomainPtr domain, char *request)
 {
-    const char *message = virGetLastErrorMessage();
+    Question *question = g_new0(Question, 1);
 
-    g_set_error(error, VMM_ERROR, code, "%s: %s", context, message != NULL ? message : "no reason given");
-    return FALSE;
-}
-
-static gpointer
-run_call(gpointer data)
-{
-    g_autoptr(Call) call = data;
-    char *reply = NULL;
-    g_autoptr(GError) failure = NULL;
-
-    if (call->ask(call->domain, call->request, &reply) < 0)
-        vmm_libvirt_set_error(VMM_ERROR_LOST, "libvirt", &failure);
-    g_mutex_lock(&call->lock);
-    call->reply = reply;
-    call->failure = g_steal_pointer(&failure);
-    call->is_finished = TRUE;
-    g_cond_signal(&call->finished);
-    g_mutex_unlock(&call->lock);
-    return NULL;
+    virDomainRef(domain);
+    question->domain = domain;
+    question->request = request;
+    return question;
 }
 
 static gboolean
-wait_for_call(Call *call, gint64 timeout_us)
+ask_qemu(gpointer data, GError **error)
 {
-    gint64 deadline = g_get_monotonic_time() + timeout_us;
-    gboolean is_finished;
+    Question *question = data;
 
-    g_mutex_lock(&call->lock);
-    while (!call->is_finished && g_cond_wait_until(&call->finished, &call->lock, deadline))
-        ;
-    is_finished = call->is_finished;
-    g_mutex_unlock(&call->lock);
-    return is_finished;
-}
-
-/* Takes the caller's CALL through a thread. One that has finished is waited for: it holds the domain, and so libvirt's
- * connection, until its end. */
-static gboolean
-make_call(Call *call, gint64 timeout_us, GError **error)
-{
-    GThread *thread;
-
-    g_atomic_ref_count_inc(&call->references);
-    thread = g_thread_new("libvirt call", run_call, call);
-    if (!wait_for_call(call, timeout_us)) {
-        g_thread_unref(thread);
-        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNREACHABLE,
-                            "no answer through libvirt within the time allowed");
-        return FALSE;
-    }
-    g_thread_join(thread);
-    if (call->failure == NULL)
-        return TRUE;
-    g_propagate_error(error, g_steal_pointer(&call->failure));
-    return FALSE;
-}
-
-static int
-ask_qemu(virDomainPtr domain, const char *request, char **reply)
-{
-    return virDomainQemuMonitorCommand(domain, request, reply, 0);
+    return virDomainQemuMonitorCommand(question->domain, question->request, &question->reply, 0) >= 0
+           || vmm_libvirt_set_error(VMM_ERROR_LOST, "libvirt", error);
 }
 
 static JsonObject *
 libvirt_exchange(gpointer self, JsonObject *request, gint64 timeout_us, GError **error)
 {
     g_autoptr(JsonNode) root = json_node_new(JSON_NODE_OBJECT);
-    g_autoptr(Call) call = NULL;
+    g_autoptr(Question) question = NULL;
 
     json_node_set_object(root, request);
-    call = call_new(ask_qemu, self, json_to_string(root, FALSE));
-    return make_call(call, timeout_us, error) ? vmm_json_parse(call->reply != NULL ? call->reply : "", error) : NULL;
+    question = vmm_libvirt_call(ask_qemu, question_new(self, json_to_string(root, FALSE)), question_free, timeout_us, error);
+    return question != NULL ? vmm_json_parse(question->reply != NULL ? question->reply : "", error) : NULL;
 }
 
 static const char *
@@ -154,33 +83,34 @@ job_word(int operation)
 
 /* The job that libvirt does on the domain, in words; no reply if there is none. A backup of its disks goes on while the
  * guest runs, is suspended and resumed, and so while it is changed. */
-static int
-ask_job(virDomainPtr domain, const char *request, char **reply)
+static gboolean
+ask_job(gpointer data, GError **error)
 {
+    Question *question = data;
     int type = VIR_DOMAIN_JOB_NONE, n = 0, operation = VIR_DOMAIN_JOB_OPERATION_UNKNOWN;
     virTypedParameterPtr parameters = NULL;
 
-    if (virDomainGetJobStats(domain, &type, &parameters, &n, 0) != 0)
-        return -1;
+    if (virDomainGetJobStats(question->domain, &type, &parameters, &n, 0) != 0)
+        return vmm_libvirt_set_error(VMM_ERROR_LOST, "libvirt", error);
     virTypedParamsGetInt(parameters, n, VIR_DOMAIN_JOB_OPERATION, &operation);
     virTypedParamsFree(parameters, n);
     if ((type == VIR_DOMAIN_JOB_BOUNDED || type == VIR_DOMAIN_JOB_UNBOUNDED)
         && operation != VIR_DOMAIN_JOB_OPERATION_BACKUP)
-        *reply = strdup(job_word(operation));
-    return 0;
+        question->reply = strdup(job_word(operation));
+    return TRUE;
 }
 
 static gboolean
 libvirt_check_idle(gpointer self, gint64 timeout_us, GError **error)
 {
-    g_autoptr(Call) call = call_new(ask_job, self, NULL);
+    g_autoptr(Question) question = vmm_libvirt_call(ask_job, question_new(self, NULL), question_free, timeout_us, error);
 
-    if (!make_call(call, timeout_us, error))
+    if (question == NULL)
         return FALSE;
-    if (call->reply == NULL)
+    if (question->reply == NULL)
         return TRUE;
     g_set_error(error, VMM_ERROR, VMM_ERROR_BUSY, "libvirt is %s (see virsh domjobinfo); try again afterwards",
-                call->reply);
+                question->reply);
     return FALSE;
 }
 
@@ -195,22 +125,39 @@ seen_running(virDomainPtr domain)
 
 /* libvirt learns of it by an event from QEMU, a little after the fact. */
 static gboolean
-libvirt_confirm_running(gpointer self, GError **error)
+wait_until_running(gpointer data, GError **error)
 {
+    Question *question = data;
     gint64 deadline = g_get_monotonic_time() + RUNNING_TIMEOUT_US;
 
-    while (!seen_running(self) && g_get_monotonic_time() < deadline)
+    while (!seen_running(question->domain) && g_get_monotonic_time() < deadline)
         g_usleep(RUNNING_POLL_US);
-    if (seen_running(self) || (virDomainResume(self) == 0 && seen_running(self)))
-        return TRUE;
-    return vmm_libvirt_set_error(VMM_ERROR_LOST,
-                                 "the guest runs, but libvirt takes it for paused; 'virsh resume' may help", error);
+    return seen_running(question->domain) || (virDomainResume(question->domain) == 0 && seen_running(question->domain))
+           || vmm_libvirt_set_error(VMM_ERROR_LOST,
+                                    "the guest runs, but libvirt takes it for paused; 'virsh resume' may help", error);
+}
+
+static gboolean
+libvirt_confirm_running(gpointer self, GError **error)
+{
+    g_autoptr(Question) question = vmm_libvirt_call(wait_until_running, question_new(self, NULL), question_free,
+                                                    2 * RUNNING_TIMEOUT_US, error);
+
+    return question != NULL;
+}
+
+/* The last one of a connection's domains ends it, and waits for libvirtd to say that it did. */
+static gboolean
+let_go(gpointer data, GError **error)
+{
+    virDomainFree(data);
+    return TRUE;
 }
 
 static void
 libvirt_close(gpointer self)
 {
-    virDomainFree(self);
+    vmm_libvirt_call(let_go, self, NULL, CLOSE_TIMEOUT_US, NULL);
 }
 
 static const VmmMonitorOps libvirt_ops = {

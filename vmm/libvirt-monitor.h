@@ -9,10 +9,7 @@
 
 #include "vmm/monitor.h"
 
-/* Takes over DOMAIN. */
+/* Takes over DOMAIN. Nothing of it waits for libvirt without end. */
 VmmMonitor *vmm_libvirt_monitor_new(virDomainPtr domain);
-
-/* What libvirt said last, as an error of CODE behind CONTEXT; always FALSE. */
-gboolean vmm_libvirt_set_error(int code, const char *context, GError **error);
 
 #endif

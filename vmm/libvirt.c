@@ -9,6 +9,7 @@
 
 #include "vmm/backend.h"
 #include "vmm/json.h"
+#include "vmm/libvirt-call.h"
 #include "vmm/libvirt-connect.h"
 #include "vmm/libvirt-monitor.h"
 #include "vmm/qemu.h"
@@ -237,16 +238,58 @@ open_domain(virDomainPtr domain, VmmGuard *guard, VmmBackendInstance *instance, 
     return vmm_qemu_open(&parts, instance, error);
 }
 
+/* A domain that is looked for. */
+typedef struct {
+    char *name, *uri;
+    virDomainPtr domain;        /* that was found; holds its connection */
+} Search;
+
+static Search *
+search_new(const char *name, const char *uri)
+{
+    Search *search = g_new0(Search, 1);
+
+    search->name = g_strdup(name);
+    search->uri = g_strdup(uri);
+    return search;
+}
+
+static void
+search_free(gpointer data)
+{
+    Search *search = data;
+
+    if (search->domain != NULL)
+        virDomainFree(search->domain);
+    g_free(search->name);
+    g_free(search->uri);
+    g_free(search);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Search, search_free)
+
+static gboolean
+look_for_it(gpointer data, GError **error)
+{
+    Search *search = data;
+    g_autoptr(virConnect) connection = vmm_libvirt_connect(search->uri, error);
+
+    search->domain = connection != NULL ? find_domain(connection, search->name, error) : NULL;
+    return search->domain != NULL;
+}
+
 gboolean
 vmm_libvirt_open(const char *domain_name, const char *uri, VmmBackendInstance *instance, GError **error)
 {
     g_autoptr(VmmGuard) guard = vmm_guard_new(rescue_by_libvirt, (gpointer)uri, -1, error);
-    g_autoptr(virConnect) connection = guard != NULL ? vmm_libvirt_connect(uri, error) : NULL;
-    virDomainPtr domain = connection != NULL ? find_domain(connection, domain_name, error) : NULL;
+    g_autoptr(Search) search = NULL;
 
-    if (domain == NULL)
+    if (guard == NULL)
         return FALSE;
-    if (open_domain(domain, g_steal_pointer(&guard), instance, error))
+    search = vmm_libvirt_call(look_for_it, search_new(domain_name, uri), search_free, VMM_MONITOR_TIMEOUT_US, error);
+    if (search == NULL)
+        return FALSE;
+    if (open_domain(g_steal_pointer(&search->domain), g_steal_pointer(&guard), instance, error))
         return TRUE;
     g_prefix_error(error, "domain '%s': ", domain_name);
     return FALSE;

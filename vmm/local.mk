@@ -27,6 +27,7 @@ libvmm_a_SOURCES = \
 	vmm/kvm-registers.c vmm/kvm-registers.h \
 	vmm/kvm-slots.c vmm/kvm-slots.h \
 	vmm/libvirt.c \
+	vmm/libvirt-call.c vmm/libvirt-call.h \
 	vmm/libvirt-connect.c vmm/libvirt-connect.h \
 	vmm/libvirt-monitor.c vmm/libvirt-monitor.h \
 	vmm/machine.c vmm/machine.h \

@@ -160,7 +160,7 @@ open_stub(Qemu *qemu, GError **error)
 
 /* Detaching resumes the guest. If that does not work, the monitor is told to. */
 static gboolean
-resume_somehow(Qemu *qemu, GError **error)
+resume_somehow(Qemu *qemu, gboolean detached, GError **error)
 {
     g_autoptr(GError) cause = NULL;
     g_autoptr(JsonNode) done = NULL;
@@ -172,8 +172,9 @@ resume_somehow(Qemu *qemu, GError **error)
     done = vmm_monitor_execute(qemu->monitor, "cont", NULL, cause == NULL ? &cause : NULL);
     if (done != NULL && vmm_monitor_run_state(qemu->monitor, &running, NULL, NULL) && running)
         return TRUE;
-    g_set_error(error, VMM_ERROR, VMM_ERROR_LOST, "the guest could not be resumed (%s); look at it, and let it run "
+    g_set_error(error, VMM_ERROR, VMM_ERROR_LOST, "the guest %s (%s); look at it, and let it run "
                 "with 'cont' in QEMU's monitor or with virsh resume",
+                detached ? "was told to go on, but was not seen to run" : "could not be resumed",
                 cause != NULL ? cause->message : state != NULL ? state : "it stays paused");
     return FALSE;
 }
@@ -206,7 +207,7 @@ qemu_resume(gpointer self, guint64 *stood_ns, GError **error)
     g_clear_pointer(&qemu->gdb, vmm_gdb_free);
     if (!detached)
         vmm_stub_close(qemu->stub);     /* so that no connection still on its way stops the guest after 'cont' */
-    resumed = resume_somehow(qemu, error);
+    resumed = resume_somehow(qemu, detached, error);
     if (!detached)
         resumed_at = g_get_monotonic_time();
     g_clear_pointer(&qemu->stub, vmm_stub_free);

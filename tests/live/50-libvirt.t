@@ -66,6 +66,9 @@ is "$(tail -n 2 "$work/cache/virt-livepatch/history" | head -n 1)" "list; view $
 typed 'nosuch\nview vlp-nobody\nexit\n'
 is $? 1 "its exit status is that of the last command"
 like "$(< "$work/out")" "no command nosuch.*vlp-nobody" "and it goes on after an error"
+LIBVIRT_DEFAULT_URI=test:///default vlp_exits 0 "connect, among others" "connect qemu:///system; view $domain"
+vlp_exits 2 "connect to another host" "connect qemu+ssh://no.example/system"
+like "$err" 'run this on no.example' "is refused, with the advice to run it there"
 vlp_exits 2 "a command that does not exist, among others" "list; nosuch"
 is "$out" "" "and none of them is run"
 

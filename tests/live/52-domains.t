@@ -104,7 +104,18 @@ ok "is JSON that says what is installed where" perl -MJSON::PP -0777 -ne '
     exit !($first->{state} eq "running" && @{$first->{updates}} == 0 && "@{$second->{updates}}" eq "'"$id"'"
            && $second->{release} eq "'"$release"'" && $second->{uuid} eq "'"$(virsh domuuid "$second" | head -n 1)"'")' \
     "$work/out"
-vlp_exits 0 "undo in the second" undo "$second" "$id"
+
+hung=$(< "/run/libvirt/qemu/$second.pid")
+kill -STOP "$hung"
+SECONDS=0
+vlp_exits 0 "list with one whose QEMU hangs" list
+like "$err" "$second: .*no answer through libvirt" "says so of that"
+is "$(row "$first" | cut -d ' ' -f 2-)" "$first running $release none" "and shows the others"
+vlp_exits 0 "list once more" list
+like "$err" "$second: its QEMU has not answered libvirt for [0-9]+ s" "knows it from libvirt"
+ok "both within seconds" test $SECONDS -lt 30
+kill -CONT "$hung"
+vlp_exits 0 "undo in the second, when it goes on" undo "$second" "$id"
 is "$(virsh domstate "$first" | head -n 1) $(virsh domstate "$second" | head -n 1)" "running running" \
     "libvirt sees both running"
 

@@ -115,16 +115,19 @@ vlp() {
 # both_killed_at NAME N ARGUMENT...: the guard is stopped as it begins, and killed when the tool has been. FALSE if the tool
 # got to its end before.
 both_killed_at() {
-    local name=$1 n=$2 strace
+    local name=$1 n=$2 tool guard result
     shift 2
     : > "$work/trace"
-    strace -f -o "$work/trace" -e "trace=setsid,$name" -e inject=setsid:signal=SIGSTOP \
+    # -D: the tool is our child, and strace is not.
+    strace -D -f -o "$work/trace" -e "trace=setsid,$name" -e inject=setsid:signal=SIGSTOP \
         -e "inject=$name:signal=SIGKILL:when=$n" "$VLP_BUILD/virt-livepatch" "$@" > "$work/out" 2> "$work/err" &
-    strace=$!
-    until grep -qE '\+\+\+ (killed|exited)' "$work/trace"; do sleep 0.02; done
-    kill -KILL "$(sed -n 's/ *setsid(.*//p' "$work/trace")"
-    wait $strace
-    grep -q '+++ killed by SIGKILL' <(head -n -1 "$work/trace")
+    tool=$!
+    wait $tool
+    result=$?
+    guard=$(sed -n 's/ *setsid(.*//p' "$work/trace")
+    kill -KILL "$guard"
+    timeout 60 sh -c "until grep -q '^$guard +++ killed' '$work/trace'; do sleep 0.02; done"
+    [ $result = 137 ]
 }
 
 # vlp_exits STATUS NAME ARGUMENT...: runs it, and checks its exit status.

@@ -54,7 +54,7 @@ EXTRA_DIST += \
 	tests/live/32-room.t tests/live/33-runner.t tests/live/34-hooks.t tests/live/35-kinds.t \
 	tests/live/40-rounds.t tests/live/45-simultaneous.t tests/live/47-moments.t \
 	tests/live/50-libvirt.t \
-	tests/live/52-domains.t \
+	tests/live/52-domains.t tests/live/53-libvirtd.t \
 	tests/live/55-core.t \
 	tests/live/56-saved.t \
 	tests/live/57-backends.t tests/live/58-linux-on-kvm.t tests/live/busy-init.S \
@@ -67,7 +67,7 @@ EXTRA_DIST += \
 	tests/live/85-generations.t \
 	tests/live/bare.S \
 	tests/live/sleeping-init.S \
-	tests/live/lib.sh \
+	tests/live/lib.sh tests/live/both-killed.sh \
 	tests/live/gdb-stacks.py tests/live/moved.pl tests/live/vcpus.pl tests/live/views.pl tests/live/views.sh \
 	tests/live/patches/readdir.patch \
 	tests/live/patches/select.patch tests/live/patches/hooks.patch tests/live/patches/constructs.patch tests/live/patches/kpatch.patch \
