@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Linux on the embedded machine, on whatever /dev/kvm there is: a kernel of small configuration boots to its init, is looked
-# at, patched and unpatched while it runs, and runs what writes the line in its log. With VLP_LINUX_ON_KVM=1: where KVM emulates guest code, this takes many minutes.
+# at, patched and unpatched while it runs, and runs what writes the line in its log. With VLP_LINUX_ON_KVM=1: where KVM emulates
+# guest code, this takes minutes.
 . "$(dirname "$0")/lib.sh"
 : "${VLP_LINUX_ON_KVM:=}"
 
