@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # libvirtd itself goes away at the worst moment: stopped, or killed and started again, while a guest is paused, with the tool
-# killed at that moment or (with VLP_EVERY set: a tool that goes on has to wait until its time is over) not. It is one of the test's own, with directories of its own.
+# killed at that moment or (with VLP_EVERY set: a tool that goes on has to wait until its time is over) not. It is one of the
+# test's own, with directories of its own.
 # shellcheck disable=SC2317  # functions that are called by name
 [ -n "${VLP_OWN_MOUNTS:-}" ] || VLP_OWN_MOUNTS=1 exec unshare --mount --propagation private -- "$0" "$@"
 
