@@ -183,7 +183,8 @@ wants_new_function(PatchNewCode *code, guint32 number, const PatchReloc *reloc, 
     /* Two clones of one name need not be specialised for the same arguments. */
     if (strchr(target->name, '.') && !patch_diff_is_same(code->diff, number))
         return TRUE;
-    if (target == code->current && offset != 0)
+    /* From a table of jumps, too. */
+    if (offset != 0 && (target == code->current || g_hash_table_contains(code->replaced, target->name)))
         return TRUE;
     return reloc->is_branch && g_hash_table_contains(code->replaced, target->name);
 }
@@ -199,6 +200,25 @@ old_symbol(PatchNewCode *code, guint32 number, guint32 *symbol, GError **error)
     return refuse(code, error, "refers to %s, of which the running kernel's object has none, or several", name);
 }
 
+/* Whether ITEM has addresses inside of functions that are replaced, as a switch's table of jumps has. */
+static gboolean
+leads_into_replaced(const PatchNewCode *code, const PatchElfItem *item)
+{
+    const PatchElfSection *section = patch_elf_section(code->elf, item->section);
+
+    for (guint i = patch_elf_first_reloc(section, item->offset); i < section->relocs->len; i++) {
+        const PatchReloc *reloc = &g_array_index(section->relocs, PatchReloc, i);
+        PatchPlace place = patch_elf_place(code->elf, reloc);
+        const PatchElfItem *target = place.kind == PATCH_PLACE_ITEM ? patch_elf_item(code->elf, place.index) : NULL;
+
+        if (reloc->offset >= item->offset + item->size)
+            break;
+        if (target && target->is_function && place.offset != 0 && g_hash_table_contains(code->replaced, target->name))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 static gboolean
 resolve_paired(PatchNewCode *code, guint32 number, const PatchReloc *reloc, const PatchPlace *place, PatchFixup *fixup,
                GError **error)
@@ -210,7 +230,8 @@ resolve_paired(PatchNewCode *code, guint32 number, const PatchReloc *reloc, cons
     if (item->is_function)
         is_new = wants_new_function(code, number, reloc, place->offset);
     else if (!(section->flags & SHF_WRITE))
-        is_new = !patch_diff_is_same(code->diff, number) && !patch_initial_find(code->diff, number);
+        is_new = leads_into_replaced(code, item) ||
+                 (!patch_diff_is_same(code->diff, number) && !patch_initial_find(code->diff, number));
     if (!is_new)
         return old_symbol(code, number, &fixup->index, error);
     fixup->target = PATCH_TARGET_PIECE;
