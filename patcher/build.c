@@ -14,6 +14,7 @@
 #include "patcher/kernel-headers.h"
 #include "patcher/overlay.h"
 #include "patcher/run.h"
+#include "patcher/shadow.h"
 
 #define CACHE_LAYOUT "5"        /* to be changed with what lies in a cache folder */
 
@@ -271,6 +272,15 @@ make_work_folder(PatchBuild *build, GError **error)
 }
 
 static gboolean
+add_shadow_variables(const PatchBuild *build, GError **error)
+{
+    g_autofree char *has = patch_kconfig_get(build->config, "CONFIG_LIVEPATCH");
+    const char *const overlays[] = { build->overlay, build->old_lines, NULL };
+
+    return has || patch_shadow_add(overlays, build->files, build->kbuild, error);
+}
+
+static gboolean
 read_inputs(PatchBuild *build, const char *source, const char *config, char **makefile, GError **error)
 {
     g_autofree char *resolved = realpath(source, NULL), *own_config = NULL, *ibt = NULL;
@@ -324,7 +334,8 @@ patch_build_open(const char *source, const char *config, PatchFiles *files, void
     if (!use_clean_tree(build, error) || !make_work_folder(build, error) || !prepare(build, error))
         return NULL;
     build->kbuild = patch_kbuild_open(build->source, build->folder, objects, error);
-    if (!build->kbuild || (build->cache->is_alone && !patch_cache_set_complete(build->cache, error)))
+    if (!build->kbuild || (build->cache->is_alone && !patch_cache_set_complete(build->cache, error)) ||
+        !add_shadow_variables(build, error))
         return NULL;
     patch_cache_share(build->cache);
     return g_steal_pointer(&build);

@@ -117,12 +117,26 @@ patch_kbuild_open(const char *source, const char *build, const char *store, GErr
     return text ? patch_kbuild_parse(text) : NULL;
 }
 
+static char *
+object_of(const char *file)
+{
+    return g_strdup_printf("%.*s.o", (int) (strlen(file) - 2), file);
+}
+
 gboolean
 patch_kbuild_has(const PatchKbuild *kbuild, const char *file)
 {
-    g_autofree char *object = g_strdup_printf("%.*s.o", (int) (strlen(file) - 2), file);
+    g_autofree char *object = object_of(file);
 
     return g_hash_table_contains(kbuild->objects, object);
+}
+
+const char *
+patch_kbuild_module(const PatchKbuild *kbuild, const char *file)
+{
+    g_autofree char *object = object_of(file);
+
+    return g_hash_table_lookup(kbuild->objects, object);
 }
 
 static int

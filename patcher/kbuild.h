@@ -25,6 +25,9 @@ char *patch_kbuild_tops(const char *text);
 /* Whether the object of the C or assembly file FILE is built. */
 gboolean patch_kbuild_has(const PatchKbuild *kbuild, const char *file);
 
+/* The module that it becomes part of, as in PatchKbuild.objects; NULL if it is not built. */
+const char *patch_kbuild_module(const PatchKbuild *kbuild, const char *file);
+
 /* Names of the C files (or assembly files) of all objects, sorted; those that are not in the tree SOURCE are left out. */
 GPtrArray *patch_kbuild_sources(const PatchKbuild *kbuild, const char *source);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Our own headers (kernel-headers/): the one that source patches include, and those that stand in front of the kernel's
+ * Our own headers (kernel-headers/): those that source patches include, and those that stand in front of the kernel's
  * when new code is compiled. The program carries their text, so it needs no files of its own to be installed anywhere.
  */
 #ifndef PATCHER_KERNEL_HEADERS_H

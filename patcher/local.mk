@@ -115,6 +115,7 @@ libpatcher_a_SOURCES += \
 	patcher/buildid.c patcher/buildid.h \
 	patcher/compose.c patcher/compose.h \
 	patcher/copy-piece.c patcher/copy-piece.h \
+	patcher/shadow.c patcher/shadow.h \
 	patcher/merge.c patcher/merge.h \
 	patcher/debian.c patcher/debian.h \
 	patcher/create.c patcher/create.h
@@ -124,17 +125,22 @@ virt_livepatch_SOURCES += patcher/cmd-create.c patcher/cmd-diff.c patcher/cmd-sh
 # The text of the headers that stand in front of the kernel's, as a C string.
 front_headers = patcher/kernel-headers/asm/bug.h patcher/kernel-headers/asm/jump_label.h \
 	patcher/kernel-headers/asm/runtime-const.h \
-	patcher/kernel-headers/virt-livepatch.h patcher/kernel-headers/kpatch-macros.h
+	patcher/kernel-headers/linux/livepatch.h \
+	patcher/kernel-headers/virt-livepatch.h patcher/kernel-headers/kpatch-macros.h \
+	patcher/kernel-headers/virt-livepatch-shadow.h
 front_header_strings = patcher/kernel-headers/bug.inc patcher/kernel-headers/jump_label.inc \
 	patcher/kernel-headers/runtime-const.inc patcher/kernel-headers/virt-livepatch.inc \
-	patcher/kernel-headers/kpatch-macros.inc
+	patcher/kernel-headers/kpatch-macros.inc patcher/kernel-headers/livepatch.inc \
+	patcher/kernel-headers/virt-livepatch-shadow.inc
 libpatcher_a_SOURCES += patcher/kernel-headers.c patcher/kernel-headers.h
 EXTRA_DIST += $(front_headers)
 CLEANFILES += $(front_header_strings)
 patcher/kernel-headers/bug.inc: patcher/kernel-headers/asm/bug.h
 patcher/kernel-headers/jump_label.inc: patcher/kernel-headers/asm/jump_label.h
 patcher/kernel-headers/runtime-const.inc: patcher/kernel-headers/asm/runtime-const.h
+patcher/kernel-headers/livepatch.inc: patcher/kernel-headers/linux/livepatch.h
 patcher/kernel-headers/virt-livepatch.inc: patcher/kernel-headers/virt-livepatch.h
+patcher/kernel-headers/virt-livepatch-shadow.inc: patcher/kernel-headers/virt-livepatch-shadow.h
 patcher/kernel-headers/kpatch-macros.inc: patcher/kernel-headers/kpatch-macros.h
 $(front_header_strings):
 	$(AM_V_GEN)$(MKDIR_P) patcher/kernel-headers && \

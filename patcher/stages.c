@@ -185,6 +185,15 @@ have_all_returned(const GPtrArray *hooks)
     return TRUE;
 }
 
+/* Nothing calls the new functions any more. What a hook may still use is not released under it. */
+static void
+run_last_hooks(const Job *job, const GPtrArray *records)
+{
+    run_hooks(job, records, PATCH_HOOK_POST_UNDO, NULL);
+    if (have_all_returned(job->stages->hooks))
+        run_hooks(job, records, PATCH_HOOK_RELEASE, NULL);
+}
+
 static PatchPlan *
 switch_over(Job *job, const GPtrArray *placed, GError **error)
 {
@@ -197,7 +206,7 @@ switch_over(Job *job, const GPtrArray *placed, GError **error)
     if (plan)
         run_hooks(job, plan->records, PATCH_HOOK_POST_APPLY, NULL);
     else if (have_all_returned(job->stages->hooks))
-        run_hooks(job, placed, PATCH_HOOK_POST_UNDO, NULL);
+        run_last_hooks(job, placed);
     return g_steal_pointer(&plan);
 }
 
@@ -276,7 +285,7 @@ undo_with_hooks(Job *job, const GPtrArray *hooked, GError **error)
     job->undo = PATCH_UNDO_SWITCH;
     plan = commit(job, plan_undo, error);
     if (plan) {
-        run_hooks(job, hooked, PATCH_HOOK_POST_UNDO, NULL);
+        run_last_hooks(job, hooked);
         take_out(job, job->id);
     }
     return g_steal_pointer(&plan);

@@ -18,7 +18,8 @@ G_STATIC_ASSERT(G_N_ELEMENTS(site_kind_names) == PATCH_N_SITE_KINDS);
 const char *
 patch_hook_kind_name(PatchHookKind kind)
 {
-    static const char *const names[PATCH_N_HOOK_KINDS] = { "pre-apply", "post-apply", "pre-undo", "post-undo" };
+    static const char *const names[PATCH_N_HOOK_KINDS] = { "pre-apply", "post-apply", "pre-undo", "post-undo",
+                                                          "release" };
 
     return names[kind];
 }

@@ -178,6 +178,7 @@ typedef enum {
     PATCH_HOOK_POST_APPLY,
     PATCH_HOOK_PRE_UNDO,
     PATCH_HOOK_POST_UNDO,
+    PATCH_HOOK_RELEASE,         /* after those: gives back what the update's own shadow variables have left */
     PATCH_N_HOOK_KINDS
 } PatchHookKind;
 

@@ -36,22 +36,4 @@ struct virt_livepatch_hook {
 #define virt_livepatch_pre_undo(fn, seconds) virt_livepatch_hook(2, pre_undo, fn, seconds)
 #define virt_livepatch_post_undo(fn, seconds) virt_livepatch_hook(3, post_undo, fn, seconds)
 
-#ifndef CONFIG_LIVEPATCH
-
-#define virt_livepatch_missing(result, name, ...)				\
-	result name(__VA_ARGS__) __attribute__((__error__("this kernel has no shadow variables (CONFIG_LIVEPATCH is off): "	\
-							  "the values have to be kept in a table of the patch's own")))
-typedef int (*virt_livepatch_shadow_ctor)(void *obj, void *shadow_data, void *ctor_data);
-typedef void (*virt_livepatch_shadow_dtor)(void *obj, void *shadow_data);
-
-virt_livepatch_missing(void *, klp_shadow_get, void *obj, unsigned long id);
-virt_livepatch_missing(void *, klp_shadow_alloc, void *obj, unsigned long id, unsigned long size, unsigned int gfp_flags,
-		       virt_livepatch_shadow_ctor ctor, void *ctor_data);
-virt_livepatch_missing(void *, klp_shadow_get_or_alloc, void *obj, unsigned long id, unsigned long size,
-		       unsigned int gfp_flags, virt_livepatch_shadow_ctor ctor, void *ctor_data);
-virt_livepatch_missing(void, klp_shadow_free, void *obj, unsigned long id, virt_livepatch_shadow_dtor dtor);
-virt_livepatch_missing(void, klp_shadow_free_all, unsigned long id, virt_livepatch_shadow_dtor dtor);
-
-#endif
-
 #endif

@@ -1,11 +1,49 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A small kernel built from the distribution's source, which unwinds by frame pointers: there is no ORC, and stacks are what
-# the guest says they are all the same.
+# the guest says they are all the same. It has no shadow variables either (CONFIG_LIVEPATCH is off), and tables of jumps in its
+# code (no retpolines): updates bring the ones along, and replace the others.
 . "$(dirname "$0")/lib.sh"
 . "$top/tests/live/views.sh"
 
-"$top/images/fetch-kernel" --source 6.1 > /dev/null || skip_all "there is no kernel source to build from"
+image() { "$VLP_BUILD/tests/live/image-digest" "$qmp"; }
+number() { in_guest 'sh -c "grep ^Fork: /proc/self/status; :"'; }
+freed() { in_guest dmesg | grep -o 'virt-livepatch: [0-9]* shadow variables that an update had left have been freed'; }
+
+# new_update PATCH NAME: for this kernel.
+new_update() {
+    vlp_exits 0 "create $2" create --source "$distribution/source" --config "$kernel/config" -o "$work/$2.vlp" "$1" ||
+        give_up "there is nothing to apply"
+}
+
+# A value beside each task, by three files of the kernel's; and one that nobody frees.
+shadow_variables_work() {
+    local before
+    sed 's/klp_shadow_free_all(READS, NULL)/(void) READS/' "$top/tests/live/patches/hooks.patch" > "$work/keeps.patch"
+    new_update "$top/tests/live/patches/kpatch.patch" kpatch
+    new_update "$work/keeps.patch" keeps
+    # Those that wait for their child are in a function that changes.
+    in_guest 'killall sleeper'
+    before=$(image)
+    vlp_exits 0 "apply" -q apply "$qmp" "$work/kpatch.vlp"
+    like "$(number)" 'Fork:.[1-9]' "shadow variables"
+    in_guest 'for i in 1 2 3 4 5 6 7 8; do sh -c : & done; wait'
+    vlp_exits 0 "verify" verify "$qmp"
+    vlp_exits 0 "undo" undo --all "$qmp"
+    unlike "$(number)" Fork "are gone"
+    is "$(freed)" "" "nothing was left to free"
+    is "$(image)" "$before" "and nothing is left"
+
+    vlp_exits 0 "apply of what frees nothing" -q apply "$qmp" "$work/keeps.vlp"
+    like "$(in_guest 'cat /proc/uptime; cat /proc/uptime')" 'read 1.*read 2$' "remembers"
+    vlp_exits 4 "apply of another one in its place" apply --replace "$qmp" "$work/kpatch.vlp"
+    like "$err" "undo it first" "is refused"
+    vlp_exits 0 "undo" undo --all "$qmp"
+    like "$(freed)" ': 1 shadow' "the guest says that one was freed"
+    is "$(image)" "$before" "and nothing is left"
+}
+
+distribution=$("$top/images/fetch-kernel" --source 6.1) || skip_all "there is no kernel source to build from"
 kernel=$("$top/images/build-kernel" frame-pointer) || give_up "there is no kernel with frame pointers"
 guest_start -k "$kernel"
 is "$(vlp symbols "$qmp" '__start_orc_unwind*' && echo "$out")" "" "there is no ORC"
@@ -14,5 +52,6 @@ ok "all symbols equal /proc/kallsyms" symbols_agree
 ok "the tasks, and the stacks of those that sleep, are what the guest says" tasks_agree
 vlp_exits 0 "stack" stack "$qmp"
 unlike "$(sed '/^vCPU/,$d' "$work/out")" '\[<0>\] \?|not unwound' "every frame of a sleeping task is certain"
+shadow_variables_work
 ok "the guest is well" guest_is_well
 done_testing

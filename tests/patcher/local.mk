@@ -66,6 +66,10 @@ TESTS += tests/patcher/test-new-code
 tests_patcher_test_new_code_SOURCES = tests/patcher/test-new-code.c tests/patcher/diff-cases.c \
 	tests/patcher/diff-cases.h
 tests_patcher_test_new_code_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
+check_PROGRAMS += tests/patcher/test-shadow
+TESTS += tests/patcher/test-shadow
+tests_patcher_test_shadow_SOURCES = tests/patcher/test-shadow.c
+tests_patcher_test_shadow_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
 check_PROGRAMS += tests/patcher/test-words
 TESTS += tests/patcher/test-words
 tests_patcher_test_words_SOURCES = tests/patcher/test-words.c

@@ -98,7 +98,7 @@ main(int argc, char **argv)
     g_test_add_func("/hook-table/none", test_none);
     g_test_add_func("/hook-table/no-finding", test_no_finding);
 #define USE "int (*keep)(void) = one; int (*keep2)(void) = two;\n"
-    g_test_add_data_func("/hook-table/unknown-kind", USE "HOOK(a, 4, 5, one)\n", test_refused);
+    g_test_add_data_func("/hook-table/unknown-kind", USE "HOOK(a, 5, 5, one)\n", test_refused);
     g_test_add_data_func("/hook-table/no-time", USE "HOOK(a, 0, 0, one)\n", test_refused);
     g_test_add_data_func("/hook-table/too-long", USE "HOOK(a, 0, 3601, one)\n", test_refused);
     g_test_add_data_func("/hook-table/no-function", USE "HOOK(a, 0, 5, 0)\n", test_refused);
