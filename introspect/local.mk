@@ -29,6 +29,7 @@ libintrospect_a_SOURCES += \
 	introspect/stack.c introspect/stack.h \
 	introspect/task-struct.c introspect/task-struct.h \
 	introspect/tasks.c introspect/tasks.h \
+	introspect/thunks.c introspect/thunks.h \
 	introspect/tracers.c introspect/tracers.h \
 	introspect/unwind.c introspect/unwind.h
 libintrospect_a_SOURCES += \

@@ -218,6 +218,7 @@ intro_stack_facts_new(const IntroKernel *kernel, GError **error)
         return NULL;
     facts->context_switch = find_function(symbols, "__switch_to_asm");
     intro_tracers_init(&facts->tracers, kernel);
+    intro_thunks_init(&facts->thunks, symbols);
     if (!find_cpus(facts, kernel, error))
         return NULL;
     return g_steal_pointer(&facts);

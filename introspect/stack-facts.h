@@ -6,6 +6,7 @@
 #ifndef INTROSPECT_STACK_FACTS_H
 #define INTROSPECT_STACK_FACTS_H
 
+#include "introspect/thunks.h"
 #include "introspect/tracers.h"
 #include "introspect/unwind.h"
 
@@ -22,6 +23,7 @@ struct IntroStackFacts {
     IntroOrc *orc;                  /* NULL if the kernel was built without */
     gboolean has_frame_pointers;    /* and unwinds by them */
     IntroTracers tracers;
+    IntroThunks thunks;
     IntroRegsLayout regs;
     struct {
         gsize size_bytes, bp, return_address;

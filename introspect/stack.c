@@ -64,8 +64,14 @@ find_entry(gpointer self, GuestVa pc, gboolean is_return, IntroOrcEntry *entry)
 {
     const Context *context = self;
     GuestVa ip = is_return ? pc - 1 : pc;
+    gboolean is_known;
 
-    return find_in_tables(context, ip, entry)
+    *entry = (IntroOrcEntry) { .type = INTRO_ORC_UNDEFINED };
+    is_known = find_in_tables(context, ip, entry);
+    if (!is_return && context->facts->orc != NULL
+        && intro_thunks_entry(&context->facts->thunks, intro_kernel_space(context->kernel), ip, entry))
+        return TRUE;
+    return is_known
            || (!intro_kernel_is_text(context->kernel, ip) && find_generated(context, pc, is_return, entry));
 }
 
@@ -86,7 +92,17 @@ find_original(gpointer self, GuestVa return_va, GuestVa slot, GuestVa *original)
     return intro_tracers_original(&context->facts->tracers, context->kernel, context->task, return_va, slot, original);
 }
 
-static const IntroUnwindOps unwind_ops = { read_stack, find_entry, is_text, find_original };
+static gboolean
+is_jump(gpointer self, GuestVa from, GuestVa to)
+{
+    const Context *context = self;
+    const IntroStackFacts *facts = context->facts;
+
+    return to == facts->fork_return
+           || intro_thunks_is_jump(&facts->thunks, intro_kernel_symbols(context->kernel), from, to);
+}
+
+static const IntroUnwindOps unwind_ops = { read_stack, find_entry, is_text, find_original, is_jump };
 
 static GArray *
 new_areas(void)
@@ -120,10 +136,11 @@ intro_stack_free(IntroStack *stack)
 static IntroUnwindStart
 inactive_start(const IntroStackFacts *facts, const IntroStackArea *area)
 {
+    GuestVa ip = intro_word(area->bytes + facts->inactive_frame.return_address);
+
     return (IntroUnwindStart) {
-        .ip = intro_word(area->bytes + facts->inactive_frame.return_address),
-        .sp = area->start + facts->inactive_frame.size_bytes,
-        .bp = intro_word(area->bytes + facts->inactive_frame.bp), .fork_return = facts->fork_return,
+        .ip = ip, .signal = ip == facts->fork_return, .sp = area->start + facts->inactive_frame.size_bytes,
+        .bp = intro_word(area->bytes + facts->inactive_frame.bp),
     };
 }
 
@@ -198,11 +215,10 @@ find_vcpu_stacks(Context *context, guint cpu, GuestVa sp, GArray *areas, GError 
 }
 
 static IntroUnwindStart
-vcpu_start(const IntroStackFacts *facts, const VmmVcpu *vcpu)
+vcpu_start(const VmmVcpu *vcpu)
 {
     return (IntroUnwindStart) {
         .ip = vcpu->rip, .sp = vcpu->gpr[VMM_RSP], .bp = vcpu->gpr[VMM_RBP], .signal = TRUE,
-        .fork_return = facts->fork_return,
         .regs = {
             .is_present = TRUE, .is_full = TRUE, .ip = vcpu->rip, .cs = vcpu->cs,
             .sp = vcpu->gpr[VMM_RSP], .bp = vcpu->gpr[VMM_RBP], .r10 = vcpu->gpr[VMM_R10], .r13 = vcpu->gpr[VMM_R13],
@@ -234,7 +250,7 @@ intro_stack_of_vcpu(const IntroKernel *kernel, const VmmVcpu *vcpu, GError **err
     if (!intro_vcpu_number(kernel, vcpu, &cpu, error)
         || !find_vcpu_stacks(&context, cpu, vcpu->gpr[VMM_RSP], areas, error))
         return NULL;
-    start = vcpu_start(facts, vcpu);
+    start = vcpu_start(vcpu);
     return intro_unwind(&unwind_ops, &context, &facts->regs, areas, &start);
 }
 

@@ -12,7 +12,6 @@ typedef struct {
     const IntroUnwindOps *ops;
     gpointer self;
     const IntroRegsLayout *layout;
-    GuestVa fork_return;
     GArray *areas;                  /* of IntroStackArea */
     GArray *frames;                 /* of IntroFrame */
 } Unwinder;
@@ -192,6 +191,7 @@ recover_return(const Unwinder *unwinder, State *state, GuestVa slot)
 static gboolean
 find_caller(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry, guint64 sp)
 {
+    GuestVa from = state->ip;
     IntroRegs regs;
 
     switch (entry->type) {
@@ -199,7 +199,7 @@ find_caller(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry, 
         if (!read_word(unwinder, state, sp - WORD, &state->ip))
             return FALSE;
         recover_return(unwinder, state, sp - WORD);
-        state->signal |= state->ip == unwinder->fork_return;
+        state->signal |= unwinder->ops->is_jump(unwinder->self, from, state->ip);
         state->sp = sp;
         state->regs = state->previous_regs = (IntroRegs) { 0 };
         return TRUE;
@@ -382,17 +382,40 @@ is_kernel_half(GuestVa va)
     return va >> 63;
 }
 
+/* What saved its registers at the top of the stack AREA came from user mode, so that nothing was left for it. */
+static gboolean
+is_from_user_mode(const Unwinder *unwinder, IntroStackArea *area)
+{
+    gsize length = area->end - area->start, regs_bytes = unwinder->layout->size_bytes;
+
+    return length >= regs_bytes && load(unwinder, area)
+           && (intro_word(area->bytes + length - regs_bytes + unwinder->layout->cs) & 3) == 3;
+}
+
 /*
- * ORC marks the end of stacks, and also code of which it knows nothing, like retpoline thunks. It is an end only where
- * nothing but saved registers can follow: at the top of a stack, or while entry code is still on user mode's.
+ * ORC marks the end of stacks, and also code of which it knows nothing. It is an end only where nothing but saved registers
+ * can follow: at the top of a stack that was not left another one for, or while entry code is still on user mode's.
  */
 static gboolean
 is_end(const Unwinder *unwinder, const State *state)
 {
+    IntroStackArea *area = state->area;
+
     if (!is_kernel_half(state->sp))
         return TRUE;
-    return state->area != NULL && state->sp <= state->area->end
-           && state->area->end - state->sp <= unwinder->layout->size_bytes + MAX_TOP_PADDING;
+    if (area == NULL || state->sp > area->end
+        || area->end - state->sp > unwinder->layout->size_bytes + MAX_TOP_PADDING)
+        return FALSE;
+    switch (area->link) {
+    case INTRO_STACK_SAVED_SP:
+        return FALSE;
+    case INTRO_STACK_SAVED_REGS:
+        return is_from_user_mode(unwinder, area);
+    case INTRO_STACK_LAST:
+    case INTRO_STACK_FROM_USER:
+    default:
+        return TRUE;
+    }
 }
 
 /*
@@ -466,11 +489,11 @@ intro_unwind(const IntroUnwindOps *ops, gpointer self, const IntroRegsLayout *la
 {
     IntroStack *stack = g_new0(IntroStack, 1);
     const Unwinder unwinder = {
-        ops, self, layout, start->fork_return, areas, stack->frames = g_array_new(FALSE, FALSE, sizeof(IntroFrame)),
+        ops, self, layout, areas, stack->frames = g_array_new(FALSE, FALSE, sizeof(IntroFrame)),
     };
     State state = {
         .ip = start->ip, .sp = start->sp, .bp = start->bp, .regs = start->regs,
-        .signal = start->signal || start->ip == start->fork_return,
+        .signal = start->signal,
     };
 
     state.area = area_of(&unwinder, state.sp, WORD);

@@ -39,8 +39,6 @@ typedef struct {
 typedef struct {
     GuestVa ip, sp, bp;
     gboolean signal;                    /* IP is where execution stood, not a return address */
-    GuestVa fork_return;                /* where a new task begins: it looks like a return address, but no call lies
-                                           before it */
     IntroRegs regs;
 } IntroUnwindStart;
 
@@ -54,6 +52,8 @@ typedef struct {
     /* The return address that belongs into SLOT, where RETURN_VA was found: another one if a tracer put its own
      * there. FALSE if a tracer did and it is not known which one. */
     gboolean (*original)(gpointer self, GuestVa return_va, GuestVa slot, GuestVa *original);
+    /* Whether TO, which the code at FROM takes from the stack, is no return address, so that no call lies before it. */
+    gboolean (*is_jump)(gpointer self, GuestVa from, GuestVa to);
 } IntroUnwindOps;
 
 void intro_stack_area_clear(IntroStackArea *area);

@@ -77,7 +77,13 @@ find_original(gpointer self, GuestVa return_va, GuestVa slot, GuestVa *original)
     return return_va != TEXT;
 }
 
-static const IntroUnwindOps ops = { read_stacks, find_entry, is_text, find_original };
+static gboolean
+is_jump(gpointer self, GuestVa from, GuestVa to)
+{
+    return to == TEXT + 1;
+}
+
+static const IntroUnwindOps ops = { read_stacks, find_entry, is_text, find_original, is_jump };
 
 size_t LLVMFuzzerMutate(guint8 *data, size_t size, size_t max_size);
 size_t LLVMFuzzerCustomMutator(guint8 *data, size_t size, size_t max_size, unsigned int seed);

@@ -71,6 +71,11 @@ TESTS += tests/introspect/test-vcpus
 tests_introspect_test_vcpus_SOURCES = tests/introspect/test-vcpus.c
 tests_introspect_test_vcpus_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 
+check_PROGRAMS += tests/introspect/test-thunks
+TESTS += tests/introspect/test-thunks
+tests_introspect_test_thunks_SOURCES = tests/introspect/test-thunks.c $(FAKE_KERNEL)
+tests_introspect_test_thunks_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+
 check_PROGRAMS += tests/introspect/test-unwind-frames
 TESTS += tests/introspect/test-unwind-frames
 tests_introspect_test_unwind_frames_SOURCES = tests/introspect/test-unwind-frames.c tests/introspect/unwind-fixture.h

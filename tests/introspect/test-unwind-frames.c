@@ -92,7 +92,7 @@ static void
 test_new_thread(Fixture *fixture, gconstpointer data)
 {
     unwind_frames(fixture, (IntroUnwindStart) {
-        .ip = FUNCTION(1), .sp = task_va(REGS), .bp = task_va(REGS) + 1, .fork_return = FUNCTION(1),
+        .ip = FUNCTION(1), .sp = task_va(REGS), .bp = task_va(REGS) + 1, .signal = TRUE,
     });
     assert_n_frames(fixture, 1, TRUE);
 }

@@ -57,10 +57,9 @@ test_call_before_end(Fixture *fixture, gconstpointer data)
 static void
 test_new_task(Fixture *fixture, gconstpointer data)
 {
-    const IntroUnwindStart start = {
-        .ip = INSIDE(1), .sp = task_va(TOP), .signal = TRUE, .fork_return = FUNCTION(3),
-    };
+    const IntroUnwindStart start = { .ip = INSIDE(1), .sp = task_va(TOP), .signal = TRUE };
 
+    fixture->jump_target = FUNCTION(3);
     set_call(fixture, 1, 8);
     fixture->entries[3].type = INTRO_ORC_END_OF_STACK;
     *task_word(fixture, TOP) = FUNCTION(3);
@@ -205,6 +204,57 @@ test_entry_stack(Fixture *fixture, gconstpointer data)
     assert_frame(fixture, 1, INSIDE(2), TRUE, FALSE);
 }
 
+/* Code of which nothing is known is no end of the stack where another stack was left for this one. */
+static void
+start_at_false_end(Fixture *fixture, IntroStackLink link)
+{
+    const IntroUnwindStart start = { .ip = INSIDE(1), .sp = IRQ_STACK + (TOP + 1) * 8, .signal = TRUE };
+
+    fixture->entries[1].type = INTRO_ORC_END_OF_STACK;
+    fixture->stacks[1][TOP + 1] = INSIDE(2);
+    add_area(fixture, TASK_STACK, INTRO_STACK_LAST);
+    add_area(fixture, IRQ_STACK, link);
+    fixture->stack = intro_unwind(&ops, fixture, &regs_layout, fixture->areas, &start);
+}
+
+static void
+test_false_end_on_interrupt_stack(Fixture *fixture, gconstpointer data)
+{
+    fixture->stacks[1][N_WORDS - 1] = task_va(TOP);
+    *task_word(fixture, TOP) = INSIDE(3);
+    start_at_false_end(fixture, INTRO_STACK_SAVED_SP);
+    assert_n_frames(fixture, 3, FALSE);
+    assert_frame(fixture, 1, INSIDE(2), TRUE, FALSE);
+    assert_frame(fixture, 2, INSIDE(3), TRUE, FALSE);
+}
+
+static void
+put_exception_regs(Fixture *fixture, guint64 cs, guint64 sp)
+{
+    guint64 *regs = &fixture->stacks[1][N_WORDS - regs_layout.size_bytes / 8];
+
+    regs[regs_layout.cs / 8] = cs;
+    regs[regs_layout.sp / 8] = sp;
+}
+
+static void
+test_false_end_on_exception_stack(Fixture *fixture, gconstpointer data)
+{
+    put_exception_regs(fixture, KERNEL_CS, task_va(TOP));
+    *task_word(fixture, TOP) = INSIDE(3);
+    start_at_false_end(fixture, INTRO_STACK_SAVED_REGS);
+    assert_n_frames(fixture, 3, FALSE);
+    assert_frame(fixture, 2, INSIDE(3), TRUE, FALSE);
+}
+
+static void
+test_end_on_exception_stack(Fixture *fixture, gconstpointer data)
+{
+    put_exception_regs(fixture, USER_CS, 0x7fff0000);
+    start_at_false_end(fixture, INTRO_STACK_SAVED_REGS);
+    assert_n_frames(fixture, 1, TRUE);
+}
+
 /* Frames that lead back to themselves end, and so does going to and fro between two stacks. */
 static void
 test_no_progress(Fixture *fixture, gconstpointer data)
@@ -303,6 +353,9 @@ main(int argc, char **argv)
         { "/unwind/off-interrupt-stack", test_off_interrupt_stack },
         { "/unwind/scan-through-stacks", test_scan_through_stacks },
         { "/unwind/entry-stack", test_entry_stack },
+        { "/unwind/false end on an interrupt stack", test_false_end_on_interrupt_stack },
+        { "/unwind/false end on an exception stack", test_false_end_on_exception_stack },
+        { "/unwind/end on an exception stack", test_end_on_exception_stack },
         { "/unwind/no-progress", test_no_progress },
         { "/unwind/two-stacks-in-turn", test_two_stacks_in_turn },
         { "/unwind/hidden-return", test_hidden_return },

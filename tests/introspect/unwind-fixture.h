@@ -28,6 +28,7 @@
 typedef struct {
     guint64 stacks[2][N_WORDS];     /* the task's, and that of interrupts */
     IntroOrcEntry entries[256];     /* UNDEFINED unless set */
+    GuestVa jump_target;            /* no call lies before it */
     GArray *areas;
     IntroStack *stack;
 } Fixture;
@@ -76,7 +77,15 @@ find_original(gpointer self, GuestVa return_va, GuestVa slot, GuestVa *original)
     return return_va != HIDDEN;
 }
 
-static const IntroUnwindOps ops = { read_stacks, find_entry, is_text, find_original };
+static inline gboolean
+is_jump(gpointer self, GuestVa from, GuestVa to)
+{
+    Fixture *fixture = self;
+
+    return to == fixture->jump_target;
+}
+
+static const IntroUnwindOps ops = { read_stacks, find_entry, is_text, find_original, is_jump };
 
 static inline void
 fixture_set_up(Fixture *fixture, gconstpointer data)

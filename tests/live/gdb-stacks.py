@@ -10,7 +10,7 @@
 # vCPU, which has its own back in the end.
 #
 # Environment: TOOL and GUEST, its argument; MONITOR, the socket of QEMU's monitor; KASLR, by what the kernel was moved;
-# ROUNDS, how often it is stopped at random.
+# ROUNDS, how often it is stopped at random; N_RESULTS, how many lines of TAP there were before.
 import functools
 import json
 import os
@@ -29,6 +29,8 @@ SAVED_AS = {'rbx': 'bx', 'rbp': 'bp', 'rsp': 'sp', 'rip': 'ip', 'r12': 'r12', 'r
 MASK = (1 << 64) - 1
 MAX_FRAMES = 200
 MAX_TRIES = 300
+THUNK = '__x86_indirect_thunk_'
+THUNK_BYTES = 32
 constants = {}
 
 
@@ -45,8 +47,9 @@ def word(address):
 
 
 def set_registers(values):
-    gdb.newest_frame().select()
     for name, value in values.items():
+        # After each, gdb selects the frame that was selected, which is another one now: its registers would be set in memory.
+        gdb.newest_frame().select()
         gdb.execute('set $%s = %#x' % (name, value), to_string=True)
 
 
@@ -57,9 +60,18 @@ def constant(expression):
 
 
 @functools.lru_cache(maxsize=None)
-def symbol(address):
+def symbol_and_rest(address):
     text = gdb.execute('info symbol %#x' % address, to_string=True)
-    return '' if text.startswith('No symbol') else text.split()[0]
+    return ['', ''] if text.startswith('No symbol') else text.split(maxsplit=1)
+
+
+def symbol(address):
+    return symbol_and_rest(address)[0]
+
+
+def is_start(address):
+    name, rest = symbol_and_rest(address)
+    return name and not rest.startswith('+')
 
 
 def is_entry(address):
@@ -94,11 +106,16 @@ def irq_stack_top(cpu):
     return word((pointer - KASLR + number('__per_cpu_offset[%d]' % cpu)) & MASK)
 
 
+@functools.lru_cache(maxsize=None)
+def return_thunk():
+    return number('*(unsigned long *) &x86_return_thunk')
+
+
 class Walk:
     """The stack of the selected thread: return addresses, and whether its end was reached."""
 
     def __init__(self, cpu):
-        self.pcs, self.places, self.is_whole = [], [], False
+        self.pcs, self.places, self.is_whole, self.jumps_by_return = [], [], False, False
         self.top = irq_stack_top(cpu)
         saved = {name: register(gdb.newest_frame(), name) for name in ALL}
         try:
@@ -116,6 +133,9 @@ class Walk:
 
     def segment(self, is_same_frame):
         frame = gdb.newest_frame()
+        beyond = self.beyond_thunk(frame.pc() & MASK, register(frame, 'rsp'))
+        if beyond is not None:
+            return beyond
         while frame is not None and len(self.pcs) < MAX_FRAMES:
             if frame.type() in (gdb.NORMAL_FRAME, gdb.SIGTRAMP_FRAME):
                 pc, sp = frame.pc() & MASK, register(frame, 'rsp')
@@ -128,7 +148,7 @@ class Walk:
                     self.is_whole = True
                     return None
                 if is_entry(pc):
-                    return self.beyond_entry(frame, sp)
+                    return self.beyond_entry(frame, pc, sp)
                 if sp == self.top:
                     registers = {name: register(frame, name) for name in CALLEE_SAVED}
                     registers.update(rip=pc, rsp=word(sp))
@@ -136,9 +156,23 @@ class Walk:
             frame = frame.older()
         return None
 
-    def beyond_entry(self, frame, sp):
+    def beyond_thunk(self, pc, sp):
+        """A retpoline calls itself, puts where it is to jump in the place of the return address, and returns, maybe through
+        another thunk."""
+        if not symbol(pc).startswith(THUNK) and pc != return_thunk():
+            return None
+        self.add(pc)
+        if gdb.selected_inferior().architecture().disassemble(pc)[0]['asm'].startswith('mov'):
+            sp += 8
+        self.jumps_by_return |= is_start(word(sp))
+        return {'registers': {'rip': word(sp), 'rsp': sp + 8}}
+
+    def beyond_entry(self, frame, pc, sp):
+        """What entry code calls to save the registers does so behind its own return address."""
         if frame.level() == 0:
             return None
+        if symbol(pc) in ('error_entry', 'paranoid_entry'):
+            sp += 8
         regs = gdb.parse_and_eval('*(struct pt_regs *) %#x' % sp)
         if int(regs['cs']) & 3:
             self.is_whole = True
@@ -178,7 +212,7 @@ def differences(walks):
     return said
 
 
-n_results = 0
+n_results = int(os.environ['N_RESULTS'])
 
 
 def result(passed, name, explanation=''):
@@ -225,31 +259,37 @@ def stop_when_it_runs(connection, seconds):
     connection.close()
 
 
-def run_to(function):
-    breakpoint = gdb.Breakpoint('*&' + function)
+def run_to(place):
+    breakpoint = gdb.Breakpoint('*' + place)
     try:
         gdb.execute('continue', to_string=True)
     finally:
         breakpoint.delete()
 
 
-def look_at(name, function, names, before_each=None):
-    """Stops in FUNCTION until a vCPU is there by way of all of NAMES, and compares."""
+def look_at(name, place, names, before_each=None, holds=lambda walk: True):
+    """Stops at PLACE until a vCPU is there by way of all of NAMES and HOLDS of it, and compares."""
     for _ in range(MAX_TRIES):
         if before_each:
             before_each()
-        run_to(function)
+        run_to(place)
         found = walk(gdb.selected_thread())
-        if found and found.is_whole and all(any(place.startswith(name) for place in found.places) for name in names):
+        if found and found.is_whole and holds(found) and all(any(place.startswith(name) for place in found.places) for name in names):
             said = differences(walks())
             result(not said, name, '\n'.join(said) or ' | '.join(found.places))
             return
     result(False, name, 'never seen')
 
 
+def steps_of_thunk(name):
+    start = number('(unsigned long) &' + name)
+    code = gdb.selected_inferior().architecture().disassemble(start, start + THUNK_BYTES - 1)
+    return ['(char *) %#x' % each['addr'] for each in code if each['asm'].startswith(('call', 'mov'))]
+
+
 def nmi_in_system_call():
     """What waits for the vCPU when it goes on finds it where it is, which must not be in another NMI."""
-    run_to('vfs_write')
+    run_to('&vfs_write')
     monitor('inject-nmi')
 
 
@@ -271,16 +311,22 @@ def look_at_random(rounds):
 gdb.execute('set pagination off')
 gdb.execute('set confirm off')
 SYSCALL = ['do_syscall_64', 'entry_SYSCALL_64']
-look_at('a system call', 'vfs_write', SYSCALL)
-look_at('an interrupt on top of a system call', first_of('tick_sched_timer', 'tick_nohz_handler'), ['asm_sysvec_apic_timer_interrupt'] + SYSCALL)
-look_at('a soft interrupt on top of a system call', 'net_rx_action', ['handle_softirqs'] + SYSCALL)
-look_at('a soft interrupt after an interrupt on top of a system call', 'run_timer_softirq',
+look_at('a system call', '&vfs_write', SYSCALL)
+look_at('an interrupt on top of a system call', '&' + first_of('tick_sched_timer', 'tick_nohz_handler'),
+        ['asm_sysvec_apic_timer_interrupt'] + SYSCALL)
+look_at('a soft interrupt on top of a system call', '&net_rx_action', ['handle_softirqs'] + SYSCALL)
+look_at('a soft interrupt after an interrupt on top of a system call', '&run_timer_softirq',
         ['handle_softirqs', 'asm_sysvec_apic_timer_interrupt'] + SYSCALL)
-look_at('an exception on top of a system call', 'handle_mm_fault', ['asm_exc_page_fault'] + SYSCALL)
-look_at('an exception in user mode', 'handle_mm_fault', ['asm_exc_page_fault'])
-look_at('an NMI on top of a system call', 'default_do_nmi', ['exc_nmi'] + SYSCALL, nmi_in_system_call)
-look_at('an idle CPU', 'default_idle_call', ['cpu_startup_entry'])
-look_at('a kernel thread', 'process_one_work', ['kthread', 'ret_from_fork'])
+look_at('an exception on top of a system call', '&handle_mm_fault', ['asm_exc_page_fault'] + SYSCALL)
+look_at('an exception in user mode', '&handle_mm_fault', ['asm_exc_page_fault'])
+look_at('an NMI on top of a system call', '&default_do_nmi', ['exc_nmi'] + SYSCALL, nmi_in_system_call)
+look_at('an idle CPU', '&default_idle_call', ['cpu_startup_entry'])
+look_at('a kernel thread', '&process_one_work', ['kthread', 'ret_from_fork'])
+for step in steps_of_thunk(THUNK + 'rax'):
+    look_at('in a retpoline at ' + step, step, [])
+RETURN_THUNK = '(char *) %#x' % return_thunk()
+look_at('a return through a thunk', RETURN_THUNK, [], holds=lambda walk: not walk.jumps_by_return)
+look_at('a jump through it', RETURN_THUNK, [], holds=lambda walk: walk.jumps_by_return)
 look_at_random(int(os.environ['ROUNDS']))
 print('1..%d' % n_results)
 gdb.execute('detach', to_string=True)
