@@ -40,6 +40,17 @@ patch_blockers_add(GPtrArray *blockers, const GPtrArray *more)
         g_ptr_array_add(blockers, blocker_copy(more->pdata[i]));
 }
 
+void
+patch_blockers_add_pending(GPtrArray *blockers, const char *kind, GuestVa object, const char *why)
+{
+    PatchBlocker *blocker = g_new0(PatchBlocker, 1);
+
+    *blocker = (PatchBlocker) {
+        .name = g_strdup_printf("%s at %#" G_GINT64_MODIFIER "x", kind, object), .why = g_strdup(why), .certain = TRUE,
+    };
+    g_ptr_array_add(blockers, blocker);
+}
+
 /* A function that is being traced at its return has its caller's address replaced by one of these on the stack. */
 static GArray *
 find_hiding_places(const IntroKernel *kernel)

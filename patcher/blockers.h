@@ -8,10 +8,10 @@
 #include "introspect/stack.h"
 #include "patcher/plan.h"
 
-/* A task that stands in the way. */
+/* A task that stands in the way; or, where WHERE is NULL, what the kernel is to call forbidden code for. */
 typedef struct {
     gint32 pid;
-    char *name;
+    char *name;                 /* the task's; or what it is, as "timer at 0xffff888003b40f00" */
     char *where;                /* function and place, as "pipe_read+0x1a3/0x3f0" */
     char *why;                  /* the forbidden code's name */
     gboolean certain;           /* unwound; else a word of its stack looks like it */
@@ -21,6 +21,9 @@ typedef struct {
 GPtrArray *patch_blockers_new(void);
 /* Copies those of MORE. */
 void patch_blockers_add(GPtrArray *blockers, const GPtrArray *more);
+
+/* A KIND of object that is to call the function WHY. */
+void patch_blockers_add_pending(GPtrArray *blockers, const char *kind, GuestVa object, const char *why);
 
 typedef struct PatchJudge PatchJudge;
 

@@ -19,13 +19,18 @@ set_blocked(GError **error, const PatchPlan *plan, const GPtrArray *blockers)
     for (guint i = 0; i < MIN(blockers->len, MAX_NAMED_BLOCKERS); i++) {
         const PatchBlocker *blocker = blockers->pdata[i];
 
-        g_string_append_printf(text, "%s%s (pid %d) is in %s, at %s%s", i ? "; " : "", blocker->name, blocker->pid,
-                               blocker->why, blocker->where, blocker->certain ? "" : " (perhaps)");
+        g_string_append(text, i ? "; " : "");
+        if (blocker->where)
+            g_string_append_printf(text, "%s (pid %d) is in %s, at %s%s", blocker->name, blocker->pid, blocker->why,
+                                   blocker->where, blocker->certain ? "" : " (perhaps)");
+        else
+            g_string_append_printf(text, "the %s is pending, and is to call %s of the update, which a pre-undo hook has to see to",
+                                   blocker->name, blocker->why);
     }
     if (blockers->len > MAX_NAMED_BLOCKERS)
         g_string_append_printf(text, "; and %u more", blockers->len - MAX_NAMED_BLOCKERS);
     g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
-                "no safe moment to %s update %s: %s. The guest is as it was; try again when they have left", plan->verb,
+                "no safe moment to %s update %s: %s. The guest is as it was; try again when they are gone", plan->verb,
                 ids, text->str);
 }
 
@@ -56,7 +61,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Job, job_clear)
 static gboolean
 job_init(Job *job, GError **error)
 {
-    job->survey = patch_survey_new(job->guest->kernel, job->plan->forbidden);
+    job->survey = patch_survey_new(job->guest->kernel, job->plan);
     job->prepare = patch_plan_step(job->plan, PATCH_STEP_PREPARE);
     job->commit = patch_plan_step(job->plan, PATCH_STEP_COMMIT);
     job->clean = patch_plan_step(job->plan, PATCH_STEP_CLEAN);
@@ -440,7 +445,7 @@ peek_vcpus(const PatchGuest *guest, GArray *vcpus, GError **error)
 gboolean
 patch_commit_rehearse(const PatchGuest *guest, const PatchPlan *plan, GError **error)
 {
-    g_autoptr(PatchSurvey) survey = patch_survey_new(guest->kernel, plan->forbidden);
+    g_autoptr(PatchSurvey) survey = patch_survey_new(guest->kernel, plan);
     g_autoptr(GArray) vcpus = g_array_new(FALSE, TRUE, sizeof(VmmVcpu));
     Moment moment = MOMENT_FAILED;
 

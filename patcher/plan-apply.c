@@ -10,6 +10,7 @@
 #include "patcher/jumps.h"
 #include "patcher/known.h"
 #include "patcher/module.h"
+#include "patcher/pending.h"
 #include "patcher/runner.h"
 #include "patcher/values.h"
 
@@ -339,6 +340,7 @@ plan_replaced(const Application *application, GError **error)
         const PatchRecord *record = replaced->pdata[i];
 
         patch_plan_forbid_text(application->plan, record);
+        patch_pending_plan(application->plan, application->kernel, record);
         if ((!patch_record_is_gone(application->kernel, application->arena, record) &&
              !patch_module_require(application->plan, application->kernel, record->module.name, error)) ||
             !patch_plan_empty(application->plan, application->kernel, record, error))

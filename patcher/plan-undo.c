@@ -5,6 +5,7 @@
 #include "patcher/jumps.h"
 #include "patcher/known.h"
 #include "patcher/module.h"
+#include "patcher/pending.h"
 #include "patcher/region.h"
 #include "patcher/runner.h"
 #include "patcher/value-text.h"
@@ -58,6 +59,8 @@ plan_removal(PatchPlan *plan, const IntroKernel *kernel, const PatchArena *arena
         const PatchRecord *record = plan->records->pdata[i - 1];
 
         patch_plan_forbid_text(plan, record);
+        if (!patch_record_is_runner(record))
+            patch_pending_plan(plan, kernel, record);
         if (record->state == PATCH_STATE_INSTALLED &&
             !patch_plan_write_state(plan, kernel, record, PATCH_STATE_REMOVING, error))
             return FALSE;

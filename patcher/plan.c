@@ -36,6 +36,7 @@ patch_plan_new(const char *verb)
 
     plan->writes = g_ptr_array_new_with_free_func((GDestroyNotify) write_free);
     plan->forbidden = g_ptr_array_new_with_free_func((GDestroyNotify) forbidden_free);
+    plan->given = g_ptr_array_new_with_free_func((GDestroyNotify) forbidden_free);
     plan->conditions = g_ptr_array_new_with_free_func((GDestroyNotify) condition_free);
     plan->records = g_ptr_array_new_with_free_func((GDestroyNotify) patch_record_unref);
     plan->replaced = g_ptr_array_new_with_free_func((GDestroyNotify) patch_record_unref);
@@ -51,6 +52,7 @@ patch_plan_free(PatchPlan *plan)
         return;
     g_ptr_array_unref(plan->writes);
     g_ptr_array_unref(plan->forbidden);
+    g_ptr_array_unref(plan->given);
     g_ptr_array_unref(plan->conditions);
     g_ptr_array_unref(plan->records);
     g_ptr_array_unref(plan->replaced);
@@ -73,13 +75,25 @@ patch_plan_ids(const GPtrArray *records)
     return g_strjoinv(", ", (char **) ids->pdata);
 }
 
-void
-patch_plan_forbid(PatchPlan *plan, const char *name, GuestVa va, guint64 length, GuestVa open_until)
+static PatchForbidden *
+forbidden_new(const char *name, GuestVa va, guint64 length, GuestVa open_until)
 {
     PatchForbidden *forbidden = g_new0(PatchForbidden, 1);
 
     *forbidden = (PatchForbidden) { g_strdup(name), va, length, open_until };
-    g_ptr_array_add(plan->forbidden, forbidden);
+    return forbidden;
+}
+
+void
+patch_plan_forbid(PatchPlan *plan, const char *name, GuestVa va, guint64 length, GuestVa open_until)
+{
+    g_ptr_array_add(plan->forbidden, forbidden_new(name, va, length, open_until));
+}
+
+void
+patch_plan_add_given(PatchPlan *plan, const char *name, GuestVa va, guint64 length)
+{
+    g_ptr_array_add(plan->given, forbidden_new(name, va, length, 0));
 }
 
 void

@@ -51,6 +51,7 @@ typedef struct {
     GPtrArray *writes;          /* of PatchWrite, in the order in which they are made, step by step */
     PatchStep step;             /* of the writes that are added next */
     GPtrArray *forbidden;       /* of PatchForbidden */
+    GPtrArray *given;           /* of PatchForbidden: code that goes, and that the kernel must not be about to call */
     GPtrArray *conditions;      /* of PatchCondition */
     GPtrArray *records;         /* of PatchRecord: what is installed or removed */
     GPtrArray *replaced;        /* of PatchRecord: what is removed on the way, since others take its place */
@@ -86,6 +87,8 @@ gboolean patch_plan_write_state(PatchPlan *plan, const IntroKernel *kernel, cons
 gboolean patch_plan_empty(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, GError **error);
 
 void patch_plan_forbid(PatchPlan *plan, const char *name, GuestVa va, guint64 length, GuestVa open_until);
+/* Code that goes, and whose address the update may have given to the kernel (pending.h). */
+void patch_plan_add_given(PatchPlan *plan, const char *name, GuestVa va, guint64 length);
 /* All of RECORD's new code. */
 void patch_plan_forbid_text(PatchPlan *plan, const PatchRecord *record);
 

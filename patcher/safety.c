@@ -5,6 +5,7 @@
 #include "introspect/sleeping.h"
 #include "introspect/task-watch.h"
 #include "introspect/vcpus.h"
+#include "patcher/pending.h"
 #include "patcher/task-table.h"
 
 /* From so many sleeping tasks on, a stop to find out which ones they are is shorter than looking at each in the pause. */
@@ -23,6 +24,8 @@ struct PatchSurvey {
     const IntroKernel *kernel;
     gboolean forbids_nothing;
     PatchJudge *judge;
+    const GPtrArray *given;     /* of PatchForbidden */
+    IntroCallbacks *callbacks;  /* NULL if there is none of those */
     PatchTaskTable *tasks;      /* as the last look found them */
     GArray *restless;           /* of guint: index of those that were not asleep in the last look at the running guest */
     GArray *standing;           /* of guint: of those that were, and are in the way */
@@ -41,13 +44,15 @@ look_free(Look *look)
 }
 
 PatchSurvey *
-patch_survey_new(const IntroKernel *kernel, const GPtrArray *forbidden)
+patch_survey_new(const IntroKernel *kernel, const PatchPlan *plan)
 {
     PatchSurvey *survey = g_new0(PatchSurvey, 1);
 
     survey->kernel = kernel;
-    survey->forbids_nothing = forbidden->len == 0;
-    survey->judge = patch_judge_new(kernel, forbidden);
+    survey->forbids_nothing = plan->forbidden->len == 0;
+    survey->judge = patch_judge_new(kernel, plan->forbidden);
+    survey->given = plan->given;
+    survey->callbacks = plan->given->len > 0 ? intro_callbacks_new(kernel) : NULL;
     survey->tasks = patch_task_table_new(kernel);
     survey->looks = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, (GDestroyNotify) look_free);
     survey->restless = g_array_new(FALSE, FALSE, sizeof(guint));
@@ -62,6 +67,7 @@ patch_survey_free(PatchSurvey *survey)
     if (!survey)
         return;
     patch_judge_free(survey->judge);
+    intro_callbacks_free(survey->callbacks);
     patch_task_table_free(survey->tasks);
     intro_task_watch_free(survey->watch);
     intro_run_queues_free(survey->queues);
@@ -336,8 +342,11 @@ void
 patch_survey_rehearse(const PatchSurvey *survey)
 {
     g_autoptr(GArray) tasks = g_array_new(FALSE, FALSE, sizeof(GuestVa));
+    g_autoptr(GPtrArray) pending = patch_blockers_new();
     gboolean may_be_more;
 
+    if (survey->callbacks)
+        (void) patch_pending_look(survey->callbacks, survey->given, pending, NULL);
     if (!survey->watch || !intro_task_watch_look(survey->watch, NULL, 0, tasks, &may_be_more, NULL) ||
         !intro_run_queues_read(survey->queues, tasks, NULL))
         return;
@@ -353,6 +362,20 @@ patch_survey_rehearse(const PatchSurvey *survey)
     }
 }
 
+/* In a guest that runs, lists may come apart under way; then the pause tells. It is not made longer where somebody is in the
+ * way already. */
+static gboolean
+look_at_pending(PatchSurvey *survey, gboolean is_paused, GError **error)
+{
+    g_autoptr(GError) failure = NULL;
+
+    if (!survey->callbacks || (is_paused && survey->blockers->len > 0) ||
+        patch_pending_look(survey->callbacks, survey->given, survey->blockers, &failure) || !is_paused)
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return FALSE;
+}
+
 gboolean
 patch_survey_look(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GError **error)
 {
@@ -361,7 +384,9 @@ patch_survey_look(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GErr
     g_ptr_array_set_size(survey->blockers, 0);
     if (survey->forbids_nothing)
         return TRUE;
-    return vcpus ? look_while_paused(survey, vcpus, n_vcpus, error) : look_while_running(survey, error);
+    if (!(vcpus ? look_while_paused(survey, vcpus, n_vcpus, error) : look_while_running(survey, error)))
+        return FALSE;
+    return look_at_pending(survey, vcpus != NULL, error);
 }
 
 GPtrArray *

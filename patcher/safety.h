@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Is any task or vCPU inside code that must not be in use?
+ * Is any task or vCPU inside code that must not be in use, or is the kernel about to call it?
  *
  * A survey looks at every task's stack while the guest runs. The check during the pause then looks again only at tasks
  * that have run since, at new ones, and at the vCPUs.
@@ -14,8 +14,8 @@
 
 typedef struct PatchSurvey PatchSurvey;
 
-/* FORBIDDEN (of PatchForbidden) and KERNEL are borrowed. Nothing is looked at yet. */
-PatchSurvey *patch_survey_new(const IntroKernel *kernel, const GPtrArray *forbidden);
+/* Of what PLAN forbids, and of what may be about to be called; both are borrowed. Nothing is looked at yet. */
+PatchSurvey *patch_survey_new(const IntroKernel *kernel, const PatchPlan *plan);
 void patch_survey_free(PatchSurvey *survey);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchSurvey, patch_survey_free)
 

@@ -61,6 +61,11 @@ TESTS += tests/introspect/test-run-queues
 tests_introspect_test_run_queues_SOURCES = tests/introspect/test-run-queues.c $(FAKE_KERNEL)
 tests_introspect_test_run_queues_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 
+check_PROGRAMS += tests/introspect/test-callbacks
+TESTS += tests/introspect/test-callbacks
+tests_introspect_test_callbacks_SOURCES = tests/introspect/test-callbacks.c $(FAKE_KERNEL)
+tests_introspect_test_callbacks_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+
 check_PROGRAMS += tests/introspect/test-switches
 TESTS += tests/introspect/test-switches
 tests_introspect_test_switches_SOURCES = tests/introspect/test-switches.c $(FAKE_KERNEL)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # An update with hooks: they are called when they should be; one refuses, sleeps, faults, or never returns, in a guest that
-# is idle and in one whose CPUs spin in user mode. A field with another meaning, and a patch that was written for kpatch.
+# is idle and in one whose CPUs spin in user mode. What the kernel is still to call keeps an update in. A field with another meaning, and a patch that was written for kpatch.
 . "$(dirname "$0")/lib.sh"
 
 image() { "$VLP_BUILD/tests/live/image-digest" "$qmp"; }
@@ -98,6 +98,48 @@ waits() {
     is "$(image)" "$before" "and takes it out"
 }
 
+# begins KIND: the new code asks the kernel for a call.
+begins() { tell "$1"; uptime > /dev/null; }
+
+# is_pending KIND WHAT FUNCTION
+is_pending() {
+    begins "$1"
+    vlp_exits 3 "undo while there is a $2 of the update's" undo --timeout 0.1 "$qmp" "$id"
+    like "$err" "the $2 at 0x[0-9a-f]+ is pending, and is to call $3 of the update" "says which, and for whom"
+    begins stop
+}
+
+# What the kernel is still to call keeps an update from being taken out, until a hook sees to it.
+pending_is_seen() {
+    local id
+    sed 's/^+virt_livepatch_pre_undo(stop, 10);/+/' "$top/tests/live/patches/pending.patch" > "$work/alone.patch"
+    update_create "$work/alone.patch" alone
+    update_create "$top/tests/live/patches/pending.patch" pending
+    id=$(< "$work/alone.id")
+    vlp_exits 0 "apply" apply --settle 0 "$qmp" "$work/alone.vlp"
+    is_pending timer timer on_timer
+    is_pending hrtimer "high-resolution timer" on_hrtimer
+    is_pending delayed "delayed work item" on_delayed
+    is_pending work "work item" on_second
+    is_pending tasklet tasklet on_tasklet
+    is_pending rcu "RCU callback" on_rcu
+    begins timer
+    vlp_exits 3 "apply of another one in its place, while there is one" apply --replace --timeout 0.1 "$qmp" "$work/hooks.vlp"
+    like "$err" "to call on_timer of the update" "is refused, too"
+    vlp_exits 0 "verify: nothing has changed" verify "$qmp"
+    is "$(wc -l <<< "$out")" 1 "and there is one update"
+    begins stop
+    vlp_exits 0 "undo when there is none" undo "$qmp" "$id"
+    is "$(image)" "$before" "and nothing is left"
+
+    id=$(< "$work/pending.id")
+    vlp_exits 0 "apply of the same with a hook" apply --settle 0 "$qmp" "$work/pending.vlp"
+    begins timer
+    begins rcu
+    vlp_exits 0 "undo, for which the hook stops them" undo "$qmp" "$id"
+    is "$(image)" "$before" "and nothing is left"
+}
+
 # hooks_work: all of it, for $VLP_KERNEL.
 hooks_work() {
     update_create "$top/tests/live/patches/hooks.patch" hooks
@@ -119,6 +161,7 @@ hooks_work() {
     like "$(uptime)" 'hooks 12, read 1$' "is whole, and what was remembered before is forgotten"
     vlp_exits 0 "undo" undo "$qmp" "$id"
     is "$(image)" "$before" "and nothing is left"
+    pending_is_seen
 }
 
 number() { in_guest 'sh -c "grep ^Fork: /proc/self/status; :"'; }
