@@ -42,6 +42,7 @@ libpatcher_a_SOURCES += \
 	patcher/hooks.c patcher/hooks.h \
 	patcher/stages.c patcher/stages.h \
 	patcher/history.c patcher/history.h \
+	patcher/inherit.c patcher/inherit.h \
 	patcher/pending.c patcher/pending.h \
 	patcher/safety.c patcher/safety.h \
 	patcher/blockers.c patcher/blockers.h \

@@ -7,6 +7,7 @@
 
 #include "patcher/assembly.h"
 #include "patcher/error.h"
+#include "patcher/inherit.h"
 #include "patcher/jumps.h"
 #include "patcher/known.h"
 #include "patcher/module.h"
@@ -162,7 +163,7 @@ sort_out_replaced(Application *application, gboolean replace, GError **error)
         if (!(is_own ? patch_record_is_gone(application->kernel, application->arena, record) : replace))
             continue;
         g_ptr_array_add(application->plan->replaced, patch_record_ref(record));
-        if (is_own || record->hooks->len == 0)
+        if (is_own || patch_inherit_is_possible(application->update, record))
             continue;
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
                     "update %s, whose place is to be taken, has hooks to be run when it is undone: undo it first",
@@ -349,6 +350,22 @@ plan_replaced(const Application *application, GError **error)
     return TRUE;
 }
 
+/* Before its code is placed, there is nothing that could take over; whoever does has a hook, and is placed first. */
+static gboolean
+plan_inherited(Application *application, GError **error)
+{
+    const PatchPlan *plan = application->plan;
+
+    if (application->stage != PATCH_APPLY_SWITCH)
+        return TRUE;
+    for (guint i = 0; i < plan->replaced->len; i++)
+        for (guint j = 0; j < plan->records->len; j++)
+            if (!patch_inherit_plan(application->plan, application->kernel, plan->replaced->pdata[i],
+                                    plan->records->pdata[j], error))
+                return FALSE;
+    return TRUE;
+}
+
 static gboolean
 plan_switch(Application *application, GError **error)
 {
@@ -358,7 +375,7 @@ plan_switch(Application *application, GError **error)
                             error) &&
            patch_values_plan(application->plan, application->kernel, application->arena, plan->replaced, plan->records,
                              FALSE, error) &&
-           plan_states(application, error) &&
+           plan_inherited(application, error) && plan_states(application, error) &&
            patch_known_plan_removed(application->plan, application->kernel, application->arena, plan->replaced,
                                     plan->records, error) &&
            plan_replaced(application, error);

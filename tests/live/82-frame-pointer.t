@@ -16,12 +16,24 @@ new_update() {
         give_up "there is nothing to apply"
 }
 
-# A value beside each task, by three files of the kernel's; and one that nobody frees.
+# remembering NAME WORD: a patch that says with WORD how often the file was read.
+remembering() {
+    make_patch "$1" fs/proc/uptime.c '/^#include "internal.h"/i #include <linux/livepatch.h>
+        /^static int uptime_proc_show/,/^}/{s/int i;/&\n\tlong *n = klp_shadow_get_or_alloc(\&init_task, 1, 8, GFP_KERNEL, NULL, NULL);/
+        s/return 0;/seq_printf(m, "'"$2"' %ld\\n", n ? ++*n : 0);\n\t&/}'
+}
+
+# A value beside each task, by three files of the kernel's; and one that nobody frees, and another update takes over.
 shadow_variables_work() {
-    local before
-    sed 's/klp_shadow_free_all(READS, NULL)/(void) READS/' "$top/tests/live/patches/hooks.patch" > "$work/keeps.patch"
+    local before name
+    VLP_KERNEL=$distribution
+    remembering reads read
+    remembering counts count
+    make_patch plain fs/proc/uptime.c '/^static int uptime_proc_show/,/^}/s/return 0;/seq_puts(m, "plain\\n");\n\t&/'
     new_update "$top/tests/live/patches/kpatch.patch" kpatch
-    new_update "$work/keeps.patch" keeps
+    for name in reads counts plain; do
+        new_update "$work/$name.patch" $name
+    done
     # Those that wait for their child are in a function that changes.
     in_guest 'killall sleeper'
     before=$(image)
@@ -34,10 +46,13 @@ shadow_variables_work() {
     is "$(freed)" "" "nothing was left to free"
     is "$(image)" "$before" "and nothing is left"
 
-    vlp_exits 0 "apply of what frees nothing" -q apply "$qmp" "$work/keeps.vlp"
+    vlp_exits 0 "apply of what frees nothing" -q apply "$qmp" "$work/reads.vlp"
     like "$(in_guest 'cat /proc/uptime; cat /proc/uptime')" 'read 1.*read 2$' "remembers"
-    vlp_exits 4 "apply of another one in its place" apply --replace "$qmp" "$work/kpatch.vlp"
+    vlp_exits 4 "apply of another one in its place that has no shadow variables" apply --replace "$qmp" "$work/plain.vlp"
     like "$err" "undo it first" "is refused"
+    vlp_exits 0 "apply of one that has some" apply --replace "$qmp" "$work/counts.vlp"
+    like "$(in_guest 'cat /proc/uptime')" 'count 3$' "takes them over"
+    vlp_exits 0 "verify" verify "$qmp"
     vlp_exits 0 "undo" undo --all "$qmp"
     like "$(freed)" ': 1 shadow' "the guest says that one was freed"
     is "$(image)" "$before" "and nothing is left"
