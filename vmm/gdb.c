@@ -445,11 +445,17 @@ all_ok(const GPtrArray *answers, const char *about, GError **error)
     return TRUE;
 }
 
+gsize
+vmm_gdb_bytes_at_once(const VmmGdb *gdb)
+{
+    return (gdb->facts->packet_size - PACKET_OVERHEAD) / 2;
+}
+
 /* The requests that write CHUNK; how many. */
 static guint
 add_write_requests(const VmmGdb *gdb, GString *requests, const VmmChunk *chunk)
 {
-    gsize piece_bytes = (gdb->facts->packet_size - PACKET_OVERHEAD) / 2;
+    gsize piece_bytes = vmm_gdb_bytes_at_once(gdb);
     guint n = 0;
 
     for (gsize done = 0; done < chunk->length; n++) {
@@ -492,7 +498,7 @@ vmm_gdb_write(VmmGdb *gdb, const VmmChunk *chunks, gsize n_chunks, GError **erro
 gboolean
 vmm_gdb_read(VmmGdb *gdb, const VmmExtent *extents, gsize n_extents, GError **error)
 {
-    const gsize piece_bytes = (gdb->facts->packet_size - PACKET_OVERHEAD) / 2;
+    const gsize piece_bytes = vmm_gdb_bytes_at_once(gdb);
 
     if (!check_mode(gdb, error))
         return FALSE;

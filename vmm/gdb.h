@@ -34,6 +34,9 @@ gboolean vmm_gdb_resync(VmmGdb *gdb, GError **error);
  * Errors: PROTOCOL, UNSUPPORTED, LOST, UNREACHABLE. */
 gboolean vmm_gdb_begin(VmmGdb *gdb, GArray *vcpus, GError **error);
 
+/* How many bytes are written wholly or not at all, whatever becomes of us; known from vmm_gdb_begin on. */
+gsize vmm_gdb_bytes_at_once(const VmmGdb *gdb);
+
 /* Writes guest-physical memory, in this order. Errors: as above; part of it may be written then. */
 gboolean vmm_gdb_write(VmmGdb *gdb, const VmmChunk *chunks, gsize n_chunks, GError **error);
 

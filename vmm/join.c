@@ -15,6 +15,7 @@ struct VmmJoined {
 typedef struct {
     guint64 start, end;     /* guest-physical */
     gsize first, n;
+    gboolean is_shuffled;   /* not in the order of their addresses, in which it will be written */
 } Run;
 
 static Run
@@ -22,31 +23,35 @@ run_of(const VmmChunk *chunks, gsize index)
 {
     guint64 start = chunks[index].pa.value;
 
-    return (Run) { start, start + chunks[index].length, index, 1 };
+    return (Run) { start, start + chunks[index].length, index, 1, FALSE };
 }
 
-/* Makes RUN longer by NEXT, if that lies close. */
+/* Makes RUN longer by NEXT, if that lies close. Whoever is killed while it is written leaves a part of it: that is to be what
+ * writing them one by one would leave. */
 static gboolean
-extend(Run *run, const Run *next)
+extend(Run *run, const Run *next, gsize at_once)
 {
     guint64 start = MIN(run->start, next->start), end = MAX(run->end, next->end);
     guint64 covered = (run->end - run->start) + (next->end - next->start);
+    gboolean is_shuffled = run->is_shuffled || next->start < run->end;
 
-    if (start / PAGE_BYTES != (end - 1) / PAGE_BYTES || end - start > covered + MAX_GAP)
+    if (start / PAGE_BYTES != (end - 1) / PAGE_BYTES || end - start > covered + MAX_GAP
+        || (is_shuffled && end - start > at_once))
         return FALSE;
-    *run = (Run) { start, end, run->first, next->first + 1 - run->first };
+    *run = (Run) { start, end, run->first, next->first + 1 - run->first, is_shuffled };
     return TRUE;
 }
 
 static GArray *
-find_runs(const VmmChunk *chunks, gsize n_chunks)
+find_runs(const VmmChunk *chunks, gsize n_chunks, gsize at_once)
 {
     GArray *runs = g_array_new(FALSE, FALSE, sizeof(Run));
 
     for (gsize i = 0; i < n_chunks; i++) {
         Run next = run_of(chunks, i);
 
-        if (chunks[i].length > 0 && (runs->len == 0 || !extend(&g_array_index(runs, Run, runs->len - 1), &next)))
+        if (chunks[i].length > 0
+            && (runs->len == 0 || !extend(&g_array_index(runs, Run, runs->len - 1), &next, at_once)))
             g_array_append_val(runs, next);
     }
     return runs;
@@ -105,10 +110,10 @@ overlay(guint8 *bytes, const Run *run, const VmmChunk *chunks, gsize first)
 }
 
 VmmJoined *
-vmm_join(const VmmChunk *chunks, gsize n_chunks, VmmJoinRead read, gpointer data, GError **error)
+vmm_join(const VmmChunk *chunks, gsize n_chunks, gsize at_once, VmmJoinRead read, gpointer data, GError **error)
 {
     g_autoptr(VmmJoined) joined = g_new0(VmmJoined, 1);
-    g_autoptr(GArray) runs = find_runs(chunks, n_chunks);
+    g_autoptr(GArray) runs = find_runs(chunks, n_chunks, at_once);
     gboolean is_tangled = overlap(runs);
     guint n_buffers = 0;
 

@@ -15,9 +15,11 @@ typedef gboolean (*VmmJoinRead)(gpointer data, const VmmExtent *extents, gsize n
 /*
  * Joins those of CHUNKS that follow each other and lie within one page with little between them. What lies between them is
  * read (once, with DATA), to be written back: so nothing else may change the guest's memory until it is written. What is
- * written last to a byte stays so. CHUNKS is borrowed. Fails as READ does.
+ * written last to a byte stays so. More than AT_ONCE bytes, which may be written only in part, are joined only as long as
+ * their addresses ascend. CHUNKS is borrowed. Fails as READ does.
  */
-VmmJoined *vmm_join(const VmmChunk *chunks, gsize n_chunks, VmmJoinRead read, gpointer data, GError **error);
+VmmJoined *vmm_join(const VmmChunk *chunks, gsize n_chunks, gsize at_once, VmmJoinRead read, gpointer data,
+                    GError **error);
 void vmm_joined_free(VmmJoined *joined);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(VmmJoined, vmm_joined_free)
 

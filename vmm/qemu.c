@@ -307,7 +307,7 @@ static gboolean
 qemu_write(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error)
 {
     Qemu *qemu = self;
-    g_autoptr(VmmJoined) joined = vmm_join(chunks, n_chunks, qemu_read, self, error);
+    g_autoptr(VmmJoined) joined = vmm_join(chunks, n_chunks, vmm_gdb_bytes_at_once(qemu->gdb), qemu_read, self, error);
     gsize n_joined;
     const VmmChunk *all = joined != NULL ? vmm_joined_chunks(joined, &n_joined) : NULL;
 

@@ -4,6 +4,7 @@
 #include "vmm/join.h"
 
 #define MEMORY_BYTES (4 * 4096)
+#define AT_ONCE 400
 
 typedef struct {
     guint8 bytes[MEMORY_BYTES];
@@ -44,6 +45,40 @@ fill(Memory *memory)
         memory->bytes[i] = (guint8) g_random_int();
 }
 
+/* Whether writing CHUNKS one byte after the other makes NOW of BEFORE at some time. */
+static gboolean
+is_on_the_way(const guint8 *before, const guint8 *now, const VmmChunk *chunks, gsize n_chunks)
+{
+    g_autofree guint8 *way = g_memdup2(before, MEMORY_BYTES);
+    guint n_differ = 0;
+
+    for (guint i = 0; i < MEMORY_BYTES; i++)
+        n_differ += way[i] != now[i];
+    for (gsize i = 0; i < n_chunks; i++)
+        for (gsize j = 0; j < chunks[i].length && n_differ > 0; j++) {
+            guint64 at = chunks[i].pa.value + j;
+            guint8 byte = ((const guint8 *)chunks[i].data)[j];
+
+            n_differ = n_differ - (way[at] != now[at]) + (byte != now[at]);
+            way[at] = byte;
+        }
+    return n_differ == 0;
+}
+
+/* Whoever is killed in the middle leaves what is on the way. */
+static void
+write_on_the_way(guint8 *bytes, const VmmChunk *joined, gsize n_joined, const VmmChunk *chunks, gsize n_chunks)
+{
+    g_autofree guint8 *before = g_memdup2(bytes, MEMORY_BYTES);
+
+    for (gsize i = 0; i < n_joined; i++)
+        for (gsize done = 0; done < joined[i].length; done += AT_ONCE) {
+            write_all(bytes, &(VmmChunk) { guest_pa(joined[i].pa.value + done), (const guint8 *)joined[i].data + done,
+                                           MIN(AT_ONCE, joined[i].length - done) }, 1);
+            g_assert_true(is_on_the_way(before, bytes, chunks, n_chunks));
+        }
+}
+
 /* Joined or not, the same bytes come out. Returns how many writes it takes. */
 static gsize
 check(const VmmChunk *chunks, gsize n_chunks)
@@ -57,11 +92,11 @@ check(const VmmChunk *chunks, gsize n_chunks)
     fill(memory);
     expected = g_memdup2(memory->bytes, MEMORY_BYTES);
     write_all(expected, chunks, n_chunks);
-    joined = vmm_join(chunks, n_chunks, read_memory, memory, NULL);
+    joined = vmm_join(chunks, n_chunks, AT_ONCE, read_memory, memory, NULL);
     g_assert_nonnull(joined);
     g_assert_cmpuint(memory->n_reads, <=, 1);
     all = vmm_joined_chunks(joined, &n);
-    write_all(memory->bytes, all, n);
+    write_on_the_way(memory->bytes, all, n, chunks, n_chunks);
     g_assert_cmpmem(memory->bytes, MEMORY_BYTES, expected, MEMORY_BYTES);
     return n;
 }
@@ -99,6 +134,24 @@ test_apart(void)
     g_assert_cmpuint(check(NULL, 0), ==, 0);
 }
 
+/* A head that says that the rest is there comes after it, where not all is written at once. */
+static void
+test_order(void)
+{
+    static const guint8 body[1000];
+    const VmmChunk longer[] = { { guest_pa(100), "claim", 5 }, { guest_pa(105), body, 1000 }, { guest_pa(100), "valid", 5 } };
+    const VmmChunk before[] = { { guest_pa(105), body, 1000 }, { guest_pa(100), "valid", 5 } };
+    const VmmChunk later[] = {
+        { guest_pa(100), "claim", 5 }, { guest_pa(105), body, 100 }, { guest_pa(100), "valid", 5 }, { guest_pa(205), body, 900 },
+    };
+    const VmmChunk shorter[] = { { guest_pa(100), "claim", 5 }, { guest_pa(105), body, 100 }, { guest_pa(100), "valid", 5 } };
+
+    g_assert_cmpuint(check(longer, 3), ==, 2);
+    g_assert_cmpuint(check(before, 2), ==, 2);
+    g_assert_cmpuint(check(later, 4), ==, 2);
+    g_assert_cmpuint(check(shorter, 3), ==, 1);
+}
+
 static void
 test_random(void)
 {
@@ -126,7 +179,7 @@ test_unreadable(void)
     g_autoptr(GError) error = NULL;
 
     memory->fails = TRUE;
-    g_assert_null(vmm_join(near, 2, read_memory, memory, &error));
+    g_assert_null(vmm_join(near, 2, AT_ONCE, read_memory, memory, &error));
     g_assert_error(error, VMM_ERROR, VMM_ERROR_LOST);
 }
 
@@ -136,6 +189,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/join/near", test_near);
     g_test_add_func("/join/apart", test_apart);
+    g_test_add_func("/join/order", test_order);
     g_test_add_func("/join/random", test_random);
     g_test_add_func("/join/unreadable", test_unreadable);
     return g_test_run();
