@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "vmm/gdb-wire.h"
+#include "vmm/qemu-text.h"
 #include "vmm/socket.h"
 
 #define TIMEOUT_US (5 * G_USEC_PER_SEC)
@@ -12,6 +13,7 @@
 #define MIN_PACKET 256
 #define PACKET_OVERHEAD 64      /* of a memory write: framing, address and length */
 #define MAX_DOCUMENT (1024 * 1024)
+#define MAX_PRINTED 4096
 /* So many bytes of a document are asked for at a time, which every stub's packets hold, and so many pieces at once; the
  * longest of QEMU's for x86-64 has 8 KiB. */
 #define DOCUMENT_PIECE 1536
@@ -33,6 +35,7 @@ struct VmmGdb {
     VmmGdbFacts *facts;
     GString *received;
     gsize position;             /* how much of it has been taken apart */
+    GString *printed;           /* by the monitor that is behind the stub */
     gboolean accesses_are_physical;
 };
 
@@ -78,6 +81,7 @@ vmm_gdb_new(int fd, VmmGdbFacts *facts)
     gdb->fd = fd;
     gdb->facts = facts;
     gdb->received = g_string_sized_new(65536);
+    gdb->printed = g_string_new(NULL);
     return gdb;
 }
 
@@ -88,6 +92,7 @@ vmm_gdb_free(VmmGdb *gdb)
         return;
     vmm_fd_clear(&gdb->fd);
     g_string_free(gdb->received, TRUE);
+    g_string_free(gdb->printed, TRUE);
     g_free(gdb);
 }
 
@@ -100,6 +105,16 @@ is_notice(const GString *packet)
     return kind == 'T' || kind == 'S' || kind == 'W' || kind == 'X' || (kind == 'O' && packet->str[1] != 'K');
 }
 
+/* A notice that prints has 'O' before its text. */
+static void
+take_notice(VmmGdb *gdb, const GString *notice)
+{
+    g_autoptr(GByteArray) text = notice->str[0] == 'O' ? vmm_gdb_parse_hex(notice->str + 1, notice->len - 1) : NULL;
+
+    if (text != NULL && gdb->printed->len + text->len <= MAX_PRINTED)
+        g_string_append_len(gdb->printed, (const char *)text->data, text->len);
+}
+
 static gboolean
 collect_answers(VmmGdb *gdb, GPtrArray *answers, guint n, GError **error)
 {
@@ -110,10 +125,12 @@ collect_answers(VmmGdb *gdb, GPtrArray *answers, guint n, GError **error)
             return FALSE;
         if (payload == NULL)
             return TRUE;
-        if (is_notice(payload))
-            g_string_free(payload, TRUE);
-        else
+        if (!is_notice(payload)) {
             g_ptr_array_add(answers, payload);
+            continue;
+        }
+        take_notice(gdb, payload);
+        g_string_free(payload, TRUE);
     }
     return TRUE;
 }
@@ -524,16 +541,35 @@ vmm_gdb_read(VmmGdb *gdb, const VmmExtent *extents, gsize n_extents, GError **er
     return TRUE;
 }
 
+/* The stub itself starts any machine, also one that a migration has just left behind. Its monitor is asked, since that takes
+ * no way but this connection. One that has none answers with nothing. */
+static gboolean
+check_is_here(VmmGdb *gdb, GError **error)
+{
+    static const char command[] = "info status";
+    g_autoptr(GString) request = g_string_new("qRcmd,");
+    g_autoptr(GString) requests = g_string_new(NULL);
+    g_autoptr(GPtrArray) answers = NULL;
+
+    vmm_gdb_append_hex(request, (const guint8 *)command, strlen(command));
+    /* The mode is the stub's, not the connection's: the next one to come expects virtual addresses. */
+    add_request(requests, "Qqemu.PhyMemMode:0");
+    add_request(requests, request->str);
+    g_string_truncate(gdb->printed, 0);
+    answers = ask(gdb, requests, 2, error);
+    return answers != NULL && (!vmm_qemu_tells_moved(gdb->printed->str) || vmm_qemu_set_moved_error(error));
+}
+
 gboolean
 vmm_gdb_detach(VmmGdb *gdb, GError **error)
 {
     g_autoptr(GString) requests = g_string_new(NULL);
     g_autoptr(GPtrArray) answers = NULL;
 
-    /* The mode is the stub's, not the connection's: the next one to come expects virtual addresses. */
-    add_request(requests, "Qqemu.PhyMemMode:0");
+    if (!check_is_here(gdb, error))
+        return FALSE;
     add_request(requests, "D");
-    answers = ask(gdb, requests, 2, error);
-    return answers != NULL && (strcmp(answer_at(answers, 1)->str, "OK") == 0
-                               || set_answer_error("to let the guest run", answer_at(answers, 1), error));
+    answers = ask(gdb, requests, 1, error);
+    return answers != NULL && (strcmp(answer_at(answers, 0)->str, "OK") == 0
+                               || set_answer_error("to let the guest run", answer_at(answers, 0), error));
 }

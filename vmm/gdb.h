@@ -43,7 +43,8 @@ gboolean vmm_gdb_write(VmmGdb *gdb, const VmmChunk *chunks, gsize n_chunks, GErr
 /* Reads guest-physical memory into the extents' buffers, which are to be small. Errors: as above. */
 gboolean vmm_gdb_read(VmmGdb *gdb, const VmmExtent *extents, gsize n_extents, GError **error);
 
-/* Starts the vCPUs: they run when this returns TRUE. Nothing may be asked afterwards. */
+/* Starts the vCPUs: they run when this returns TRUE. Nothing may be asked afterwards. A guest that has been migrated away
+ * meanwhile is left as it is: LOST. */
 gboolean vmm_gdb_detach(VmmGdb *gdb, GError **error);
 
 #endif

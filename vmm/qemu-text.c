@@ -262,3 +262,17 @@ vmm_qemu_parse_listener(const char *filename, gboolean *connected)
         *connected = !has_nobody;
     return g_strndup(rest + strlen(kind), options - rest - strlen(kind));
 }
+
+gboolean
+vmm_qemu_tells_moved(const char *text)
+{
+    return strstr(text, "finish-migrate") != NULL || strstr(text, "postmigrate") != NULL;
+}
+
+gboolean
+vmm_qemu_set_moved_error(GError **error)
+{
+    g_set_error_literal(error, VMM_ERROR, VMM_ERROR_LOST, "the guest was migrated away while it stood still, and what was to "
+                        "be written may be there in part: let it run where it is now, and run 'virt-livepatch recover' there");
+    return FALSE;
+}

@@ -26,4 +26,10 @@ gboolean vmm_qemu_parse_registers(const char *text, VmmVcpu *vcpu, GError **erro
  * connected to it (may be NULL). NULL if it is anything else. */
 char *vmm_qemu_parse_listener(const char *filename, gboolean *connected);
 
+/* TEXT is a run state, or tells one: whether the guest is about to run elsewhere, or does, and must not run here. */
+gboolean vmm_qemu_tells_moved(const char *text);
+
+/* Says so: VMM_ERROR_LOST. Returns FALSE. */
+gboolean vmm_qemu_set_moved_error(GError **error);
+
 #endif

@@ -141,8 +141,8 @@ abandon_stub(Qemu *qemu)
     vmm_guard_disarm(qemu->guard);
 }
 
-/* Everything short of stopping the guest. It is looked at once more at the end: if somebody else has stopped it
- * meanwhile, our detaching would resume it. */
+/* Everything short of stopping the guest. It is looked at once more at the end: if somebody else has stopped it or begun to
+ * migrate it meanwhile, our detaching would resume it. */
 static gboolean
 open_stub(Qemu *qemu, GError **error)
 {
@@ -152,7 +152,7 @@ open_stub(Qemu *qemu, GError **error)
     if (qemu->stub == NULL)
         return FALSE;
     if (arm_guard(qemu, FALSE, error) && vmm_stub_open(qemu->stub, error) && check_running(qemu, error)
-        && arm_guard(qemu, TRUE, error) && vmm_stub_announce(qemu->stub, error))
+        && check_not_migrating(qemu, error) && arm_guard(qemu, TRUE, error) && vmm_stub_announce(qemu->stub, error))
         return TRUE;
     abandon_stub(qemu);
     return FALSE;
@@ -169,6 +169,8 @@ resume_somehow(Qemu *qemu, gboolean detached, GError **error)
 
     if (vmm_monitor_run_state(qemu->monitor, &running, &state, &cause) && running)
         return TRUE;
+    if (state != NULL && vmm_qemu_tells_moved(state))
+        return vmm_qemu_set_moved_error(error);
     done = vmm_monitor_execute(qemu->monitor, "cont", NULL, cause == NULL ? &cause : NULL);
     if (done != NULL && vmm_monitor_run_state(qemu->monitor, &running, NULL, NULL) && running)
         return TRUE;

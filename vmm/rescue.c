@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "vmm/gdb.h"
+#include "vmm/qemu-text.h"
 #include "vmm/stub.h"
 
 /* No answer to this is an error: what is not there any more need not be removed. */
@@ -97,12 +98,15 @@ vmm_rescue(VmmMonitor *monitor, VmmGuardOrder *order, const VmmWill *will, GErro
 {
     g_autoptr(GBytes) store = NULL;
     g_autoptr(GArray) chunks = vmm_will_read(will, &store);
-    gboolean resume = order->may_be_paused;
-    gboolean done = TRUE;
+    g_autofree char *state = NULL;
+    gboolean done = TRUE, resume;
 
     /* The stub goes first: a connection that it has not seen yet would stop the guest again. */
-    if (!clear_away(monitor, order, error) || (!resume && !vmm_monitor_run_state(monitor, &resume, NULL, error)))
+    if (!clear_away(monitor, order, error) || !vmm_monitor_run_state(monitor, &resume, &state, error))
         return FALSE;
+    if (vmm_qemu_tells_moved(state))
+        return TRUE;
+    resume = resume || order->may_be_paused;
     order->may_be_paused = resume;      /* our own connecting may now stop it */
     if (chunks != NULL && chunks->len > 0)
         done = carry_out(monitor, order, chunks, resume, error);

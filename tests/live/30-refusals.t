@@ -5,12 +5,6 @@
 
 text() { in_guest 'ktext | sha256sum'; }
 
-# qmp_do COMMAND: one command to the guest's monitor.
-qmp_do() {
-    printf '{"execute":"qmp_capabilities"}{"execute":"%s"}' "$1" |
-        timeout 10 socat -t 2 - "UNIX-CONNECT:$guest/qmp.sock" > "$work/qmp"
-}
-
 update_create "$top/images/demo/uptime.patch" uptime
 guest_start
 before=$(text)
@@ -42,14 +36,13 @@ until [ -S "$work/dead.sock" ]; do :; done
 vlp_exits 1 "a socket that says nothing" inspect "qmp:$work/dead.sock"
 vlp_exits 4 "a libvirt connection to something else than QEMU" -c test:///default inspect test
 
-qmp_do stop
+qmp_at "$guest/qmp.sock" stop > "$work/qmp"
 vlp_exits 3 "a guest that somebody else has paused" apply "$qmp" "$work/uptime.vlp"
 like "$err" "not running \(state: paused\)" "is said to be"
 vlp_exits 0 "it can be looked at" inspect "$qmp"
 vlp_exits 0 "in all ways" stack "$qmp"
-qmp_do query-status
-like "$(< "$work/qmp")" '"running": false' "it stays paused"
-qmp_do cont
+is "$(run_state_at "$guest/qmp.sock")" paused "it stays paused"
+qmp_at "$guest/qmp.sock" cont > "$work/qmp"
 is "$(text)" "$before" "and nothing was changed"
 ok "the guest is well" guest_is_well
 

@@ -55,10 +55,7 @@ killed_at() {
 }
 
 # runs: the guest's vCPUs are running, now.
-runs() {
-    printf '{"execute":"qmp_capabilities"}{"execute":"query-status"}' |
-        timeout 10 socat -t 1 - "UNIX-CONNECT:$guest/qmp.sock" | grep -q '"running": true'
-}
+runs() { [ "$(run_state_at "$guest/qmp.sock")" = running ]; }
 
 data() { in_guest 'cat /proc/sys/kernel/panic_on_oops /proc/sys/kernel/domainname' < /dev/null | paste -sd ' '; }
 
@@ -91,7 +88,7 @@ at_moments() {
         esac
         case $what.$is in
             apply.new) vlp undo --no-log "$qmp" "$id" || { echo "undo after $n: $err"; return 1; } ;;
-            undo.old) vlp apply --no-log "$qmp" "$work/three.vlp" || { echo "apply after $n: $err"; return 1; } ;;
+            undo.old) vlp apply --no-log --settle 0 "$qmp" "$work/three.vlp" || { echo "apply after $n: $err"; return 1; } ;;
         esac
     done < <(moments)
     [ "$n_old" -gt 0 ] && [ "$n_new" -gt 0 ] && [ "$n_killed" -gt 10 ]

@@ -7,10 +7,6 @@
 . "$(dirname "$0")/both-killed.sh"
 
 hmp() { monitor_does '{"execute":"human-monitor-command","arguments":{"command-line":"'"$1"'"}}' '"return": "'; }
-qmp_run_state() {
-    printf '{"execute":"qmp_capabilities"}{"execute":"query-status"}' |
-        timeout 10 socat -t 1 - "UNIX-CONNECT:$guest/qmp.sock" | sed -n 's/.*"status": "\([a-z-]*\)".*/\1/p'
-}
 
 command -v strace > /dev/null || skip_all "there is no strace"
 command -v socat > /dev/null || skip_all "there is no socat"
@@ -18,7 +14,7 @@ update_create "$top/tests/live/patches/three.patch" three
 id=$(< "$work/three.id")
 guest_start -m 256
 target=$qmp
-run_state() { qmp_run_state; }
+run_state() { run_state_at "$guest/qmp.sock"; }
 check 9 36
 
 # --- Paused by somebody else

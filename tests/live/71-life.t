@@ -4,17 +4,9 @@
 # and of an apply when the guest is reset, stops answering or crashes while it waits for its moment.
 . "$(dirname "$0")/lib.sh"
 
-# qmp COMMAND [ARGUMENTS-JSON]: one command to a monitor of the test's own, since virt-livepatch has the other one for as long
-# as it is at work; prints what it returns, or its error.
-qmp() {
-    local answer
-    coproc monitor { exec socat - "UNIX-CONNECT:$work/monitor"; }
-    printf '{"execute":"qmp_capabilities"}{"execute":"%s","arguments":%s,"id":"this"}\n' "$1" "${2:-{\}}" >&"${monitor[1]}"
-    answer=$(timeout 60 grep -m 1 '"id": "this"' <&"${monitor[0]}")
-    kill "$monitor_PID" && wait "$monitor_PID" 2> /dev/null
-    echo "$answer"
-    [[ $answer == *'"return"'* ]]
-}
+# qmp COMMAND [ARGUMENTS-JSON]: to a monitor of the test's own, since virt-livepatch has the other one for as long as it is at
+# work.
+qmp() { qmp_at "$work/monitor" "$@"; }
 
 # until_qmp COMMAND REGEX: asks until the answer matches; FALSE if it does not within a minute.
 until_qmp() {

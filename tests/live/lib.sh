@@ -60,6 +60,20 @@ console_says() {
     timeout "$2" grep -qEm 1 -- "$1" <(exec tail -n 0 -s 0.1 -F --pid=$$ "$guest/console.log" 2> /dev/null)
 }
 
+# qmp_at SOCKET COMMAND [ARGUMENTS-JSON]: one command to a monitor; prints what it returns, or its error.
+qmp_at() {
+    local answer socket=$1
+    coproc monitor { exec socat - "UNIX-CONNECT:$socket"; }
+    printf '{"execute":"qmp_capabilities"}{"execute":"%s","arguments":%s,"id":"this"}\n' "$2" "${3:-{\}}" >&"${monitor[1]}"
+    answer=$(timeout 60 grep -m 1 '"id": "this"' <&"${monitor[0]}")
+    kill "$monitor_PID" && wait "$monitor_PID" 2> /dev/null
+    echo "$answer"
+    [[ $answer == *'"return"'* ]]
+}
+
+# run_state_at SOCKET: QEMU's own word for it.
+run_state_at() { qmp_at "$1" query-status | sed -n 's/.*"status": "\([a-z-]*\)".*/\1/p'; }
+
 # monitor_does COMMAND-JSON WORD: one command to the guest's monitor, which has answered when WORD appears.
 monitor_does() {
     local socket=$guest/qmp.sock

@@ -136,9 +136,29 @@ answer_detach(FakeStub *stub, GString *answer)
     g_string_assign(answer, stub->detached ? "OK" : "E22");
 }
 
+/* Text comes before the answer, in as many packets as it takes. */
+static void
+answer_command(const FakeStub *stub, int fd, const char *request, GString *answer)
+{
+    const char *command = request + strlen("qRcmd,");
+    g_autoptr(GByteArray) bytes = vmm_gdb_parse_hex(command, strlen(command));
+
+    g_assert_nonnull(bytes);
+    g_assert_cmpmem(bytes->data, bytes->len, "info status", strlen("info status"));
+    for (const char *c = stub->status; c != NULL && *c != '\0'; c++) {
+        g_autofree char *printed = g_strdup_printf("O%02x", (guint)*c);
+        g_autoptr(GString) packet = g_string_new(NULL);
+
+        vmm_gdb_frame(packet, printed, strlen(printed));
+        fake_peer_send(fd, packet->str, packet->len);
+    }
+    if (stub->status != NULL)
+        g_string_assign(answer, "OK");
+}
+
 /* An unknown request gets an empty answer. */
 static void
-make_answer(FakeStub *stub, Session *session, const char *request, GString *answer)
+make_answer(FakeStub *stub, Session *session, int fd, const char *request, GString *answer)
 {
     if (g_str_has_prefix(request, "qXfer:features:read:"))
         answer_document(stub, request, answer);
@@ -155,6 +175,8 @@ make_answer(FakeStub *stub, Session *session, const char *request, GString *answ
         answer_registers(stub, session->selected, answer);
     else if (request[0] == 'M')
         answer_write(stub, request, answer);
+    else if (g_str_has_prefix(request, "qRcmd,"))
+        answer_command(stub, fd, request, answer);
     else if (strcmp(request, "D") == 0)
         answer_detach(stub, answer);
 }
@@ -185,7 +207,7 @@ serve_received(FakeStub *stub, Session *session, int fd, GString *in)
         g_assert_true(vmm_gdb_unframe(in, &position, &request, NULL));
         if (request == NULL)
             break;
-        make_answer(stub, session, request->str, answer);
+        make_answer(stub, session, fd, request->str, answer);
         if (stub->kind == FAKE_STUB_DIES_IN_DETACH && strcmp(request->str, "D") == 0)
             return FALSE;
         if (!send_answer(stub, fd, answer) || stub->kind == FAKE_STUB_HANGS_UP)

@@ -31,6 +31,7 @@ typedef struct {
     FakeStubKind kind;
     guint n_vcpus;
     guint8 memory[FAKE_STUB_MEMORY];
+    const char *status;         /* what its monitor prints when asked for that; NULL: it has no monitor */
 
     /* What came of it; to be looked at when the thread is through. */
     gboolean physical;          /* as the mode was left */

@@ -167,6 +167,25 @@ test_detach_fails(Fixture *fixture, gconstpointer data)
     g_assert_nonnull(error);
 }
 
+static void
+test_detach_asks_first(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+
+    fixture->stub->status = "VM status: paused\r\n";
+    begin(fixture);
+    detach(fixture);
+    fixture->stub->detached = FALSE;
+
+    start(fixture);
+    fixture->stub->status = "VM status: paused (postmigrate)\r\n";
+    begin(fixture);
+    g_assert_false(vmm_gdb_detach(fixture->gdb, &error));
+    g_assert_error(error, VMM_ERROR, VMM_ERROR_LOST);
+    stop(fixture);
+    g_assert_false(fixture->stub->detached);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -187,6 +206,7 @@ main(int argc, char **argv)
     ADD("begin/no-rax", NO_RAX, test_begin_fails);
     ADD("begin/endless-document", ENDLESS_DOCUMENT, test_begin_fails);
     ADD("begin/endless-threads", ENDLESS_THREADS, test_begin_fails);
+    ADD("detach/asks-first", GOOD, test_detach_asks_first);
     ADD("detach/refused", REFUSES_DETACH, test_detach_fails);
     ADD("detach/dies", DIES_IN_DETACH, test_detach_fails);
     return g_test_run();

@@ -17,7 +17,7 @@ typedef struct {
     const char *state;              /* run state when no gdb client is connected */
     const char *migration;          /* or NULL */
     const char *target;
-    gboolean has_foreign_stub, is_stopped_late, refuses_stub, refuses_cont, memory_in_pieces;
+    gboolean has_foreign_stub, is_stopped_late, is_migrated_late, refuses_stub, refuses_cont, memory_in_pieces;
     const char *confidential;       /* the type of what keeps its memory from the host, if anything does */
     FakeStub stub;
 
@@ -69,6 +69,8 @@ open_stub(FakeQemu *qemu, const char *line)
     qemu->n_stubs_opened++;
     if (qemu->is_stopped_late)
         qemu->state = "paused";
+    if (qemu->is_migrated_late)
+        qemu->migration = "active";
     return g_strdup("Waiting for gdb connection on device '...'\r\n");
 }
 
@@ -140,7 +142,7 @@ run_command(FakeQemu *qemu, const char *command, JsonObject *arguments)
         return g_strdup_printf("[{\"label\":\"serial0\"}%s]", qemu->has_foreign_stub || qemu->stub_thread != NULL
                                ? ",{\"label\":\"gdb\",\"filename\":\"tcp::1234\"}" : "");
     if (strcmp(command, "query-status") == 0) {
-        const char *state = is_stopped_by_stub(qemu) ? "paused" : qemu->state;
+        const char *state = is_stopped_by_stub(qemu) && qemu->stub.status == NULL ? "paused" : qemu->state;
 
         return g_strdup_printf("{\"status\":\"%s\",\"running\":%s}", state,
                                strcmp(state, "running") == 0 ? "true" : "false");
@@ -370,6 +372,32 @@ test_stopped_late(Fixture *fixture, gconstpointer data)
 }
 
 static void
+test_migrated_late(Fixture *fixture, gconstpointer data)
+{
+    fixture->qemu->is_migrated_late = TRUE;
+    assert_pause_fails(fixture, VMM_ERROR_BUSY);
+    g_assert_cmpuint(fixture->qemu->n_stubs_opened, ==, 1);
+    g_assert_false(g_atomic_int_get(&fixture->qemu->was_connected));
+}
+
+/* Two of it would run. */
+static void
+test_moved(Fixture *fixture, gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    VmmPause *pause = vmm_pause_begin(fixture->machine, &error);
+
+    g_assert_no_error(error);
+    fixture->qemu->stub.status = "VM status: paused (postmigrate)\r\n";
+    fixture->qemu->state = "postmigrate";
+    g_assert_false(vmm_pause_end(pause, NULL, &error));
+    g_assert_error(error, VMM_ERROR, VMM_ERROR_LOST);
+    g_assert_false(fixture->qemu->stub.detached);
+    g_assert_false(fixture->qemu->was_continued);
+    g_assert_null(fixture->qemu->stub_thread);
+}
+
+static void
 test_stub_is_refused(Fixture *fixture, gconstpointer data)
 {
     fixture->qemu->refuses_stub = TRUE;
@@ -446,6 +474,8 @@ main(int argc, char **argv)
     ADD("private-directory", test_private_directory);
     ADD("busy", test_busy);
     ADD("stopped-late", test_stopped_late);
+    ADD("migrated-late", test_migrated_late);
+    ADD("moved", test_moved);
     ADD("stub-is-refused", test_stub_is_refused);
     ADD("stub-misbehaves", test_stub_misbehaves);
     ADD("detach-is-refused", test_detach_is_refused);
