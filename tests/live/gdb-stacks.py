@@ -9,41 +9,17 @@
 # C code returns to entry code) or the stack pointer that does (in the topmost word of the interrupt stack) are put into the
 # vCPU, which has its own back in the end.
 #
-# Environment: TOOL and GUEST, its argument; MONITOR, the socket of QEMU's monitor; KASLR, by what the kernel was moved;
-# ROUNDS, how often it is stopped at random; N_RESULTS, how many lines of TAP there were before.
-import functools
-import json
-import os
+# Environment: that of gdb-guest.py; ROUNDS, how often it is stopped at random.
 import random
-import socket
-import subprocess
 import threading
 import time
 
-import gdb
-
-KASLR = int(os.environ['KASLR'], 0)
 CALLEE_SAVED = ['rbx', 'rbp', 'r12', 'r13', 'r14', 'r15']
 ALL = ['rax', 'rbx', 'rcx', 'rdx', 'rsi', 'rdi', 'rbp', 'rsp', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15', 'rip']
 SAVED_AS = {'rbx': 'bx', 'rbp': 'bp', 'rsp': 'sp', 'rip': 'ip', 'r12': 'r12', 'r13': 'r13', 'r14': 'r14', 'r15': 'r15'}
-MASK = (1 << 64) - 1
 MAX_FRAMES = 200
 MAX_TRIES = 300
-THUNK = '__x86_indirect_thunk_'
 THUNK_BYTES = 32
-constants = {}
-
-
-def number(expression):
-    return int(gdb.parse_and_eval(expression)) & MASK
-
-
-def register(frame, name):
-    return int(frame.read_register(name)) & MASK
-
-
-def word(address):
-    return number('*(unsigned long *) %#x' % address)
 
 
 def set_registers(values):
@@ -53,44 +29,8 @@ def set_registers(values):
         gdb.execute('set $%s = %#x' % (name, value), to_string=True)
 
 
-def constant(expression):
-    if expression not in constants:
-        constants[expression] = number(expression)
-    return constants[expression]
-
-
-@functools.lru_cache(maxsize=None)
-def symbol_and_rest(address):
-    text = gdb.execute('info symbol %#x' % address, to_string=True)
-    return ['', ''] if text.startswith('No symbol') else text.split(maxsplit=1)
-
-
-def symbol(address):
-    return symbol_and_rest(address)[0]
-
-
-def is_start(address):
-    name, rest = symbol_and_rest(address)
-    return name and not rest.startswith('+')
-
-
-def is_entry(address):
-    return constant('(unsigned long) &__entry_text_start') <= address < constant('(unsigned long) &__entry_text_end')
-
-
 def is_text(address):
     return is_entry(address) or constant('(unsigned long) &_stext') <= address < constant('(unsigned long) &_etext')
-
-
-def first_of(*expressions):
-    """Kernels differ in what they call the same."""
-    for expression in expressions:
-        try:
-            number('(unsigned long) &' + expression)
-            return expression
-        except gdb.error:
-            pass
-    raise gdb.GdbError('there is none of ' + ', '.join(expressions))
 
 
 @functools.lru_cache(maxsize=None)
@@ -104,11 +44,6 @@ def ends():
 def irq_stack_top(cpu):
     pointer = number('(unsigned long) &' + first_of('hardirq_stack_ptr', 'pcpu_hot.hardirq_stack_ptr'))
     return word((pointer - KASLR + number('__per_cpu_offset[%d]' % cpu)) & MASK)
-
-
-@functools.lru_cache(maxsize=None)
-def return_thunk():
-    return number('*(unsigned long *) &x86_return_thunk')
 
 
 class Walk:
@@ -162,7 +97,7 @@ class Walk:
         if not symbol(pc).startswith(THUNK) and pc != return_thunk():
             return None
         self.add(pc)
-        if gdb.selected_inferior().architecture().disassemble(pc)[0]['asm'].startswith('mov'):
+        if instruction(pc).startswith('mov'):
             sp += 8
         self.jumps_by_return |= is_start(word(sp))
         return {'registers': {'rip': word(sp), 'rsp': sp + 8}}
@@ -178,12 +113,6 @@ class Walk:
             self.is_whole = True
             return None
         return {'registers': {name: int(regs[member]) & MASK for name, member in SAVED_AS.items()}}
-
-
-def tool():
-    output = subprocess.run([os.environ['TOOL'], '-o', 'json', 'stack', os.environ['GUEST']], check=True,
-                            stdout=subprocess.PIPE).stdout
-    return {stack['vcpu']: stack for stack in json.loads(output) if 'vcpu' in stack}
 
 
 def walk(thread):
@@ -212,61 +141,6 @@ def differences(walks):
     return said
 
 
-n_results = int(os.environ['N_RESULTS'])
-
-
-def result(passed, name, explanation=''):
-    global n_results
-    n_results += 1
-    print('%sok %d - %s' % ('' if passed else 'not ', n_results, name))
-    if explanation:
-        print('\n'.join('# ' + line for line in explanation.split('\n')))
-
-
-class Monitor:
-    """QEMU's; nobody else can use it meanwhile."""
-
-    def __init__(self):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(os.environ['MONITOR'])
-        self.lines = self.socket.makefile('rw')
-        self.execute('qmp_capabilities')
-
-    def wait_for(self, word):
-        while word not in self.lines.readline():
-            pass
-
-    def execute(self, command):
-        self.lines.write('{"execute":"%s"}\n' % command)
-        self.lines.flush()
-        self.wait_for('"return"')
-
-    def close(self):
-        self.lines.close()
-        self.socket.close()
-
-
-def monitor(command):
-    connection = Monitor()
-    connection.execute(command)
-    connection.close()
-
-
-def stop_when_it_runs(connection, seconds):
-    connection.wait_for('"RESUME"')
-    time.sleep(seconds)
-    connection.execute('stop')
-    connection.close()
-
-
-def run_to(place):
-    breakpoint = gdb.Breakpoint('*' + place)
-    try:
-        gdb.execute('continue', to_string=True)
-    finally:
-        breakpoint.delete()
-
-
 def look_at(name, place, names, before_each=None, holds=lambda walk: True):
     """Stops at PLACE until a vCPU is there by way of all of NAMES and HOLDS of it, and compares."""
     for _ in range(MAX_TRIES):
@@ -293,6 +167,13 @@ def nmi_in_system_call():
     monitor('inject-nmi')
 
 
+def stop_when_it_runs(connection, seconds):
+    connection.wait_for('"RESUME"')
+    time.sleep(seconds)
+    connection.execute('stop')
+    connection.close()
+
+
 def look_at_random(rounds):
     said, n_kernel, n_whole = [], 0, 0
     for _ in range(rounds):
@@ -308,8 +189,6 @@ def look_at_random(rounds):
     result(n_whole > 0, '%d stacks in the kernel, of which gdb has seen %d to their end' % (n_kernel, n_whole))
 
 
-gdb.execute('set pagination off')
-gdb.execute('set confirm off')
 SYSCALL = ['do_syscall_64', 'entry_SYSCALL_64']
 look_at('a system call', '&vfs_write', SYSCALL)
 look_at('an interrupt on top of a system call', '&' + first_of('tick_sched_timer', 'tick_nohz_handler'),
@@ -328,5 +207,3 @@ RETURN_THUNK = '(char *) %#x' % return_thunk()
 look_at('a return through a thunk', RETURN_THUNK, [], holds=lambda walk: not walk.jumps_by_return)
 look_at('a jump through it', RETURN_THUNK, [], holds=lambda walk: walk.jumps_by_return)
 look_at_random(int(os.environ['ROUNDS']))
-print('1..%d' % n_results)
-gdb.execute('detach', to_string=True)
