@@ -28,7 +28,7 @@ libpatcher_a_SOURCES += \
 	patcher/entry.c patcher/entry.h \
 	patcher/assembly.c patcher/assembly.h \
 	patcher/edits.c patcher/edits.h \
-	patcher/known.c patcher/known.h patcher/known-module.c \
+	patcher/known.c patcher/known.h patcher/known-checks.c patcher/known-checks.h patcher/known-module.c \
 	patcher/known-tables.c patcher/known-tables.h \
 	patcher/rbtree-edit.c patcher/rbtree-edit.h \
 	patcher/plan-apply.c patcher/plan-apply.h \

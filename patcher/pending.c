@@ -89,30 +89,6 @@ scan(Functions *functions, const IntroKernel *kernel, const PatchPlaced *placed)
     return TRUE;
 }
 
-static gboolean
-is_runner(const char *name)
-{
-    for (gsize i = 0; intro_callback_runners[i]; i++) {
-        gsize length = strlen(intro_callback_runners[i]);
-
-        if (strncmp(name, intro_callback_runners[i], length) == 0 && (name[length] == 0 || name[length] == '.'))
-            return TRUE;
-    }
-    return FALSE;
-}
-
-/* Between the moment when one is taken off its list and that when its function is called, only the stack tells. */
-static void
-forbid_runners(PatchPlan *plan, const IntroKernel *kernel)
-{
-    gsize n;
-    const IntroSymbol *symbols = intro_symbols_all(intro_kernel_symbols(kernel), &n);
-
-    for (gsize i = 0; i < n; i++)
-        if (!symbols[i].module && is_runner(symbols[i].name))
-            patch_plan_forbid(plan, symbols[i].name, symbols[i].va, symbols[i].size, 0);
-}
-
 /* What cannot be looked for, the operator should know of. */
 static void
 note_unknown(PatchPlan *plan, const IntroKernel *kernel)
@@ -141,7 +117,8 @@ patch_pending_plan(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord
         if (placed->kind != PATCH_PIECE_TEXT || (is_read && !g_hash_table_contains(functions.given, placed)))
             continue;
         if (plan->given->len == 0) {
-            forbid_runners(plan, kernel);
+            /* Between the moment when one is taken off its list and that when its function is called, only the stack tells. */
+            patch_plan_forbid_named(plan, kernel, intro_callback_runners);
             note_unknown(plan, kernel);
         }
         patch_plan_add_given(plan, placed->name, placed->va, placed->size);

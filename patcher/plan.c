@@ -91,6 +91,24 @@ patch_plan_forbid(PatchPlan *plan, const char *name, GuestVa va, guint64 length,
 }
 
 void
+patch_plan_forbid_named(PatchPlan *plan, const IntroKernel *kernel, const char *const *names)
+{
+    g_autoptr(GHashTable) wanted = g_hash_table_new(g_str_hash, g_str_equal);
+    gsize n_symbols;
+    const IntroSymbol *symbols = intro_symbols_all(intro_kernel_symbols(kernel), &n_symbols);
+
+    for (; *names; names++)
+        g_hash_table_add(wanted, (gpointer) *names);
+    for (gsize i = 0; i < n_symbols; i++) {
+        const IntroSymbol *symbol = &symbols[i];
+        g_autofree char *name = g_strndup(symbol->name, strcspn(symbol->name, "."));
+
+        if (symbol->module == NULL && symbol->size > 0 && g_hash_table_contains(wanted, name))
+            patch_plan_forbid(plan, symbol->name, symbol->va, symbol->size, symbol->va);
+    }
+}
+
+void
 patch_plan_add_given(PatchPlan *plan, const char *name, GuestVa va, guint64 length)
 {
     g_ptr_array_add(plan->given, forbidden_new(name, va, length, 0));

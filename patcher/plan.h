@@ -87,6 +87,9 @@ gboolean patch_plan_write_state(PatchPlan *plan, const IntroKernel *kernel, cons
 gboolean patch_plan_empty(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, GError **error);
 
 void patch_plan_forbid(PatchPlan *plan, const char *name, GuestVa va, guint64 length, GuestVa open_until);
+/* The kernel's own functions that are called one of NAMES (ends in NULL), and what the compiler made of them (.part, .isra): but for
+ * their first instruction, before which nothing has begun. */
+void patch_plan_forbid_named(PatchPlan *plan, const IntroKernel *kernel, const char *const *names);
 /* Code that goes, and whose address the update may have given to the kernel (pending.h). */
 void patch_plan_add_given(PatchPlan *plan, const char *name, GuestVa va, guint64 length);
 /* All of RECORD's new code. */
