@@ -60,13 +60,13 @@ at_moments() {
     [ "$n_old" -gt 0 ]
 }
 
-# room: apply, look and undo where there is none, for $VLP_KERNEL.
+# room [OPTION of run-guest...]: apply, look and undo where there is none, for $VLP_KERNEL.
 room() {
     make_patch calls fs/proc/uptime.c '/^static int uptime_proc_show/,/^}/s/\treturn 0;/\tseq_printf(m, "call %lu\\n", ++calls);\n&/
         s/^static int uptime_proc_show/static unsigned long calls;\n\n&/'
     update_create "$work/calls.patch" calls
     id=$(< "$work/calls.id")
-    guest_start -k "$VLP_KERNEL" -m 256
+    guest_start -k "$VLP_KERNEL" -m 256 "$@"
     old=$(image) before=$(areas)
     ok "all holes are full but for a page" fill full 1
     vlp_exits 0 "check" check "$qmp" "$work/calls.vlp"
@@ -86,8 +86,25 @@ room() {
     is "$out" "" "shows nothing"
 }
 
+# Another one in its place, whose parts are for vmlinux and for a module.
+replaced() {
+    make_patch both fs/proc/uptime.c 's/%02lu\\n/%02lu new\\n/' \
+        drivers/block/zram/zram_drv.c '/^static ssize_t initstate_show/,/^}/s/%u\\n/%u new\\n/'
+    update_create "$work/both.patch" both
+    vlp_exits 0 "apply" apply "$qmp" "$work/calls.vlp"
+    vlp_exits 0 "apply of one for vmlinux and a module in its place" apply --replace "$qmp" "$work/both.vlp"
+    like "$(in_guest 'cat /proc/uptime /sys/block/zram0/initstate')" ' new.0 new$' "the guest runs the new code of both"
+    is "$(areas)" $((before + 2)) "each has memory of its own, and what was replaced has its back"
+    vlp_exits 0 "verify" verify "$qmp"
+    vlp_exits 0 "undo" undo "$qmp" "$(< "$work/both.id")"
+    unlike "$(in_guest 'cat /proc/uptime /sys/block/zram0/initstate')" new "the guest runs the old code"
+    is "$(areas)" "$before" "and has its memory back"
+}
+
 command -v strace > /dev/null || skip_all "there is no strace"
-room
+initramfs=$("$top/images/mkinitramfs" --modules zram "$VLP_KERNEL") || give_up "there is no initramfs with modules"
+room -i "$initramfs"
+replaced
 
 # Nothing is given back that somebody is in.
 update_create "$top/tests/live/patches/select.patch" select
