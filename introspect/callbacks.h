@@ -30,7 +30,7 @@ const GPtrArray *intro_callbacks_unknown(const IntroCallbacks *callbacks);
 
 /* Appends to FOUND (of IntroCallback) those whose function FILTER takes. It is true of this moment only if the guest is paused,
  * nobody is in intro_callback_runners, and no CPU is at changing the lists, which is what IN_MOTION tells; else lists may come apart
- * under way, which may be an error. */
+ * under way, which may be an error. INTRO_ERROR_CORRUPT: there are more than can be looked at, or they do not end. */
 gboolean intro_callbacks_find(const IntroCallbacks *callbacks, IntroCallbackFilter filter, gconstpointer data, GArray *found,
                               gboolean *in_motion, GError **error);
 

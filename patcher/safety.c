@@ -363,14 +363,20 @@ patch_survey_rehearse(const PatchSurvey *survey)
 }
 
 /* In a guest that runs, lists may come apart under way; then the pause tells. It is not made longer where somebody is in the
- * way already. */
+ * way already, nor begun where it would be too long. */
 static gboolean
 look_at_pending(PatchSurvey *survey, gboolean is_paused, GError **error)
 {
     g_autoptr(GError) failure = NULL;
 
     if (!survey->callbacks || (is_paused && survey->blockers->len > 0) ||
-        patch_pending_look(survey->callbacks, survey->given, survey->blockers, &failure) || !is_paused)
+        patch_pending_look(survey->callbacks, survey->given, survey->blockers, &failure))
+        return TRUE;
+    if (g_error_matches(failure, INTRO_ERROR, INTRO_ERROR_CORRUPT)) {
+        g_set_error_literal(error, PATCH_ERROR, PATCH_ERROR_PASSING, failure->message);
+        return FALSE;
+    }
+    if (!is_paused)
         return TRUE;
     g_propagate_error(error, g_steal_pointer(&failure));
     return FALSE;

@@ -5,11 +5,11 @@
  *     place new code and data -> pre-apply -> switch over to them -> post-apply
  *                                  | refuses      | is not possible
  *                                  v              v
- *                               post-undo, unless a hook has faulted or goes on
+ *                               post-undo and release, unless a hook has faulted or goes on
  *                                         v
  *                               take out what was placed
  *
- *     pre-undo -> switch back -> post-undo -> take out
+ *     pre-undo -> switch back -> post-undo -> release, unless a hook has faulted or goes on -> take out
  *        | refuses: nothing is changed
  *
  * Without hooks, all of it is done at once. Where the guest's kernel has no room, some is got first (room.h), and is given

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/fuzz/looks.h"
 
+#include "introspect/callbacks.h"
 #include "introspect/condition.h"
 #include "introspect/generated.h"
 #include "introspect/module-sections.h"
@@ -68,6 +69,22 @@ look_at_windows(const IntroKernel *kernel)
     }
 }
 
+static gboolean
+takes_any(GuestVa function, gconstpointer data)
+{
+    return TRUE;
+}
+
+static void
+look_at_callbacks(const IntroKernel *kernel)
+{
+    g_autoptr(IntroCallbacks) callbacks = intro_callbacks_new(kernel);
+    g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(IntroCallback));
+    gboolean in_motion;
+
+    intro_callbacks_find(callbacks, takes_any, NULL, found, &in_motion, NULL);
+}
+
 void
 look_at_condition(const IntroKernel *kernel)
 {
@@ -78,6 +95,7 @@ look_at_condition(const IntroKernel *kernel)
     look_at_modules(kernel);
     look_at_generated(kernel);
     look_at_windows(kernel);
+    look_at_callbacks(kernel);
 }
 
 static void
