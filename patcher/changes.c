@@ -143,7 +143,7 @@ find_obstacles(Job *job)
     }
     for (guint i = 0; i < job->diff->boot_only->len; i++)
         patch_diff_add_boot_finding(job->changes->findings, pairing->new_elf,
-                                    patch_elf_item(pairing->new_elf, g_array_index(job->diff->boot_only, guint32, i)));
+                                    patch_elf_item(pairing->new_elf, g_array_index(job->diff->boot_only, guint32, i)), NULL);
 }
 
 static void
@@ -154,7 +154,7 @@ compare_types(Job *job)
     g_autoptr(PatchDwarf) new_dwarf = old_dwarf ? patch_dwarf_read(job->diff->pairing->new_elf) : NULL;
 
     if (new_dwarf)
-        patch_types_compare(old_elf, old_dwarf, new_dwarf, job->changes->findings, NULL);
+        patch_types_compare(job->diff->pairing, old_dwarf, new_dwarf, job->changes->findings, NULL);
 }
 
 static int

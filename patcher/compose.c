@@ -55,17 +55,32 @@ build_and_read(const Job *job, PatchBuildVariant variant, GError **error)
     return path ? patch_elf_read(path, error) : NULL;
 }
 
-/* A boot-time function that the patch does not speak of, and that only inlines what changed, is no loss. */
+/* What else than its own text changes a boot-time function such that what it did at boot is no longer right: a constant, or a
+ * function that only such inline; NULL if nothing does. */
+static const char *
+cause_at_boot(const Job *job, const char *function)
+{
+    const char *constant = patch_reasons_changed_constant(job->reasons, function), *inlined;
+
+    if (constant)
+        return constant;
+    patch_reasons_find(job->reasons, function, &inlined);
+    return *inlined && !patch_reasons_is_in_use(job->reasons, job->old_elf, inlined) ? inlined : NULL;
+}
+
+/* A boot-time function that the patch does not speak of, and that inlines what is used elsewhere too, is no loss. */
 static void
 find_boot_changes(Job *job)
 {
     for (guint i = 0; i < job->diff->boot_only->len; i++) {
         const PatchElfItem *item = patch_elf_item(job->new_elf, g_array_index(job->diff->boot_only, guint32, i));
+        gboolean is_touched = patch_reasons_is_touched(job->reasons, item->name);
+        const char *cause = is_touched ? NULL : cause_at_boot(job, item->name);
 
         if (*job->object->module && g_str_has_prefix(patch_elf_section(job->new_elf, item->section)->name, ".exit."))
             g_hash_table_insert(job->carry.replaced, g_strdup(item->name), g_strdup(""));
-        else if (patch_reasons_is_touched(job->reasons, item->name))
-            patch_diff_add_boot_finding(job->findings, job->new_elf, item);
+        else if (is_touched || cause)
+            patch_diff_add_boot_finding(job->findings, job->new_elf, item, cause);
         else
             g_ptr_array_add(job->compose->notes, g_strdup_printf("%s, which runs at boot only, would change too: a "
                                                                  "running kernel has no use for that", item->name));
@@ -79,7 +94,7 @@ compare_types(Job *job)
     g_autoptr(PatchDwarf) new_dwarf = old_dwarf ? patch_dwarf_read(job->new_elf) : NULL;
 
     if (new_dwarf)
-        patch_types_compare(job->old_elf, old_dwarf, new_dwarf, job->findings, job->compose->notes);
+        patch_types_compare(job->diff->pairing, old_dwarf, new_dwarf, job->findings, job->compose->notes);
     job->reasons = patch_reasons_new(job->build, job->file, g_steal_pointer(&old_dwarf), g_steal_pointer(&new_dwarf));
 }
 

@@ -111,9 +111,13 @@ check_changed_datum(PatchDiff *diff, guint32 old_number, guint32 new_number)
     const PatchElfSection *section = patch_elf_section(elf, item->section);
     const PatchInitial *initial = patch_initial_find(diff, new_number);
 
-    if (patch_is_boot_section(section->name) || g_str_equal(section->name, "__dyndbg"))
+    if (g_str_equal(section->name, "__dyndbg"))
         return;
     add_once(diff->changed_data, new_number);
+    if (patch_is_boot_section(section->name)) {
+        patch_diff_add_boot_finding(diff->findings, elf, item, NULL);
+        return;
+    }
     if (patch_initial_goes_with_code(diff, new_number) || (initial && !initial->doubt))
         return;
     if (old_item->size != item->size)
@@ -144,16 +148,21 @@ compare_data(PatchDiff *diff)
 }
 
 void
-patch_diff_add_boot_finding(GPtrArray *findings, const PatchElf *elf, const PatchElfItem *item)
+patch_diff_add_boot_finding(GPtrArray *findings, const PatchElf *elf, const PatchElfItem *item, const char *cause)
 {
     const char *section = patch_elf_section(elf, item->section)->name;
-    gboolean is_exit = g_str_has_prefix(section, ".exit.");
+    const char *what = item->is_function ? "runs" : "is looked at";
 
-    patch_findings_add(findings, PATCH_FINDING_INIT, item->name,
-                       is_exit ? "%s (in %s) changes, which runs when its module is unloaded, and never if it is built in"
-                       : "%s (in %s) changes, which runs at boot or when its module is loaded, and never again: it takes a "
-                       "hook that does in the running kernel what it would have done; if that is to set a variable, create "
-                       "--set FILE.c:VARIABLE=VALUE does it (docs/writing-updates.md)", item->name, section);
+    if (g_str_has_prefix(section, ".exit."))
+        patch_findings_add(findings, PATCH_FINDING_INIT, item->name,
+                           "%s (in %s) changes%s%s, which %s when its module is unloaded, and never if it is built in", item->name,
+                           section, cause ? " by " : "", cause ? cause : "", what);
+    else
+        patch_findings_add(findings, PATCH_FINDING_INIT, item->name,
+                           "%s (in %s) changes%s%s, which %s at boot or when its module is loaded, and never again: it takes a "
+                           "hook that does in the running kernel what would have been done; if that is to set a variable, create "
+                           "--set FILE.c:VARIABLE=VALUE does it (docs/writing-updates.md)", item->name, section,
+                           cause ? " by " : "", cause ? cause : "", what);
 }
 
 static int

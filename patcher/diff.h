@@ -34,8 +34,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchDiff, patch_diff_free)
  * differs from DIFF's in line numbers only: where the patch left a line alone, it counts as it did before. */
 void patch_diff_forget_lines(PatchDiff *diff, const PatchDiff *lines);
 
-/* Says that ITEM of ELF, one of those in boot_only, changed. */
-void patch_diff_add_boot_finding(GPtrArray *findings, const PatchElf *elf, const PatchElfItem *item);
+/* Says that ITEM of ELF, one of those in boot_only, changed, and by what if it did not change itself (CAUSE; NULL). */
+void patch_diff_add_boot_finding(GPtrArray *findings, const PatchElf *elf, const PatchElfItem *item, const char *cause);
 
 /* Whether the function or datum NEW_ITEM has a pair with the same content. */
 gboolean patch_diff_is_same(PatchDiff *diff, guint32 new_item);

@@ -2,6 +2,9 @@
 #include "patcher/dwarf-type.h"
 
 #include <dwarf.h>
+#include <string.h>
+
+#include "patcher/dwarf-meaning.h"
 
 #define MAX_DEPTH 8
 #define MAX_MEMBERS 65536
@@ -12,6 +15,9 @@ member_free(PatchMember *member)
 {
     g_free(member->name);
     g_free(member->type);
+    g_free(member->meaning);
+    g_free(member->enumeration);
+    g_free(member->passed);
     g_free(member);
 }
 
@@ -23,6 +29,18 @@ patch_struct_free(PatchStruct *type)
     g_free(type->name);
     g_ptr_array_unref(type->members);
     g_free(type);
+}
+
+const PatchMember *
+patch_struct_member(const PatchStruct *type, const char *name)
+{
+    for (guint i = 0; i < type->members->len; i++) {
+        const PatchMember *member = type->members->pdata[i];
+
+        if (g_str_equal(member->name, name))
+            return member;
+    }
+    return NULL;
 }
 
 gboolean
@@ -40,42 +58,6 @@ patch_dwarf_number(Dwarf_Die *die, guint name, guint64 otherwise)
     Dwarf_Word value;
 
     return dwarf_attr_integrate(die, name, &attribute) && dwarf_formudata(&attribute, &value) == 0 ? value : otherwise;
-}
-
-static gboolean is_number(Dwarf_Die *die, guint depth);
-
-/* Whether the structure TYPE is a name for a number, as atomic_t and refcount_t are. */
-static gboolean
-wraps_number(Dwarf_Die *type, guint depth)
-{
-    Dwarf_Die member, next;
-
-    return depth < MAX_DEPTH && dwarf_child(type, &member) == 0 && dwarf_tag(&member) == DW_TAG_member &&
-           dwarf_siblingof(&member, &next) != 0 && !dwarf_hasattr(&member, DW_AT_bit_size) && is_number(&member, depth + 1);
-}
-
-/* Whether DIE's type is an integer, a truth value or an enumeration behind all typedefs. */
-static gboolean
-is_number(Dwarf_Die *die, guint depth)
-{
-    Dwarf_Die type;
-    int tag;
-
-    if (!patch_dwarf_type_of(die, &type) || dwarf_peel_type(&type, &type) != 0)
-        return FALSE;
-    tag = dwarf_tag(&type);
-    return tag == DW_TAG_base_type || tag == DW_TAG_enumeration_type ||
-           (tag == DW_TAG_structure_type && wraps_number(&type, depth));
-}
-
-static gboolean
-is_callback(Dwarf_Die *die)
-{
-    Dwarf_Die type, target;
-
-    return patch_dwarf_type_of(die, &type) && dwarf_peel_type(&type, &type) == 0 &&
-           dwarf_tag(&type) == DW_TAG_pointer_type && patch_dwarf_type_of(&type, &target) && dwarf_peel_type(&target, &target) == 0 &&
-           dwarf_tag(&target) == DW_TAG_subroutine_type;
 }
 
 static void append_type(GString *text, Dwarf_Die *die, guint depth);
@@ -196,8 +178,9 @@ patch_dwarf_signature(Dwarf_Die *die)
     return g_string_free(text, FALSE);
 }
 
-char *
-patch_type_unqualified(const char *type)
+/* TYPE without what only says how it may be used; to be freed. */
+static char *
+unqualified(const char *type)
 {
     g_autoptr(GString) plain = g_string_new(type);
 
@@ -220,11 +203,11 @@ member_bytes(Dwarf_Die *member)
 static void
 append_passed(GString *text, Dwarf_Die *die)
 {
-    g_autofree char *name = patch_dwarf_type_name(die), *plain = patch_type_unqualified(name);
+    g_autofree char *name = patch_dwarf_type_name(die), *plain = unqualified(name);
     guint64 bytes = member_bytes(die);
     Dwarf_Die type;
 
-    if (!is_number(die, 0)) {
+    if (!patch_dwarf_is_number(die)) {
         g_string_append_printf(text, "%s,", plain);
         return;
     }
@@ -271,15 +254,42 @@ patch_dwarf_member_offset(Dwarf_Die *member, guint64 bits, gboolean is_field)
     return bytes * 8 + patch_dwarf_number(member, DW_AT_data_bit_offset, 0);
 }
 
-static void add_members(PatchStruct *into, Dwarf_Die *type, guint64 base, guint depth);
+static void add_members(PatchStruct *into, Dwarf_Die *type, const char *prefix, guint64 base, guint depth);
 
 static void
-add_member(PatchStruct *into, Dwarf_Die *die, guint64 base, guint depth)
+append_member(PatchStruct *into, Dwarf_Die *die, char *name, guint64 offset, guint64 bits)
+{
+    PatchMember *member = g_new0(PatchMember, 1);
+    g_autofree char *meaning = NULL;
+    Dwarf_Die function;
+
+    *member = (PatchMember) {
+        .name = name, .type = patch_dwarf_type_name(die), .is_number = patch_dwarf_is_number(die), .offset = offset, .size = bits,
+    };
+    meaning = patch_dwarf_meaning(die, &member->enumeration);
+    member->meaning = dwarf_hasattr(die, DW_AT_bit_size) ? g_strdup("number") : g_steal_pointer(&meaning);
+    member->passed = patch_dwarf_callback(die, &function) ? patch_dwarf_passed(&function) : NULL;
+    g_ptr_array_add(into->members, member);
+}
+
+/* A structure without any name is told of by nothing else. */
+static void
+add_within(PatchStruct *into, Dwarf_Die *die, const char *name, guint depth)
+{
+    g_autofree char *prefix = g_strconcat(name, ".", NULL);
+    Dwarf_Die type;
+
+    if (depth < MAX_DEPTH && patch_dwarf_nameless_within(die, &type))
+        add_members(into, &type, prefix, 0, depth + 1);
+}
+
+static void
+add_member(PatchStruct *into, Dwarf_Die *die, const char *prefix, guint64 base, guint depth)
 {
     guint64 bits = patch_dwarf_number(die, DW_AT_bit_size, 0);
     gboolean is_field = bits != 0;
     const char *name = dwarf_diename(die);
-    PatchMember *member;
+    char *full;
     Dwarf_Die type;
 
     if (!is_field)
@@ -287,15 +297,12 @@ add_member(PatchStruct *into, Dwarf_Die *die, guint64 base, guint depth)
     base += patch_dwarf_member_offset(die, bits, is_field);
     if (!name) {
         if (!is_field && patch_dwarf_type_of(die, &type) && depth < MAX_DEPTH)
-            add_members(into, &type, base, depth + 1);
+            add_members(into, &type, prefix, base, depth + 1);
         return;
     }
-    member = g_new0(PatchMember, 1);
-    *member = (PatchMember) {
-        .name = g_strdup(name), .type = patch_dwarf_type_name(die), .is_number = is_number(die, 0),
-        .is_callback = is_callback(die), .offset = base, .size = bits,
-    };
-    g_ptr_array_add(into->members, member);
+    full = g_strconcat(prefix, name, NULL);
+    append_member(into, die, full, base, bits);
+    add_within(into, die, full, depth);
 }
 
 static void
@@ -309,12 +316,12 @@ add_constant(PatchStruct *into, Dwarf_Die *die)
     if (!name || !dwarf_attr(die, DW_AT_const_value, &attribute) || dwarf_formsdata(&attribute, &value) != 0)
         return;
     member = g_new0(PatchMember, 1);
-    *member = (PatchMember) { .name = g_strdup(name), .type = g_strdup(""), .offset = value };
+    *member = (PatchMember) { .name = g_strdup(name), .type = g_strdup(""), .meaning = g_strdup(""), .offset = value };
     g_ptr_array_add(into->members, member);
 }
 
 static void
-add_members(PatchStruct *into, Dwarf_Die *type, guint64 base, guint depth)
+add_members(PatchStruct *into, Dwarf_Die *type, const char *prefix, guint64 base, guint depth)
 {
     Dwarf_Die child;
 
@@ -324,10 +331,18 @@ add_members(PatchStruct *into, Dwarf_Die *type, guint64 base, guint depth)
         if (into->members->len >= MAX_MEMBERS)
             return;
         if (dwarf_tag(&child) == DW_TAG_member)
-            add_member(into, &child, base, depth);
+            add_member(into, &child, prefix, base, depth);
         else if (dwarf_tag(&child) == DW_TAG_enumerator)
             add_constant(into, &child);
     } while (dwarf_siblingof(&child, &child) == 0);
+}
+
+static gboolean
+is_public(Dwarf_Die *die)
+{
+    const char *file = dwarf_decl_file(die);
+
+    return file && (g_str_has_prefix(file, "include/") || strstr(file, "/include/"));
 }
 
 PatchStruct *
@@ -340,8 +355,23 @@ patch_dwarf_struct(Dwarf_Die *die, const char *name)
     type = g_new0(PatchStruct, 1);
     type->name = g_strdup(name);
     type->size = patch_dwarf_number(die, DW_AT_byte_size, 0);
+    type->is_public = is_public(die);
     type->is_enum = dwarf_tag(die) == DW_TAG_enumeration_type;
     type->members = g_ptr_array_new_with_free_func((GDestroyNotify) member_free);
-    add_members(type, die, 0, 0);
+    add_members(type, die, "", 0, 0);
     return type;
+}
+
+PatchStruct *
+patch_dwarf_variable(Dwarf_Die *die, const char *name)
+{
+    PatchStruct *variable = g_new0(PatchStruct, 1);
+    char *full = g_strdup(name);
+
+    variable->name = g_strdup(name);
+    variable->size = member_bytes(die);
+    variable->members = g_ptr_array_new_with_free_func((GDestroyNotify) member_free);
+    append_member(variable, die, full, 0, variable->size * 8);
+    add_within(variable, die, full, 0);
+    return variable;
 }

@@ -4,6 +4,7 @@
 #include <dwarf.h>
 
 #include "patcher/dwarf-file.h"
+#include "patcher/dwarf-meaning.h"
 #include "patcher/dwarf-type.h"
 
 #define MAX_DEPTH 64
@@ -38,9 +39,23 @@ patch_dwarf_free(PatchDwarf *dwarf)
     if (!dwarf)
         return;
     g_hash_table_unref(dwarf->structs);
+    g_hash_table_unref(dwarf->variables);
     g_hash_table_unref(dwarf->signatures);
     g_hash_table_unref(dwarf->inlined);
     g_free(dwarf);
+}
+
+/* TYPE is taken over. */
+static void
+add_to(GHashTable *table, PatchStruct *type)
+{
+    GPtrArray *types = g_hash_table_lookup(table, type->name);
+
+    if (!types) {
+        types = g_ptr_array_new_with_free_func((GDestroyNotify) patch_struct_free);
+        g_hash_table_insert(table, g_strdup(type->name), types);
+    }
+    g_ptr_array_add(types, type);
 }
 
 static void
@@ -48,16 +63,23 @@ add_struct(PatchDwarf *facts, Dwarf_Die *die, const char *prefix, const char *na
 {
     g_autofree char *full = g_strconcat(prefix, name, NULL);
     PatchStruct *type = patch_dwarf_struct(die, full);
-    GPtrArray *types;
 
-    if (!type)
-        return;
-    types = g_hash_table_lookup(facts->structs, full);
-    if (!types) {
-        types = g_ptr_array_new_with_free_func((GDestroyNotify) patch_struct_free);
-        g_hash_table_insert(facts->structs, g_steal_pointer(&full), types);
-    }
-    g_ptr_array_add(types, type);
+    if (type)
+        add_to(facts->structs, type);
+}
+
+/* Only what has a place of its own, and can have become something else than it was at boot. */
+static void
+add_variable(PatchDwarf *facts, Dwarf_Die *die)
+{
+    Dwarf_Attribute attribute;
+    const char *name = dwarf_attr_integrate(die, DW_AT_name, &attribute) ? dwarf_formstring(&attribute) : NULL;
+    Dwarf_Op *ops;
+    size_t n;
+
+    if (name && dwarf_attr(die, DW_AT_location, &attribute) && dwarf_getlocation(&attribute, &ops, &n) == 0 && n == 1 &&
+        ops[0].atom == DW_OP_addr && !patch_dwarf_is_constant(die))
+        add_to(facts->variables, patch_dwarf_variable(die, name));
 }
 
 /* A structure that has no name but that of a typedef. */
@@ -110,6 +132,9 @@ add_die(Walk *walk, Dwarf_Die *die, const char *function)
         break;
     case DW_TAG_typedef:
         add_typedef(walk->facts, die);
+        break;
+    case DW_TAG_variable:
+        add_variable(walk->facts, die);
         break;
     case DW_TAG_subprogram:
         if (name && dwarf_hasattr(die, DW_AT_external) && !dwarf_hasattr(die, DW_AT_declaration))
@@ -168,6 +193,7 @@ patch_dwarf_read(const PatchElf *elf)
     PatchDwarfFile file;
 
     facts->structs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_ptr_array_unref);
+    facts->variables = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_ptr_array_unref);
     facts->signatures = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) signature_free);
     facts->inlined = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_hash_table_unref);
     if (!patch_dwarf_open(&file, elf))

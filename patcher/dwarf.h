@@ -11,12 +11,14 @@
 #include "patcher/object.h"
 
 typedef struct {
-    char *name;                 /* members of nameless members count as the structure's own; a bit field without a name
-                                   is left out */
+    char *name;                 /* members of nameless members count as the structure's own; those of a named member whose
+                                   structure has no name follow it, as "member.its". A bit field without a name is left out */
     char *type;                 /* as in C, by name: what a pointer leads to is not looked at */
+    char *meaning;              /* the same where the one's bits can be taken for the other's */
+    char *enumeration;          /* that a number is a constant of; NULL for other numbers, and all else */
+    char *passed;               /* of a callback: the same where callers of the one can call the other; NULL for all else */
     gboolean is_number;         /* an integer, whatever it is called, also within a structure of its own (atomic_t) */
-    gboolean is_callback;       /* a pointer to a function */
-    guint64 offset, size;       /* bits */
+    guint64 offset, size;       /* bits; the offset is that within "member", if there is one */
 } PatchMember;
 
 typedef struct {
@@ -24,6 +26,7 @@ typedef struct {
     guint64 size;               /* bytes */
     GPtrArray *members;         /* of PatchMember; of an enumeration: its constants, with their value as offset */
     gboolean is_enum;
+    gboolean is_public;         /* by a header in a folder for all of the kernel: any module may know it */
 } PatchStruct;
 
 /* The name that all enumerations without one go by. */
@@ -37,12 +40,14 @@ typedef struct {
 typedef struct {
     GHashTable *structs;        /* char * -> GPtrArray of PatchStruct: several where functions have types of one name, or for
                                    PATCH_NAMELESS_ENUM */
+    GHashTable *variables;      /* char * -> GPtrArray of PatchStruct, as patch_dwarf_variable() makes them: what code can write to,
+                                   by the names in the source; several where functions have variables of one name */
     GHashTable *signatures;     /* char * -> PatchSignature *: of global functions */
     GHashTable *inlined;        /* char * -> set of char *: function -> functions that are inlined in it */
 } PatchDwarf;
 
-/* TYPE, as a member's, without what only says how it may be used; to be freed. */
-char *patch_type_unqualified(const char *type);
+/* The member or constant NAME of TYPE; NULL if it has none. */
+const PatchMember *patch_struct_member(const PatchStruct *type, const char *name);
 
 /* NULL if ELF has no debugging information, or none that can be understood. */
 PatchDwarf *patch_dwarf_read(const PatchElf *elf);

@@ -232,7 +232,17 @@ has_only_pointers(const PatchElf *elf, guint32 number, const GArray *stretches)
     return TRUE;
 }
 
-typedef enum { LEADS_NOWHERE, LEADS_SOMEWHERE, LEADS_TO_FUNCTION } Lead;
+typedef enum { IS_NO_POINTER, IS_NULL, LEADS_SOMEWHERE, LEADS_TO_FUNCTION } Lead;
+
+static gboolean
+is_zero(const Content *content, guint64 at)
+{
+    static const guint8 zeros[sizeof(guint64)];
+
+    return content->size - at >= sizeof zeros && patch_elf_first_reloc(content->section, content->start + at) ==
+           patch_elf_first_reloc(content->section, content->start + at + sizeof zeros) &&
+           (!content->section->data || memcmp(content->section->data + content->start + at, zeros, sizeof zeros) == 0);
+}
 
 static Lead
 lead_at(const PatchElf *elf, guint32 number, guint64 at)
@@ -242,14 +252,14 @@ lead_at(const PatchElf *elf, guint32 number, guint64 at)
     PatchPlace place;
 
     if (reloc < 0)
-        return LEADS_NOWHERE;
+        return is_zero(&content, at) ? IS_NULL : IS_NO_POINTER;
     place = patch_elf_place(elf, &g_array_index(content.section->relocs, PatchReloc, reloc));
     return place.kind == PATCH_PLACE_ITEM && place.offset == 0 && patch_elf_item(elf, place.index)->is_function
                ? LEADS_TO_FUNCTION : LEADS_SOMEWHERE;
 }
 
-/* Whether the stretches are pointers to functions, before and after. Of a function in another file nothing tells that it is
- * one, but that it stands where one of this file does. */
+/* Whether the stretches are pointers to functions, or NULL in the place of one. Of a function in another file nothing tells that
+ * it is one, but that it stands where one of this file does. */
 static gboolean
 exchanges_functions(const PatchDiff *diff, guint32 old_item, guint32 new_item, const GArray *stretches)
 {
@@ -260,7 +270,7 @@ exchanges_functions(const PatchDiff *diff, guint32 old_item, guint32 new_item, c
             Lead was = lead_at(diff->pairing->old_elf, old_item, stretch->offset + at);
             Lead is = lead_at(diff->pairing->new_elf, new_item, stretch->offset + at);
 
-            if (was == LEADS_NOWHERE || is == LEADS_NOWHERE || (was != LEADS_TO_FUNCTION && is != LEADS_TO_FUNCTION))
+            if (was == IS_NO_POINTER || is == IS_NO_POINTER || (was != LEADS_TO_FUNCTION && is != LEADS_TO_FUNCTION))
                 return FALSE;
         }
     }

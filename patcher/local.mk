@@ -93,6 +93,8 @@ libpatcher_a_SOURCES += \
 	patcher/sites.c patcher/sites.h \
 	patcher/unwind-table.c patcher/unwind-table.h \
 	patcher/pairing.c patcher/pairing.h \
+	patcher/referrers.c patcher/referrers.h \
+	patcher/leftover.c patcher/leftover.h \
 	patcher/compare.c patcher/compare.h \
 	patcher/finding.c patcher/finding.h \
 	patcher/homes.c patcher/homes.h \
@@ -105,7 +107,9 @@ libpatcher_a_SOURCES += \
 	patcher/variable.c patcher/variable.h \
 	patcher/initial.c patcher/initial.h \
 	patcher/new-data.c patcher/new-data.h \
+	patcher/dwarf-meaning.c patcher/dwarf-meaning.h \
 	patcher/dwarf-type.c patcher/dwarf-type.h \
+	patcher/type-difference.c patcher/type-difference.h \
 	patcher/types.c patcher/types.h \
 	patcher/changes.c patcher/changes.h \
 	patcher/old-code.c patcher/old-code.h \
@@ -113,6 +117,7 @@ libpatcher_a_SOURCES += \
 	patcher/new-code.c patcher/new-code.h \
 	patcher/csource.c patcher/csource.h \
 	patcher/linemarks.c patcher/linemarks.h \
+	patcher/changed-constants.c patcher/changed-constants.h \
 	patcher/reasons.c patcher/reasons.h \
 	patcher/buildid.c patcher/buildid.h \
 	patcher/compose.c patcher/compose.h \

@@ -3,6 +3,8 @@
 
 #include <elf.h>
 
+#include "patcher/leftover.h"
+#include "patcher/referrers.h"
 #include "patcher/tables.h"
 
 #define MAX_COMPARED (1 << 20)
@@ -69,11 +71,10 @@ is_numbered_datum(const PatchElfItem *item)
     return !item->is_function && dot && dot != item->name && dot[1] && dot[1 + strspn(dot + 1, "0123456789")] == 0;
 }
 
-/* Of these it does not matter which is which, nor that one is new: they only keep a message from being told too often, or
- * switch it. */
-static gboolean
-is_interchangeable(const PatchElf *elf, const PatchElfItem *item)
+gboolean
+patch_elf_is_interchangeable(const PatchElf *elf, guint32 number)
 {
+    const PatchElfItem *item = patch_elf_item(elf, number);
     const char *section = patch_elf_section(elf, item->section)->name;
 
     return g_str_equal(section, ".data.once") || g_str_equal(section, ".data..once") ||
@@ -87,7 +88,7 @@ holds_state(const PatchElf *elf, guint32 number)
     const PatchElfItem *item = patch_elf_item(elf, number);
 
     return is_numbered_datum(item) && patch_elf_section(elf, item->section)->flags & SHF_WRITE &&
-           !is_interchangeable(elf, item);
+           !patch_elf_is_interchangeable(elf, number);
 }
 
 gboolean
@@ -96,46 +97,6 @@ patch_elf_takes_part(const PatchElf *elf, guint32 item)
     const PatchElfItem *it = patch_elf_item(elf, item);
 
     return it->symbol >= 0 && !patch_tables_own(patch_elf_section(elf, it->section)->name);
-}
-
-static void
-add_referrer(GHashTable *referrers, guint32 item, const char *name)
-{
-    GHashTable *names = g_hash_table_lookup(referrers, GUINT_TO_POINTER(item));
-
-    if (!names) {
-        names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-        g_hash_table_insert(referrers, GUINT_TO_POINTER(item), names);
-    }
-    g_hash_table_add(names, g_strdup(name));
-}
-
-/* item -> set of the plain names of the items that refer to it. */
-static GHashTable *
-find_referrers(const PatchElf *elf)
-{
-    GHashTable *referrers = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify) g_hash_table_unref);
-
-    for (guint32 i = 0; i < elf->items->len; i++) {
-        const PatchElfItem *item = patch_elf_item(elf, i);
-        const PatchElfSection *section = patch_elf_section(elf, item->section);
-        g_autofree char *name = NULL;
-
-        if (!patch_elf_takes_part(elf, i))
-            continue;
-        name = patch_plain_name(item->name);
-        for (guint j = patch_elf_first_reloc(section, item->offset); j < section->relocs->len; j++) {
-            const PatchReloc *reloc = &g_array_index(section->relocs, PatchReloc, j);
-            PatchPlace place;
-
-            if (reloc->offset >= item->offset + item->size)
-                break;
-            place = patch_elf_place(elf, reloc);
-            if (place.kind == PATCH_PLACE_ITEM && place.index != i)
-                add_referrer(referrers, place.index, name);
-        }
-    }
-    return referrers;
 }
 
 static char *
@@ -205,22 +166,6 @@ pair(PatchPairing *pairing, guint32 old_item, guint32 new_item)
     pairing->old_of_new[new_item] = old_item;
 }
 
-/* How many names are in both sets, either of which may be NULL. */
-static guint
-common(GHashTable *first, GHashTable *second)
-{
-    GHashTableIter iter;
-    gpointer name;
-    guint n = 0;
-
-    if (!first || !second)
-        return 0;
-    g_hash_table_iter_init(&iter, first);
-    while (g_hash_table_iter_next(&iter, &name, NULL))
-        n += g_hash_table_contains(second, name);
-    return n;
-}
-
 /* Whether two items that are alone with their name can be a pair: a variable of one function is none of another's. */
 static gboolean
 may_pair(const PatchPairing *pairing, const Group *group, GHashTable *referrers_old, GHashTable *referrers_new)
@@ -229,7 +174,7 @@ may_pair(const PatchPairing *pairing, const Group *group, GHashTable *referrers_
     GHashTable *old_users = g_hash_table_lookup(referrers_old, GUINT_TO_POINTER(old_item));
     GHashTable *new_users = g_hash_table_lookup(referrers_new, GUINT_TO_POINTER(new_item));
 
-    return !holds_state(pairing->new_elf, new_item) || (!old_users && !new_users) || common(old_users, new_users) > 0;
+    return !holds_state(pairing->new_elf, new_item) || (!old_users && !new_users) || patch_referrers_common(old_users, new_users) > 0;
 }
 
 /* Pairs who are alone with their name on either side. */
@@ -395,7 +340,7 @@ closest(guint32 item, GHashTable *referrers, GArray *others, GHashTable *other_r
 
     for (guint i = 0; i < others->len; i++) {
         guint32 other = g_array_index(others, guint32, i);
-        guint n = common(names, g_hash_table_lookup(other_referrers, GUINT_TO_POINTER(other)));
+        guint n = patch_referrers_common(names, g_hash_table_lookup(other_referrers, GUINT_TO_POINTER(other)));
 
         if (n > best_n)
             best = other;
@@ -450,7 +395,7 @@ note_ambiguous(PatchPairing *pairing)
         if (group->old_items->len && group->new_items->len) {
             guint32 item = g_array_index(group->new_items, guint32, 0);
 
-            if (is_interchangeable(pairing->new_elf, patch_elf_item(pairing->new_elf, item)))
+            if (patch_elf_is_interchangeable(pairing->new_elf, item))
                 continue;
             g_hash_table_add(pairing->ambiguous, patch_plain_name(patch_elf_item(pairing->new_elf, item)->name));
         }
@@ -471,8 +416,8 @@ PatchPairing *
 patch_pairing_new(const PatchElf *old_elf, const PatchElf *new_elf)
 {
     PatchPairing *pairing = g_new0(PatchPairing, 1);
-    g_autoptr(GHashTable) referrers_old = find_referrers(old_elf);
-    g_autoptr(GHashTable) referrers_new = find_referrers(new_elf);
+    g_autoptr(GHashTable) referrers_old = patch_referrers_find(old_elf);
+    g_autoptr(GHashTable) referrers_new = patch_referrers_find(new_elf);
 
     pairing->old_elf = old_elf;
     pairing->new_elf = new_elf;
@@ -485,6 +430,8 @@ patch_pairing_new(const PatchElf *old_elf, const PatchElf *new_elf)
     pair_by_signature(pairing, referrers_old, referrers_new);
     pair_by_users(pairing, referrers_old, referrers_new);
     pair_by_name(pairing, referrers_old, referrers_new);
+    patch_leftover_pair(pairing, referrers_old, referrers_new);
+    pairing->successors = patch_leftover_successors(pairing, referrers_old, referrers_new);
     note_ambiguous(pairing);
     return pairing;
 }
@@ -496,6 +443,7 @@ patch_pairing_free(PatchPairing *pairing)
         return;
     g_free(pairing->new_of_old);
     g_free(pairing->old_of_new);
+    g_array_unref(pairing->successors);
     g_hash_table_unref(pairing->ambiguous);
     g_free(pairing);
 }

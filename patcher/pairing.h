@@ -11,8 +11,14 @@
 #include "patcher/object.h"
 
 typedef struct {
+    guint32 old_item, new_item;
+} PatchSuccessor;
+
+typedef struct {
     const PatchElf *old_elf, *new_elf;      /* borrowed */
     gint32 *new_of_old, *old_of_new;        /* by item; -1: it has none */
+    GArray *successors;                     /* of PatchSuccessor: variables without a pair, of which the new one may be the old one by
+                                               another name: they have the same size, and a user in common */
     GHashTable *ambiguous;                  /* set of char *: names without numbers of which some could not be paired */
 } PatchPairing;
 
@@ -23,6 +29,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchPairing, patch_pairing_free)
 
 /* Whether the item has a name, and is not part of a table that is about others. */
 gboolean patch_elf_takes_part(const PatchElf *elf, guint32 item);
+
+/* Whether it does not matter which of such items is which, nor that one is new: they only keep a message from being told too
+ * often, or switch it. */
+gboolean patch_elf_is_interchangeable(const PatchElf *elf, guint32 item);
 
 /* NAME without the numbers that the compiler and the kernel's macros give out; to be freed. */
 char *patch_plain_name(const char *name);

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "patcher/reasons.h"
 
+#include <string.h>
+
+#include "patcher/changed-constants.h"
 #include "patcher/csource.h"
+#include "patcher/tables.h"
 
 struct PatchReasons {
     const PatchFiles *files;
     const PatchFile *file;
     GHashTable *texts;          /* char * -> char *: by path, of the C file and of every file of the patch */
     PatchDwarf *old_dwarf, *new_dwarf;
+    GHashTable *constants;      /* set of char *: those that the patch changes; NULL until they are asked for */
 };
 
 static void
@@ -41,6 +46,7 @@ patch_reasons_free(PatchReasons *reasons)
     if (!reasons)
         return;
     g_hash_table_unref(reasons->texts);
+    g_clear_pointer(&reasons->constants, g_hash_table_unref);
     patch_dwarf_free(reasons->old_dwarf);
     patch_dwarf_free(reasons->new_dwarf);
     g_free(reasons);
@@ -105,4 +111,78 @@ patch_reasons_find(const PatchReasons *reasons, const char *function, const char
         name = touched_inline(reasons, reasons->old_dwarf, function);
     *cause = name ? name : "";
     return name ? PATCH_REASON_INLINED : PATCH_REASON_COMPILED;
+}
+
+/* ---- Boot code ---- */
+
+/* The changed constant that FUNCTION itself uses, in any of the texts. */
+static const char *
+constant_in(const PatchReasons *reasons, const char *function)
+{
+    GHashTableIter iter;
+    gpointer text;
+
+    g_hash_table_iter_init(&iter, reasons->texts);
+    while (g_hash_table_iter_next(&iter, NULL, &text)) {
+        const char *start = text, *end, *name;
+        guint first, last;
+
+        if (!patch_csource_find(text, function, &first, &last))
+            continue;
+        for (guint line = 1; line < first; line++)
+            start = strchr(start, '\n') + 1;
+        end = start;
+        for (guint line = first; line <= last; line++)
+            end += strcspn(end, "\n") + 1;
+        name = patch_changed_constants_mentioned(start, MIN((gsize) (end - start), strlen(start)), reasons->constants);
+        if (name)
+            return name;
+    }
+    return NULL;
+}
+
+const char *
+patch_reasons_changed_constant(PatchReasons *reasons, const char *function)
+{
+    g_autofree char *plain = g_strndup(function, strcspn(function, "."));
+    GHashTable *inlined = reasons->new_dwarf ? g_hash_table_lookup(reasons->new_dwarf->inlined, plain) : NULL;
+    const char *found;
+    GHashTableIter iter;
+    gpointer name;
+
+    if (!reasons->constants) {
+        reasons->constants = patch_changed_constants(reasons->files, reasons->texts);
+        patch_changed_constants_add(reasons->constants, reasons->old_dwarf, reasons->new_dwarf);
+    }
+    found = constant_in(reasons, function);
+    if (!inlined || !g_hash_table_size(reasons->constants))
+        return found;
+    g_hash_table_iter_init(&iter, inlined);
+    while (!found && g_hash_table_iter_next(&iter, &name, NULL))
+        found = constant_in(reasons, name);
+    return found;
+}
+
+static gboolean
+is_lasting(const PatchElf *elf, const char *function)
+{
+    gint32 item = patch_elf_find_item(elf, function);
+
+    return item >= 0 && !patch_is_boot_section(patch_elf_section(elf, patch_elf_item(elf, item)->section)->name);
+}
+
+gboolean
+patch_reasons_is_in_use(const PatchReasons *reasons, const PatchElf *elf, const char *name)
+{
+    GHashTableIter iter;
+    gpointer function, inlined;
+    gboolean touched;
+
+    if (is_lasting(elf, name) || !find_text(reasons, reasons->file, name, &touched))
+        return TRUE;
+    g_hash_table_iter_init(&iter, reasons->old_dwarf->inlined);
+    while (g_hash_table_iter_next(&iter, &function, &inlined))
+        if (g_hash_table_contains(inlined, name) && is_lasting(elf, function))
+            return TRUE;
+    return FALSE;
 }

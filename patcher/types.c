@@ -1,185 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "patcher/types.h"
 
-#define MAX_NAMED 4     /* members of one structure that are named */
-
-/* What differs between two structures of one name. */
-typedef struct {
-    GPtrArray *changed;         /* of char *: members that are new, gone or of another type; constants with other values */
-    GPtrArray *moved;           /* of char *: sizes and places that differ; that is all, if only a structure within it changed */
-    GPtrArray *gone;            /* of PatchMember: numbers that are no longer there, of which CHANGED does not tell */
-} Difference;
-
-static void
-difference_init(Difference *difference)
-{
-    difference->changed = g_ptr_array_new_with_free_func(g_free);
-    difference->moved = g_ptr_array_new_with_free_func(g_free);
-    difference->gone = g_ptr_array_new();
-}
-
-static void
-difference_clear(Difference *difference)
-{
-    g_ptr_array_unref(difference->changed);
-    g_ptr_array_unref(difference->moved);
-    g_ptr_array_unref(difference->gone);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Difference, difference_clear)
-
-static void G_GNUC_PRINTF(2, 3)
-tell(GPtrArray *list, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    g_ptr_array_add(list, g_strdup_vprintf(format, arguments));
-    va_end(arguments);
-}
-
-/* The first of what differs, causes before effects; to be freed. */
-static char *
-difference_text(const Difference *difference)
-{
-    GString *text = g_string_new(NULL);
-    guint n = difference->changed->len + difference->moved->len;
-
-    for (guint i = 0; i < n && i < MAX_NAMED; i++)
-        g_string_append_printf(text, "%s%s", i ? ", " : "",
-                               (const char *) (i < difference->changed->len
-                                                   ? difference->changed->pdata[i]
-                                                   : difference->moved->pdata[i - difference->changed->len]));
-    if (n > MAX_NAMED)
-        g_string_append_printf(text, ", and %u more", n - MAX_NAMED);
-    return g_string_free(text, FALSE);
-}
-
-static const PatchMember *
-find_member(const PatchStruct *type, const char *name)
-{
-    for (guint i = 0; i < type->members->len; i++) {
-        const PatchMember *member = type->members->pdata[i];
-
-        if (g_str_equal(member->name, name))
-            return member;
-    }
-    return NULL;
-}
-
-/* "12", or "12.3" for the third bit of byte 12. */
-static char *
-place(guint64 bits)
-{
-    return bits % 8 ? g_strdup_printf("%" G_GUINT64_FORMAT ".%u", bits / 8, (guint) (bits % 8))
-                    : g_strdup_printf("%" G_GUINT64_FORMAT, bits / 8);
-}
-
-/* Whether the bits mean the same, whatever the type is called. What a callback takes and returns is a matter of code. */
-static gboolean
-holds_the_same(const PatchMember *old_member, const PatchMember *new_member)
-{
-    g_autofree char *was = patch_type_unqualified(old_member->type), *is = patch_type_unqualified(new_member->type);
-
-    return (old_member->is_number && new_member->is_number) || (old_member->is_callback && new_member->is_callback) ||
-           g_str_equal(was, is);
-}
-
-static void
-tell_gone(Difference *difference, const PatchMember *member)
-{
-    g_autofree char *from = place(member->offset);
-
-    tell(difference->changed, "member %s (at byte %s) is gone", member->name, from);
-}
-
-static void
-compare_member(Difference *difference, const PatchMember *old_member, const PatchMember *new_member)
-{
-    g_autofree char *from = place(old_member->offset), *to = NULL;
-
-    if (!new_member) {
-        if (old_member->is_number)
-            g_ptr_array_add(difference->gone, (gpointer) old_member);
-        else
-            tell_gone(difference, old_member);
-        return;
-    }
-    to = place(new_member->offset);
-    if (!holds_the_same(old_member, new_member))
-        tell(difference->changed, "member %s is now %s, was %s", old_member->name, new_member->type, old_member->type);
-    if (old_member->size != new_member->size)
-        tell(difference->moved, "member %s grows or shrinks from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " bytes",
-             old_member->name, old_member->size / 8, new_member->size / 8);
-    if (old_member->offset != new_member->offset)
-        tell(difference->moved, "member %s moves from byte %s to %s", old_member->name, from, to);
-}
-
-static void
-compare_members(Difference *difference, const PatchStruct *old_type, const PatchStruct *new_type)
-{
-    for (guint i = 0; i < new_type->members->len; i++) {
-        const PatchMember *member = new_type->members->pdata[i];
-        g_autofree char *at = place(member->offset);
-
-        if (find_member(old_type, member->name))
-            continue;
-        tell(difference->changed, "member %s (%s, at byte %s) is new", member->name, member->type, at);
-    }
-    for (guint i = 0; i < old_type->members->len; i++) {
-        const PatchMember *member = old_type->members->pdata[i];
-
-        compare_member(difference, member, find_member(new_type, member->name));
-    }
-    if (old_type->size != new_type->size)
-        tell(difference->moved, "its size goes from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " bytes", old_type->size,
-             new_type->size);
-    for (guint i = 0; difference->changed->len + difference->moved->len > 0 && i < difference->gone->len; i++)
-        tell_gone(difference, difference->gone->pdata[i]);
-}
-
-/* Whether a constant that stands at the end is called so that it can only count the others. */
-static gboolean
-is_count(const char *name)
-{
-    static const char *const words[] = { "max", "num", "nr", "number", "count", "cnt", "last", "end", "size", "total", "n" };
-    g_autofree char *lower = g_ascii_strdown(name, -1);
-    g_auto(GStrv) parts = g_strsplit(lower, "_", -1);
-
-    for (gsize i = 0; i < G_N_ELEMENTS(words); i++)
-        if (g_strv_contains((const char *const *) parts, words[i]))
-            return TRUE;
-    return FALSE;
-}
-
-static void
-compare_constants(Difference *difference, const PatchStruct *old_type, const PatchStruct *new_type)
-{
-    for (guint i = 0; i < old_type->members->len; i++) {
-        const PatchMember *old_member = old_type->members->pdata[i];
-        const PatchMember *new_member = find_member(new_type, old_member->name);
-        gboolean is_last = i + 1 == old_type->members->len;
-
-        if (!new_member || new_member->offset == old_member->offset || (is_last && is_count(old_member->name)))
-            continue;
-        tell(difference->changed, "%s goes from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT, old_member->name,
-             (gint64) old_member->offset, (gint64) new_member->offset);
-    }
-}
+#include "patcher/type-difference.h"
 
 /* Nothing reads them any more, and nothing else has their place. */
 static void
 note_gone(const PatchStruct *type, const GPtrArray *gone, GPtrArray *notes)
 {
-    for (guint i = 0; i < gone->len && i < MAX_NAMED; i++)
+    for (guint i = 0; i < gone->len && i < PATCH_MAX_MEMBERS_NAMED; i++)
         g_ptr_array_add(notes, g_strdup_printf(
             "%s loses its member %s, and nothing takes its place; once the update is undone, the old code finds in what was "
             "made meanwhile what its allocation left there", type->name, ((const PatchMember *) gone->pdata[i])->name));
 }
 
 static void
-add_finding(const PatchStruct *type, const Difference *difference, GPtrArray *findings)
+add_finding(const PatchStruct *type, const PatchTypeDifference *difference, GPtrArray *findings)
 {
-    g_autofree char *text = difference_text(difference);
+    g_autofree char *text = patch_type_difference_text(difference);
 
     if (type->is_enum)
         patch_findings_add(findings, PATCH_FINDING_MEMBERS, type->name,
@@ -197,18 +34,31 @@ add_finding(const PatchStruct *type, const Difference *difference, GPtrArray *fi
                            "whatever they hold", type->name, text);
 }
 
+/* Modules that are loaded later, and such as are no part of the kernel, give or call it as it was. */
+static void
+compare_callbacks(const PatchStruct *old_type, const PatchStruct *new_type, GPtrArray *findings)
+{
+    for (guint i = 0; i < old_type->members->len; i++) {
+        const PatchMember *was = old_type->members->pdata[i], *is = patch_struct_member(new_type, was->name);
+
+        if (is && was->passed && is->passed && !g_str_equal(was->passed, is->passed))
+            patch_findings_add(findings, PATCH_FINDING_EXPORT, old_type->name,
+                               "the callback %s of %s changes from %s to %s; modules that know the structure, and are not loaded yet "
+                               "or no part of the kernel, go by the old way: leave it as it is, and give what is new a name of its "
+                               "own", was->name, old_type->name, was->type, is->type);
+    }
+}
+
 /* OWN: looks at those that changed themselves, or at the others, in which a structure within them changed. */
 static void
 compare_struct(const PatchStruct *old_type, const PatchStruct *new_type, gboolean own, GPtrArray *findings,
                GPtrArray *notes)
 {
-    g_auto(Difference) difference;
+    g_auto(PatchTypeDifference) difference;
 
-    difference_init(&difference);
-    if (old_type->is_enum)
-        compare_constants(&difference, old_type, new_type);
-    else
-        compare_members(&difference, old_type, new_type);
+    if (own && old_type->is_public)
+        compare_callbacks(old_type, new_type, findings);
+    patch_type_difference_init(&difference, old_type, new_type);
     if ((difference.changed->len + difference.gone->len > 0) != own)
         return;
     if (difference.changed->len + difference.moved->len > 0)
@@ -237,6 +87,73 @@ compare_structs(const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf, gboole
             continue;
         for (guint i = 0; new_types && i < MIN(old_types->len, new_types->len); i++)
             compare_struct(old_types->pdata[i], new_types->pdata[i], own, findings, notes);
+    }
+}
+
+static void
+compare_variable(const PatchStruct *old_variable, const PatchStruct *new_variable, GPtrArray *findings)
+{
+    g_auto(PatchTypeDifference) difference;
+    g_autofree char *text = NULL;
+
+    patch_type_difference_init(&difference, old_variable, new_variable);
+    if (difference.changed->len + difference.moved->len == 0)
+        return;
+    text = patch_type_difference_text(&difference);
+    patch_findings_add(findings, difference.moved->len ? PATCH_FINDING_LAYOUT : PATCH_FINDING_MEMBERS, old_variable->name,
+                       "the type of the variable %s changes: %s; what a running kernel has put there is of the old one: leave it as "
+                       "it is, and put what is new into a variable of its own", old_variable->name, text);
+}
+
+/* Where a size differs, that is told of the datum. */
+static void
+compare_variables(const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf, GPtrArray *findings)
+{
+    g_autoptr(GList) names = g_list_sort(g_hash_table_get_keys(old_dwarf->variables), compare_names);
+
+    for (GList *name = names; name; name = name->next) {
+        const GPtrArray *old_variables = g_hash_table_lookup(old_dwarf->variables, name->data);
+        const GPtrArray *new_variables = g_hash_table_lookup(new_dwarf->variables, name->data);
+
+        for (guint i = 0; new_variables && new_variables->len == old_variables->len && i < old_variables->len; i++) {
+            const PatchStruct *old_variable = old_variables->pdata[i], *new_variable = new_variables->pdata[i];
+
+            if (old_variable->size == new_variable->size)
+                compare_variable(old_variable, new_variable, findings);
+        }
+    }
+}
+
+/* Whether the variables that the source calls by these names have a type in common. */
+static gboolean
+share_type(const GPtrArray *old_variables, const GPtrArray *new_variables)
+{
+    for (guint i = 0; old_variables && new_variables && i < old_variables->len; i++)
+        for (guint j = 0; j < new_variables->len; j++) {
+            const PatchStruct *was = old_variables->pdata[i], *is = new_variables->pdata[j];
+
+            if (g_str_equal(((const PatchMember *) was->members->pdata[0])->type,
+                            ((const PatchMember *) is->members->pdata[0])->type))
+                return TRUE;
+        }
+    return FALSE;
+}
+
+/* What a variable holds in a running kernel, one of another name would begin without. */
+static void
+find_renamed(const PatchPairing *pairing, const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf, GPtrArray *findings)
+{
+    for (guint i = 0; i < pairing->successors->len; i++) {
+        const PatchSuccessor *it = &g_array_index(pairing->successors, PatchSuccessor, i);
+        g_autofree char *was = patch_plain_name(patch_elf_item(pairing->old_elf, it->old_item)->name);
+        g_autofree char *is = patch_plain_name(patch_elf_item(pairing->new_elf, it->new_item)->name);
+
+        /* Of one name, it cannot be told at all which is which. */
+        if (!g_str_equal(was, is) &&
+            share_type(g_hash_table_lookup(old_dwarf->variables, was), g_hash_table_lookup(new_dwarf->variables, is)))
+            patch_findings_add(findings, PATCH_FINDING_DATA, was,
+                               "the variable %s is gone, and %s of the same type is new in its place, which would begin anew: "
+                               "if it is to hold what the other holds in a running kernel, leave that its name", was, is);
     }
 }
 
@@ -306,11 +223,13 @@ compare_exports(const PatchElf *old_elf, const PatchDwarf *old_dwarf, const Patc
 }
 
 void
-patch_types_compare(const PatchElf *old_elf, const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf,
+patch_types_compare(const PatchPairing *pairing, const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf,
                     GPtrArray *findings, GPtrArray *notes)
 {
     compare_structs(old_dwarf, new_dwarf, TRUE, findings, notes);
     compare_structs(old_dwarf, new_dwarf, FALSE, findings, notes);
     compare_nameless_enums(old_dwarf, new_dwarf, findings);
-    compare_exports(old_elf, old_dwarf, new_dwarf, findings);
+    compare_variables(old_dwarf, new_dwarf, findings);
+    find_renamed(pairing, old_dwarf, new_dwarf, findings);
+    compare_exports(pairing->old_elf, old_dwarf, new_dwarf, findings);
 }

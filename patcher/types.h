@@ -7,11 +7,12 @@
 
 #include "patcher/dwarf.h"
 #include "patcher/finding.h"
+#include "patcher/pairing.h"
 
-/* Adds to FINDINGS every structure whose layout or members differ, and every function that OLD_ELF exports to modules and
- * whose parameters or result differ. NOTES (of char *; may be NULL) receives what is no obstacle: numbers that are no
+/* Adds to FINDINGS every structure whose layout or members differ, every variable whose type does, or that may go on by another
+ * name, and every function that the old object exports to modules and whose parameters or result differ. NOTES (of char *; may be NULL) receives what is no obstacle: numbers that are no
  * longer in a structure. */
-void patch_types_compare(const PatchElf *old_elf, const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf,
+void patch_types_compare(const PatchPairing *pairing, const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf,
                          GPtrArray *findings, GPtrArray *notes);
 
 #endif

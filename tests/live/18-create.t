@@ -82,6 +82,11 @@ patch_of included kernel/sched/rt.c 's/^\t\trt_se->on_list = 1;/&\n\t\tcpu_relax
 creates 0 "a C file that another one includes" included
 like "$out" 'kernel/sched/build_policy\.o' "changes the object of that one"
 
+# What has run at boot
+patch_of boot-constant net/ipv4/cipso_ipv4.c 's/^\(#define CIPSO_V4_CACHE_BUCKETBITS *\).*/\19/'
+creates 4 "the size of a table that boot code has made, and that other code goes by" boot-constant
+like "$err" 'cipso_v4_init \(in \.init\.text\) changes by CIPSO_V4_CACHE_BUCKETS' "is refused by the constant's name"
+
 # The same wherever it is made, and after it was cut off
 cut_off() {
     XDG_CACHE_HOME=$work/cache setsid "$VLP_BUILD/virt-livepatch" -v create --source "$tree" \

@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include "patcher/changed-constants.h"
 #include "patcher/constructs.h"
 #include "patcher/csource.h"
 #include "patcher/error.h"
@@ -377,6 +378,44 @@ test_mentions(void)
     g_assert_true(patch_constructs_mentions(text, strlen(text), names, stems));
 }
 
+/* The constants that PATCH changes in OLD_TEXT, by name; to be freed. */
+static char *
+constants_changed(const char *patch, const char *old_text)
+{
+    g_autoptr(PatchFiles) files = patch_files_parse(patch, NULL);
+    g_autoptr(GHashTable) texts = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, g_free), names = NULL;
+    PatchFile *file = only_file(files);
+    g_autoptr(GList) sorted = NULL;
+    GString *text = g_string_new(NULL);
+
+    g_hash_table_insert(texts, file->path, patch_file_apply(file, old_text, NULL));
+    names = patch_changed_constants(files, texts);
+    sorted = g_list_sort(g_hash_table_get_keys(names), (GCompareFunc) strcmp);
+    for (GList *name = sorted; name; name = name->next)
+        g_string_append_printf(text, "%s ", (const char *) name->data);
+    return g_string_free(text, FALSE);
+}
+
+static void
+test_changed_constants(void)
+{
+    g_autofree char *nested = constants_changed(HEADER "@@ -1 +1 @@\n-#define BITS 7\n+# define BITS 9\n",
+                                                "#define BITS 7\n#define SIZE (1 << BITS)\n#define OTHER 3 /* BITS */\n"
+                                                "#define IN(x) ((x) < \\\n SIZE)\n");
+    g_autofree char *split = constants_changed(HEADER "@@ -2 +2 @@\n- 7\n+ 9\n", "#define BITS \\\n 7\n#define AFTER 1\n");
+    g_autofree char *variable = constants_changed(HEADER "@@ -1 +1 @@\n-static const unsigned int size = 7;\n"
+                                                  "+static const unsigned int size = 9;\n", "static const unsigned int size = 7;\n");
+    g_autofree char *function = constants_changed(HEADER "@@ -1 +1 @@\n-#define F(x) 7\n+#define F(x) 9\n",
+                                                  "#define F(x) 7\n#define BITS F(1)\n");
+    g_autofree char *none = constants_changed(HEADER "@@ -1 +1 @@\n-int x;\n+int y;\n", "int x;\n#define BITS 7\n");
+
+    g_assert_cmpstr(nested, ==, "BITS IN SIZE ");
+    g_assert_cmpstr(split, ==, "BITS ");
+    g_assert_cmpstr(variable, ==, "size ");
+    g_assert_cmpstr(function, ==, "");
+    g_assert_cmpstr(none, ==, "");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -397,5 +436,6 @@ main(int argc, char **argv)
     g_test_add_func("/source/kbuild", test_kbuild);
     g_test_add_func("/source/reach-of-changes", test_reach_of_changes);
     g_test_add_func("/source/mentions", test_mentions);
+    g_test_add_func("/source/changed-constants", test_changed_constants);
     return g_test_run();
 }
