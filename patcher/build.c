@@ -213,11 +213,34 @@ set_config(PatchBuild *build, GError **error)
     return FALSE;
 }
 
+/* Whether objtool is there, or not needed. What it does to objects is no option of the config; before Linux 5.18 the build goes on
+ * without it where it cannot be made, and the objects are not those of the running kernel. */
+static gboolean
+has_objtool(const PatchBuild *build)
+{
+    g_autofree char *path = g_build_filename(build->folder, "tools", "objtool", "objtool", NULL);
+    g_autofree char *before_5_18 = patch_kconfig_get(build->config, "CONFIG_STACK_VALIDATION");
+    g_autofree char *since = patch_kconfig_get(build->config, "CONFIG_OBJTOOL");
+
+    return (!before_5_18 && !since) || g_file_test(path, G_FILE_TEST_EXISTS);
+}
+
+static gboolean
+check_objtool(const PatchBuild *build, GError **error)
+{
+    if (has_objtool(build))
+        return TRUE;
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED,
+                "the kernel's build made no objtool, which the running kernel's objects went through: this machine lacks libelf's "
+                "headers (package libelf-dev)");
+    return FALSE;
+}
+
 static gboolean
 prepare(PatchBuild *build, GError **error)
 {
-    if (patch_cache_is_complete(build->cache))
-        return TRUE;
+    if (patch_cache_is_complete(build->cache) && (has_objtool(build) || !build->cache->is_alone))
+        return check_objtool(build, error);
     if (build->say)
         build->say("preparing the kernel's build (once per source, config and compiler)");
     if (!patch_overlay_remove(build->folder, error))
@@ -228,7 +251,7 @@ prepare(PatchBuild *build, GError **error)
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "cannot make %s: %s", build->folder, g_strerror(errno));
         return FALSE;
     }
-    return set_config(build, error) && make(build, "modules_prepare", error);
+    return set_config(build, error) && make(build, "modules_prepare", error) && check_objtool(build, error);
 }
 
 /* The kernel's build does not take a tree that was built in: from then on, SOURCE is one that looks as if it was not. */
