@@ -154,7 +154,7 @@ compare_types(Job *job)
     g_autoptr(PatchDwarf) new_dwarf = old_dwarf ? patch_dwarf_read(job->diff->pairing->new_elf) : NULL;
 
     if (new_dwarf)
-        patch_types_compare(job->diff->pairing, old_dwarf, new_dwarf, job->changes->findings, NULL);
+        patch_types_compare(job->diff->pairing, old_dwarf, new_dwarf, job->changes->findings, NULL, NULL);
 }
 
 static int

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "patcher/compose.h"
 
+#include <string.h>
+
 #include "patcher/carry.h"
+#include "patcher/constant-use.h"
 #include "patcher/csource.h"
 #include "patcher/error.h"
 #include "patcher/hook-table.h"
@@ -87,15 +90,38 @@ find_boot_changes(Job *job)
     }
 }
 
-static void
-compare_types(Job *job)
+/* A constant that is stored somewhere, and looked for somewhere, may be what a running kernel's memory holds, whatever it is called. */
+static gboolean
+check_counts(Job *job, const GPtrArray *counts, GError **error)
+{
+    const guint as_state = PATCH_CONSTANT_STORED | PATCH_CONSTANT_COMPARED;
+    g_autofree char *text = counts->len ? patch_build_preprocess(job->build, job->file->path, PATCH_BUILD_OLD, error) : g_strdup("");
+
+    for (guint i = 0; text && i < counts->len; i++) {
+        const char *name = counts->pdata[i];
+        guint uses = patch_constant_use(text, strlen(text), name) |
+                     GPOINTER_TO_UINT(g_hash_table_lookup(job->compose->count_uses, name));
+
+        g_hash_table_insert(job->compose->count_uses, g_strdup(name), GUINT_TO_POINTER(uses));
+        if (uses == as_state)
+            patch_findings_add(job->findings, PATCH_FINDING_MEMBERS, name,
+                               "the constant %s changes, which is stored and looked for: where a running kernel's memory holds it, it "
+                               "would be taken for another: leave it as it is, and put what is new behind it", name);
+    }
+    return text != NULL;
+}
+
+static gboolean
+compare_types(Job *job, GError **error)
 {
     g_autoptr(PatchDwarf) old_dwarf = patch_dwarf_read(job->old_elf);
     g_autoptr(PatchDwarf) new_dwarf = old_dwarf ? patch_dwarf_read(job->new_elf) : NULL;
+    g_autoptr(GPtrArray) counts = g_ptr_array_new_with_free_func(g_free);
 
     if (new_dwarf)
-        patch_types_compare(job->diff->pairing, old_dwarf, new_dwarf, job->findings, job->compose->notes);
+        patch_types_compare(job->diff->pairing, old_dwarf, new_dwarf, job->findings, job->compose->notes, counts);
     job->reasons = patch_reasons_new(job->build, job->file, g_steal_pointer(&old_dwarf), g_steal_pointer(&new_dwarf));
+    return check_counts(job, counts, error);
 }
 
 /* Whether functions changed that have their old size, though the patch does not touch them: most often by __LINE__. */
@@ -140,8 +166,7 @@ find_changes(Job *job, GError **error)
     job->diff = job->new_elf ? patch_diff_new(job->old_elf, job->new_elf, error) : NULL;
     if (!job->diff)
         return FALSE;
-    compare_types(job);
-    if (!forget_lines(job, error))
+    if (!compare_types(job, error) || !forget_lines(job, error))
         return FALSE;
     for (guint i = 0; i < job->diff->changed->len; i++) {
         guint32 item = g_array_index(job->diff->changed, guint32, i);

@@ -151,8 +151,10 @@ create_objects(PatchUpdate *update, PatchBuild *build, PatchTargets *targets, co
 {
     g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GHashTable) shared = NULL, settled = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    g_autoptr(GHashTable) count_uses = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     PatchCompose compose = {
         .force = options->force, .notes = notes, .settings = options->settings, .settled = settled,
+        .count_uses = count_uses,
     };
 
     if (targets->direct->len > 0 && (!patch_targets_build(build, targets->direct, error) ||

@@ -118,6 +118,7 @@ libpatcher_a_SOURCES += \
 	patcher/csource.c patcher/csource.h \
 	patcher/linemarks.c patcher/linemarks.h \
 	patcher/changed-constants.c patcher/changed-constants.h \
+	patcher/constant-use.c patcher/constant-use.h \
 	patcher/reasons.c patcher/reasons.h \
 	patcher/buildid.c patcher/buildid.h \
 	patcher/compose.c patcher/compose.h \

@@ -126,7 +126,7 @@ compare_members(PatchTypeDifference *difference, const PatchStruct *old_type, co
         tell_gone(difference, difference->gone->pdata[i]);
 }
 
-/* Whether a constant that stands at the end is called so that it can only count the others. */
+/* Whether a constant that stands at the end is called as if it only counted the others. */
 static gboolean
 is_count(const char *name)
 {
@@ -172,10 +172,12 @@ static void
 compare_constants(PatchTypeDifference *difference, const PatchStruct *old_type, const PatchStruct *new_type)
 {
     for (guint i = 0; i < old_type->members->len; i++) {
-        const PatchMember *constant = old_type->members->pdata[i];
+        const PatchMember *constant = old_type->members->pdata[i], *now = patch_struct_member(new_type, constant->name);
 
         if (i + 1 < old_type->members->len || !is_count(constant->name))
             compare_constant(difference, old_type, new_type, constant);
+        else if (now && now->offset != constant->offset)
+            difference->count = constant;
     }
 }
 
@@ -185,6 +187,7 @@ patch_type_difference_init(PatchTypeDifference *difference, const PatchStruct *o
     difference->changed = g_ptr_array_new_with_free_func(g_free);
     difference->moved = g_ptr_array_new_with_free_func(g_free);
     difference->gone = g_ptr_array_new();
+    difference->count = NULL;
     if (old_type->is_enum)
         compare_constants(difference, old_type, new_type);
     else

@@ -14,6 +14,7 @@ typedef struct {
     GPtrArray *changed;         /* of char *: members that are new, gone or of another type; constants with other values */
     GPtrArray *moved;           /* of char *: sizes and places that differ; that is all, if only a structure within it changed */
     GPtrArray *gone;            /* of PatchMember: numbers that are no longer there, of which CHANGED does not tell */
+    const PatchMember *count;   /* the last constant, if it changes and is called as if it only counted the others; or NULL */
 } PatchTypeDifference;
 
 /* The types are borrowed. */

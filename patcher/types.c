@@ -3,6 +3,11 @@
 
 #include "patcher/type-difference.h"
 
+/* Where what differs is told: see patch_types_compare(). */
+typedef struct {
+    GPtrArray *findings, *notes, *counts;
+} Told;
+
 /* Nothing reads them any more, and nothing else has their place. */
 static void
 note_gone(const PatchStruct *type, const GPtrArray *gone, GPtrArray *notes)
@@ -51,20 +56,21 @@ compare_callbacks(const PatchStruct *old_type, const PatchStruct *new_type, GPtr
 
 /* OWN: looks at those that changed themselves, or at the others, in which a structure within them changed. */
 static void
-compare_struct(const PatchStruct *old_type, const PatchStruct *new_type, gboolean own, GPtrArray *findings,
-               GPtrArray *notes)
+compare_struct(const PatchStruct *old_type, const PatchStruct *new_type, gboolean own, const Told *told)
 {
     g_auto(PatchTypeDifference) difference;
 
     if (own && old_type->is_public)
-        compare_callbacks(old_type, new_type, findings);
+        compare_callbacks(old_type, new_type, told->findings);
     patch_type_difference_init(&difference, old_type, new_type);
+    if (told->counts && difference.count && own)
+        g_ptr_array_add(told->counts, g_strdup(difference.count->name));
     if ((difference.changed->len + difference.gone->len > 0) != own)
         return;
     if (difference.changed->len + difference.moved->len > 0)
-        add_finding(old_type, &difference, findings);
-    else if (notes)
-        note_gone(old_type, difference.gone, notes);
+        add_finding(old_type, &difference, told->findings);
+    else if (told->notes)
+        note_gone(old_type, difference.gone, told->notes);
 }
 
 static int
@@ -74,8 +80,7 @@ compare_names(gconstpointer a, gconstpointer b)
 }
 
 static void
-compare_structs(const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf, gboolean own, GPtrArray *findings,
-                GPtrArray *notes)
+compare_structs(const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf, gboolean own, const Told *told)
 {
     g_autoptr(GList) names = g_list_sort(g_hash_table_get_keys(old_dwarf->structs), compare_names);
 
@@ -86,7 +91,7 @@ compare_structs(const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf, gboole
         if (g_str_equal(name->data, PATCH_NAMELESS_ENUM))
             continue;
         for (guint i = 0; new_types && i < MIN(old_types->len, new_types->len); i++)
-            compare_struct(old_types->pdata[i], new_types->pdata[i], own, findings, notes);
+            compare_struct(old_types->pdata[i], new_types->pdata[i], own, told);
     }
 }
 
@@ -177,7 +182,7 @@ by_constant(const PatchDwarf *dwarf)
 }
 
 static void
-compare_nameless_enums(const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf, GPtrArray *findings)
+compare_nameless_enums(const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf, const Told *told)
 {
     const GPtrArray *old_types = g_hash_table_lookup(old_dwarf->structs, PATCH_NAMELESS_ENUM);
     g_autoptr(GHashTable) old_table = by_constant(old_dwarf), new_table = by_constant(new_dwarf);
@@ -191,7 +196,7 @@ compare_nameless_enums(const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf,
             new_type = g_hash_table_lookup(old_table, name) ? g_hash_table_lookup(new_table, name) : NULL;
         }
         if (new_type)
-            compare_struct(type, new_type, TRUE, findings, NULL);
+            compare_struct(type, new_type, TRUE, told);
     }
 }
 
@@ -224,11 +229,13 @@ compare_exports(const PatchElf *old_elf, const PatchDwarf *old_dwarf, const Patc
 
 void
 patch_types_compare(const PatchPairing *pairing, const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf,
-                    GPtrArray *findings, GPtrArray *notes)
+                    GPtrArray *findings, GPtrArray *notes, GPtrArray *counts)
 {
-    compare_structs(old_dwarf, new_dwarf, TRUE, findings, notes);
-    compare_structs(old_dwarf, new_dwarf, FALSE, findings, notes);
-    compare_nameless_enums(old_dwarf, new_dwarf, findings);
+    const Told told = { findings, notes, counts };
+
+    compare_structs(old_dwarf, new_dwarf, TRUE, &told);
+    compare_structs(old_dwarf, new_dwarf, FALSE, &told);
+    compare_nameless_enums(old_dwarf, new_dwarf, &told);
     compare_variables(old_dwarf, new_dwarf, findings);
     find_renamed(pairing, old_dwarf, new_dwarf, findings);
     compare_exports(pairing->old_elf, old_dwarf, new_dwarf, findings);

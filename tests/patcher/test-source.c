@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "patcher/changed-constants.h"
+#include "patcher/constant-use.h"
 #include "patcher/constructs.h"
 #include "patcher/csource.h"
 #include "patcher/error.h"
@@ -416,6 +417,32 @@ test_changed_constants(void)
     g_assert_cmpstr(none, ==, "");
 }
 
+static void
+test_constant_use(void)
+{
+    static const struct {
+        const char *text;
+        guint uses;
+    } cases[] = {
+        { "enum e { A, END }; int t[END]; for (i = 0; i < END; i++) f(END, t[END - 1]);", 0 },
+        { "x->n = END + 1; if (x->n <= END || END >= y) z = END - 1; enum { NEXT = END + 1 };", 0 },
+        { "x->state = END;", PATCH_CONSTANT_STORED },
+        { "struct s s = { .state = END, };", PATCH_CONSTANT_STORED },
+        { "return END;", PATCH_CONSTANT_STORED },
+        { "x = y ? END : A;", PATCH_CONSTANT_STORED },
+        { "if (x->state == END)", PATCH_CONSTANT_COMPARED },
+        { "if (END != x->state)", PATCH_CONSTANT_COMPARED },
+        { "switch (x) { case END: f(); }", PATCH_CONSTANT_COMPARED },
+        { "x->state = ENDING; if (x->state == END)", PATCH_CONSTANT_COMPARED },
+        { "x->state = END; if (x->state == END)", PATCH_CONSTANT_STORED | PATCH_CONSTANT_COMPARED },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_test_message("%s", cases[i].text);
+        g_assert_cmpuint(patch_constant_use(cases[i].text, strlen(cases[i].text), "END"), ==, cases[i].uses);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -437,5 +464,6 @@ main(int argc, char **argv)
     g_test_add_func("/source/reach-of-changes", test_reach_of_changes);
     g_test_add_func("/source/mentions", test_mentions);
     g_test_add_func("/source/changed-constants", test_changed_constants);
+    g_test_add_func("/source/constant-use", test_constant_use);
     return g_test_run();
 }
