@@ -204,6 +204,15 @@ patch_dwarf_is_number(Dwarf_Die *die)
 }
 
 gboolean
+patch_dwarf_is_plain_number(Dwarf_Die *die)
+{
+    Plain plain;
+    int tag = make_plain(die, &plain) ? dwarf_tag(&plain.type) : 0;
+
+    return tag == DW_TAG_base_type || tag == DW_TAG_enumeration_type;
+}
+
+gboolean
 patch_dwarf_is_constant(Dwarf_Die *die)
 {
     Dwarf_Die type = *die;

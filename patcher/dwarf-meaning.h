@@ -17,6 +17,9 @@ char *patch_dwarf_meaning(Dwarf_Die *die, char **enumeration);
 /* Whether DIE's type is an integer, a truth value or an enumeration behind all typedefs, also within structures of their own. */
 gboolean patch_dwarf_is_number(Dwarf_Die *die);
 
+/* The same without structures: what atomic_t counts, somebody has to have begun. */
+gboolean patch_dwarf_is_plain_number(Dwarf_Die *die);
+
 /* The type of the function that DIE's type leads to; FALSE if it leads to none. */
 gboolean patch_dwarf_callback(Dwarf_Die *die, Dwarf_Die *function);
 

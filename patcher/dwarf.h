@@ -17,7 +17,7 @@ typedef struct {
     char *meaning;              /* the same where the one's bits can be taken for the other's */
     char *enumeration;          /* that a number is a constant of; NULL for other numbers, and all else */
     char *passed;               /* of a callback: the same where callers of the one can call the other; NULL for all else */
-    gboolean is_number;         /* an integer, whatever it is called, also within a structure of its own (atomic_t) */
+    gboolean is_number;         /* an integer, whatever it is called, but not within a structure of its own (atomic_t) */
     guint64 offset, size;       /* bits; the offset is that within "member", if there is one */
 } PatchMember;
 

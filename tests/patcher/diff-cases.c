@@ -177,6 +177,8 @@ const DiffCase diff_cases[] = {
       COMMON "struct s { long *a; }; void *f(struct s *s) { return s->a; }", "members struct s" },
     { "number-gone", COMMON "struct s { long a; char b; char c; }; int f(struct s *s) { return s->a; }",
       COMMON "struct s { long a; char b; }; int f(struct s *s) { return s->a; }", "" },
+    { "counter-gone", COMMON "typedef struct { int counter; } atomic_t; struct s { long a; char b; atomic_t c; }; int f(struct s *s) { return s->a; }",
+      COMMON "struct s { long a; char b; }; int f(struct s *s) { return s->a; }", "members struct s" },
     { "number-gone-another-new", COMMON "struct s { long a; char b; char c; }; int f(struct s *s) { return s->a; }",
       COMMON "struct s { long a; char b; char d; }; int f(struct s *s) { return s->a; }", "members struct s" },
     { "number-gone-rest-moves", COMMON "struct s { char a; char b; char c; }; int f(struct s *s) { return s->a; }",
