@@ -170,7 +170,7 @@ is_ordinary(const PatchElfSection *section)
         return TRUE;
     for (gsize i = 0; i < G_N_ELEMENTS(prefixes); i++)
         if (g_str_has_prefix(section->name, prefixes[i]))
-            return TRUE;
+            return !g_str_equal(section->name, ".init.setup");
     return FALSE;
 }
 
@@ -239,7 +239,7 @@ entry_words(const char *section)
         const char *section, *words;
     } tables[] = {
         { "_ftrace_events", " (trace events, of TRACE_EVENT())" }, { "__bpf_raw_tp_map", " (trace events, for BPF)" },
-        { "_ftrace_eval_map", " (names of values in trace events)" }, { "__param", " (parameters)" },
+        { "_ftrace_eval_map", " (names of values in trace events)" }, { "__param", " (parameters)" }, { ".init.setup", " (parameters of the kernel's command line)" },
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(tables); i++)

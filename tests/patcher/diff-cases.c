@@ -143,6 +143,9 @@ const DiffCase diff_cases[] = {
     { "boot-table", COMMON "int f(void) { return 1; }",
       COMMON "int f(void) { return 1; } in(\"__param\") __attribute__((used)) static const int entry = 3;",
       "new entry, table __param" },
+    { "boot-parameter", COMMON "int f(void) { return 1; }",
+      COMMON "int f(void) { return 1; } in(\".init.setup\") __attribute__((used)) static const int entry = 3;",
+      "new entry, table .init.setup" },
     { "tracepoint", COMMON "int f(void) { return 1; }",
       COMMON "in(\"__tracepoints\") int point; in(\"__tracepoints_ptrs\") __attribute__((used)) static int *const entry = &point;"
       "int f(void) { return point; }", "changed f, new entry, new point" },
