@@ -1,35 +1,66 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # libvirtd itself goes away at the worst moment: stopped, or killed and started again, while a guest is paused, with the tool
-# killed at that moment or (with VLP_EVERY set: a tool that goes on has to wait until its time is over) not. It is one of the
-# test's own, with directories of its own.
+# killed at that moment or (with VLP_EVERY set: a tool that goes on has to wait until its time is over) not; the tool and its
+# guard are killed at the same moment; and a domain moves from one libvirtd to another with what is installed in it. Both
+# libvirtd are the test's own, each with directories of its own.
 # shellcheck disable=SC2317  # functions that are called by name
 [ -n "${VLP_OWN_MOUNTS:-}" ] || VLP_OWN_MOUNTS=1 exec unshare --mount --propagation private -- "$0" "$@"
 
-# own_libvirt: what libvirt writes to is empty from now on, in this name space of mounts.
+# own_libvirt CONFIGURATION: what libvirt writes to is empty from now on, in this name space of mounts.
 own_libvirt() {
     local directory
-    cp -a /etc/libvirt "$work/etc"
+    cp -a /etc/libvirt "$1"
     for directory in /run /var/lib/libvirt /var/log/libvirt /var/cache/libvirt; do
         mount -t tmpfs -o mode=755 tmpfs "$directory" || return
     done
     mkdir -p /run/lock /var/log/libvirt/qemu
-    mount --bind "$work/etc" /etc/libvirt
+    mount --bind "$1" /etc/libvirt
     virtlogd -d
 }
 
+# other WORK: in the process that becomes the other libvirtd.
+other() {
+    work=$1
+    hostname vlp-other
+    own_libvirt "$work/other-etc" || exit
+    cp -a "$work/boot" /var/lib/libvirt/
+    printf '%s = "%s"\n' host_uuid "$(< /proc/sys/kernel/random/uuid)" unix_sock_dir "$work/other" auth_unix_rw none \
+        >> /etc/libvirt/libvirtd.conf
+    exec libvirtd
+}
+
+[ "${1:-}" != other ] || other "$2"
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/both-killed.sh"
+
+answers() { timeout 60 sh -c "until virsh -c '$1' uri > /dev/null 2>&1; do sleep 0.2; done"; }
 
 # libvirtd_start: sets $libvirtd.
 libvirtd_start() {
     setsid libvirtd > "$work/libvirtd.log" 2>&1 &
     libvirtd=$!
-    timeout 60 sh -c 'until virsh uri > /dev/null 2>&1; do sleep 0.2; done' || give_up "libvirtd does not answer"
+    answers qemu:///system || give_up "libvirtd does not answer"
+}
+
+# other_start: another libvirtd, which takes itself for that of another host; sets $other and $other_uri. What is run by the
+# name of $work/there/virt-livepatch runs on that host.
+other_start() {
+    other_uri="qemu+unix:///system?socket=$work/other/libvirt-sock"
+    mkdir -m 777 "$work/between"
+    mkdir "$work/there" "$work/other"
+    cp -a /var/lib/libvirt/boot "$work/boot"
+    unshare --mount --uts --propagation private -- "$0" other "$work" > "$work/other.log" 2>&1 &
+    other=$!
+    printf '#!/bin/sh\nexec nsenter --target %s --mount --uts -- %s "$@"\n' $other "$VLP_BUILD/virt-livepatch" \
+        > "$work/there/virt-livepatch"
+    chmod 755 "$work/there/virt-livepatch"
+    answers "$other_uri" || give_up "the other libvirtd does not answer: $(< "$work/other.log")"
 }
 
 # libvirt_ends: when the test ends, after what else does.
 libvirt_ends() {
+    [ -z "$other" ] || { virsh -q -c "$other_uri" destroy "$domain"; kill "$(< "/proc/$other/root/run/virtlogd.pid")" "$other"; }
     kill "$(< /run/virtlogd.pid)" "$libvirtd"
     wait "$libvirtd"
 } > /dev/null 2>&1
@@ -110,10 +141,11 @@ stop_it() { kill -STOP "$libvirtd"; }
 let_it_go_on() { kill -CONT "$libvirtd"; }
 kill_it() { kill -KILL "$libvirtd"; wait "$libvirtd"; } 2> /dev/null
 
+other=''
 command -v strace > /dev/null || skip_all "there is no strace"
 update_create "$top/tests/live/patches/three.patch" three
 id=$(< "$work/three.id")
-own_libvirt || skip_all "there can be no libvirtd of the test's own here"
+own_libvirt "$work/etc" || skip_all "there can be no libvirtd of the test's own here"
 libvirtd_start
 domain=vlp-moved-$$
 chmod 711 "$work"
@@ -146,5 +178,31 @@ fi
 hit stop_it let_it_go_on killed
 hit kill_it libvirtd_start killed
 
+# --- The tool and its guard killed at the same moment
+vlp -q undo "$domain" "$id"
+check messages 0 --no-log
+
+# --- From one libvirtd to another, and back to the old code there. Not live: before 9.0, QEMU would lose writes of a guest that it
+# emulates.
+other_start
+vlp -q apply --no-log "$domain" "$work/three.vlp"
+virsh -q migrate --bandwidth 1 "$domain" "$other_uri" --migrateuri "unix://$work/between/socket" > "$work/said" 2>&1 &
+migration=$!
+ok "a migration begins" timeout 60 sh -c "until virsh domjobinfo $domain | grep -q 'Operation: *Outgoing'; do sleep 0.1; done"
+vlp_exits 3 "undo meanwhile" undo "$domain" "$id"
+like "$err" 'libvirt is migrating it away' "is refused, with the reason"
+virsh -q migrate-setspeed "$domain" 8796093022207
+wait $migration
+tap_result $? "it ends as if nothing had been" "$(< "$work/said")"
+vlp_exits 1 "where it was" view "$domain"
+like "$err" 'shut off|no domain' "it is no longer"
+export LIBVIRT_DEFAULT_URI=$other_uri
+ln -sfn "/proc/$other/root$(virsh dumpxml "$domain" | sed -n "s/.*<source mode='bind' path='\(.*\)'\/>.*/\1/p" | head -n 1)" \
+    "$guest/ctl.sock"
+like "$(in_guest -t 60 cat /proc/uptime)" '^new' "where it is now, it runs the new code"
+VLP_BUILD=$work/there vlp_exits 0 "view there" view "$domain"
+like "$(< "$work/out")" "$id .*installed" "shows the update"
+VLP_BUILD=$work/there vlp_exits 0 "undo there" undo --no-log "$domain" "$id"
+unlike "$(in_guest cat /proc/uptime)" '^new' "takes it out"
 ok "the guest is quiet" guest_is_quiet
 done_testing

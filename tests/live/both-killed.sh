@@ -10,15 +10,18 @@ active='openat,mkdir,chown,rename,unlink,rmdir,connect,sendto,recvfrom,close,pol
 
 # moments ARGUMENT...: runs the tool to its end, and prints the calls from when it opens a gdb stub (or, where libvirt
 # passes that on, from when the guest is about to be stopped) to when all of that is gone, each as its name and how many
-# of that name there were. Of the last ones, in which what wrote a line to the guest's log is taken out, there are more.
+# of that name there were: those that send a write, or the end of the pause, to the stub, which are the same in every run, or
+# every so-many-th. Of the last ones, in which what wrote a line to the guest's log is taken out, there are more.
 moments() {
     strace -o "$work/trace" -e "trace=$active" "$VLP_BUILD/virt-livepatch" "$@" > "$work/out" 2> "$work/err" || return 1
     awk -F '(' '/^[a-z]/ { n[$1]++ }
         /^mkdir.*virt-livepatch-|^rename.*vlp\.gdb/ { inside = 1 }
-        inside && /^[a-z]/ { print $1, n[$1] }
+        inside && /^[a-z]/ { print $1, n[$1], /^sendto\([0-9]+, "\$[MD]/ ? "message" : "" }
         /^unlink.*vlp\.gdb"/ { inside = 0 }' "$work/trace" |
-        awk -v "every=${VLP_EVERY:-$sparse}" -v "last=$last" '{ moment[NR] = $0 }
-            END { for (i = 1; i <= NR; i++) if (i % every == 0 || (i > NR - last && i % 3 == 0)) print moment[i] }'
+        awk -v "every=${VLP_EVERY:-$sparse}" -v "last=$last" '
+            every == "messages" { if ($3 == "message") print $1, $2; next }
+            { moment[NR] = $1 " " $2 }
+            END { for (i = 1; i <= NR; i++) if (moment[i] && (i % every == 0 || (i > NR - last && i % 3 == 0))) print moment[i] }'
 }
 
 # state: "old", "new", or what is wrong.
@@ -57,7 +60,7 @@ at_moments() {
     [ "$n_paused" -gt 0 ] && [ "$n_old" -gt 0 ] && [ "$n_new" -gt 0 ]
 }
 
-# check SPARSE LAST [OPTION...]: all of it, of $target; OPTIONs for apply and undo.
+# check SPARSE LAST [OPTION...]: all of it, of $target; SPARSE is "messages" or a number, OPTIONs are for apply and undo.
 check() {
     sparse=$1 last=$2
     local apply=(-q apply --settle 0 "${@:3}" "$target" "$work/three.vlp") undo=(-q undo "${@:3}" "$target" "$id")
