@@ -37,28 +37,6 @@ leftovers() {
     ls -d "$VIRT_LIVEPATCH_RUN"/* /var/lib/libvirt/qemu/domain-*/vlp* 2> /dev/null
 }
 
-command -v socat > /dev/null || skip_all "there is no socat"
-before=$(leftovers)
-guest_start -m 256
-check "qmp" "$qmp"
-ok "the guest is dumped" monitor_does "{\"execute\":\"dump-guest-memory\",\"arguments\":
-    {\"paging\":false,\"protocol\":\"file:$work/dump\"}}" DUMP_COMPLETED
-check "core" "core:$work/dump"
-machine=$(< "$guest/pid")
-check "qmp, the machine being stopped" "$qmp" "$machine" 19
-ok "which runs on when it is let" running_again "$qmp"
-check "qmp, the machine being killed" "$qmp" "$machine" 9
-
-domain=vlp-backend-$$
-domain_start -m 256 "$domain"
-check "libvirt" "$domain"
-ok "libvirt sees it running" test "$(virsh domstate "$domain" | head -n 1)" = running
-check "libvirt, the machine being stopped" "$domain" "$(< "/run/libvirt/qemu/$domain.pid")" 19
-ok "which runs on when it is let" running_again "$domain"
-check "libvirt, when it runs again" "$domain"
-check "libvirt, the machine being killed" "$domain" "$(< "/run/libvirt/qemu/$domain.pid")" 9
-is "$(virsh domstate "$domain" | head -n 1)" "shut off" "which libvirt knows"
-
 # stranger_start OPTION...: a QEMU on KVM without any monitor; sets $pid.
 stranger_start() {
     gcc -m32 -nostdlib -static -Wl,-Ttext=0x100000,--build-id=none -o "$work/bare" "$top/tests/live/bare.S" ||
@@ -70,7 +48,36 @@ stranger_start() {
     timeout 300 sh -c "until [ -s $work/stranger ]; do sleep 0.1; done" || give_up "the QEMU on KVM does not start"
 }
 
-if [ -w /dev/kvm ]; then
+without_libvirt() {
+    guest_start -m 256
+    check "qmp" "$qmp"
+    ok "the guest is dumped" monitor_does "{\"execute\":\"dump-guest-memory\",\"arguments\":
+        {\"paging\":false,\"protocol\":\"file:$work/dump\"}}" DUMP_COMPLETED
+    check "core" "core:$work/dump"
+    local machine
+    machine=$(< "$guest/pid")
+    check "qmp, the machine being stopped" "$qmp" "$machine" 19
+    ok "which runs on when it is let" running_again "$qmp"
+    check "qmp, the machine being killed" "$qmp" "$machine" 9
+}
+
+with_libvirt() {
+    local domain=vlp-backend-$$
+    domain_start -m 256 "$domain"
+    check "libvirt" "$domain"
+    ok "libvirt sees it running" test "$(virsh domstate "$domain" | head -n 1)" = running
+    check "libvirt, the machine being stopped" "$domain" "$(< "/run/libvirt/qemu/$domain.pid")" 19
+    ok "which runs on when it is let" running_again "$domain"
+    check "libvirt, when it runs again" "$domain"
+    check "libvirt, the machine being killed" "$domain" "$(< "/run/libvirt/qemu/$domain.pid")" 9
+    is "$(virsh domstate "$domain" | head -n 1)" "shut off" "which libvirt knows"
+}
+
+on_kvm() {
+    if [ ! -w /dev/kvm ]; then
+        skip "kvm and pid" "there is no /dev/kvm"
+        return
+    fi
     bare_start
     check "kvm" "$kvm"
     check "kvm, the machine being stopped" "$kvm" "$pid" 19
@@ -86,8 +93,10 @@ if [ -w /dev/kvm ]; then
     stranger_start -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny
     check "pid, one whose system calls are filtered" "pid:$pid"
     check "pid, it being killed" "pid:$pid" "$pid" 9
-else
-    skip "kvm and pid" "there is no /dev/kvm"
-fi
+}
+
+command -v socat > /dev/null || skip_all "there is no socat"
+before=$(leftovers)
+at_once without_libvirt with_libvirt on_kvm
 is "$(leftovers)" "$before" "no socket and no file is left"
 done_testing

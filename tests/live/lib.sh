@@ -115,6 +115,47 @@ witness_stop() {
         sed -n 's/^total: stood still \(-*[0-9]*\) us (+- \([0-9]*\)).*/\1 \2/p'
 }
 
+# --- Parts of a test
+
+# at_once FUNCTION...: runs parts of a test that know nothing of each other at the same time, each in a shell with files and
+# guests of its own, and then tells what each has found.
+at_once() {
+    local part
+    local -A running=()
+    for part in "$@"; do
+        run_part "$part" > "$work/$part.tap" 2> "$work/$part.diagnosis" &
+        running[$part]=$!
+    done
+    for part in "$@"; do
+        wait "${running[$part]}"
+        tell_part "$part" $?
+    done
+}
+
+# run_part FUNCTION: ends the shell.
+run_part() {
+    tap_count=0 tap_failed=0 guests=() work=$work/$1
+    mkdir "$work"
+    trap clean_up EXIT
+    trap 'exit 1' HUP INT TERM
+    "$1"
+    done_testing
+}
+
+# tell_part FUNCTION STATUS
+tell_part() {
+    local before=$tap_failed line
+    cat "$work/$1.diagnosis" >&2
+    while read -r line; do
+        case $line in
+            'ok '*) echo "ok $((++tap_count)) ${line#ok * }" ;;
+            'not ok '*) echo "not ok $((++tap_count)) ${line#not ok * }" && tap_failed=$((tap_failed + 1)) ;;
+        esac
+    done < "$work/$1.tap"
+    { [ "$2" = 0 ] && grep -q '^1\.\.' "$work/$1.tap"; } || [ $tap_failed -gt "$before" ] ||
+        tap_result 1 "$1 comes to its end"
+}
+
 # --- The tool
 
 # vlp ARGUMENT...: runs it; sets $status, $out and $err.
