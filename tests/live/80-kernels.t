@@ -37,6 +37,15 @@ inspected() {
     vlp -o json inspect "$qmp" && perl -MJSON::PP -0777 -ne '$_ = decode_json($_); print '"$1" "$work/out"
 }
 
+# What it is to call later. A program that sleeps for a second has a timer of its own.
+callbacks_are_found() {
+    "$VLP_BUILD/tests/live/callbacks" "$qmp" > "$work/callbacks" || give_up "what the guest is to call cannot be looked at"
+    unlike "$(< "$work/callbacks")" unknown "$release: it tells where timers, work items and the like are"
+    like "$(< "$work/callbacks")" 'high-resolution timer: hrtimer_wakeup' "$release: a program's timer"
+    like "$(sort "$work/callbacks")" $'(^|\n)timer: [a-z]' "$release: timers of its own"
+    diag "$release: $(cut -d : -f 1 "$work/callbacks" | sort | uniq -c | paste -sd ,)"
+}
+
 # What the guest does to its own text, and what it forbids.
 condition_agrees() {
     local jumping
@@ -101,6 +110,7 @@ kernel_agrees() {
     agrees_while_modules_move "$release: symbols" symbols_agree
     ok "$release: the modules that came and went have stopped" moving_stop
     percpu_agrees
+    callbacks_are_found
     condition_agrees
     log_agrees
     ok "$release: the guest is well" guest_is_well
