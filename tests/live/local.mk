@@ -18,6 +18,9 @@ check_PROGRAMS += tests/live/through-file
 tests_live_through_file_SOURCES = tests/live/through-file.c tests/vmm/firecracker-writer.c \
 	tests/vmm/firecracker-writer.h
 tests_live_through_file_LDADD = libvmm.a $(VMM_LIBS)
+check_PROGRAMS += tests/live/data-digests
+tests_live_data_digests_SOURCES = tests/live/data-digests.c
+tests_live_data_digests_LDADD = libpatcher.a libintrospect.a libvmm.a $(CAPSTONE_LIBS) $(VMM_LIBS)
 check_PROGRAMS += tests/live/image-digest
 tests_live_image_digest_SOURCES = tests/live/image-digest.c
 tests_live_image_digest_LDADD = libpatcher.a libintrospect.a libvmm.a $(CAPSTONE_LIBS) $(VMM_LIBS)
