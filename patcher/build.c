@@ -213,8 +213,8 @@ set_config(PatchBuild *build, GError **error)
     return FALSE;
 }
 
-/* Whether objtool is there, or not needed. What it does to objects is no option of the config; before Linux 5.18 the build goes on
- * without it where it cannot be made, and the objects are not those of the running kernel. */
+/* Whether objtool is there, or not needed. What it does to objects is no option of the config; before Linux 5.18 the build
+ * goes on without it where it cannot be made, and the objects are not those of the running kernel. */
 static gboolean
 has_objtool(const PatchBuild *build)
 {
@@ -231,8 +231,8 @@ check_objtool(const PatchBuild *build, GError **error)
     if (has_objtool(build))
         return TRUE;
     g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED,
-                "the kernel's build made no objtool, which the running kernel's objects went through: this machine lacks libelf's "
-                "headers (package libelf-dev)");
+                "the kernel's build made no objtool, which the running kernel's objects went through: this machine lacks "
+                "libelf's headers (package libelf-dev)");
     return FALSE;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Constants that a source patch gives other values. What ran at boot may have made something of the old ones: a table of so many
- * entries, say, in which new code would go by the new ones.
+ * Constants that a source patch gives other values. What ran at boot may have made something of the old ones: a table of so
+ * many entries, say, in which new code would go by the new ones.
  */
 #ifndef PATCHER_CHANGED_CONSTANTS_H
 #define PATCHER_CHANGED_CONSTANTS_H

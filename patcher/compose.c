@@ -58,19 +58,6 @@ build_and_read(const Job *job, PatchBuildVariant variant, GError **error)
     return path ? patch_elf_read(path, error) : NULL;
 }
 
-/* What else than its own text changes a boot-time function such that what it did at boot is no longer right: a constant, or a
- * function that only such inline; NULL if nothing does. */
-static const char *
-cause_at_boot(const Job *job, const char *function)
-{
-    const char *constant = patch_reasons_changed_constant(job->reasons, function), *inlined;
-
-    if (constant)
-        return constant;
-    patch_reasons_find(job->reasons, function, &inlined);
-    return *inlined && !patch_reasons_is_in_use(job->reasons, job->old_elf, inlined) ? inlined : NULL;
-}
-
 /* A boot-time function that the patch does not speak of, and that inlines what is used elsewhere too, is no loss. */
 static void
 find_boot_changes(Job *job)
@@ -78,7 +65,7 @@ find_boot_changes(Job *job)
     for (guint i = 0; i < job->diff->boot_only->len; i++) {
         const PatchElfItem *item = patch_elf_item(job->new_elf, g_array_index(job->diff->boot_only, guint32, i));
         gboolean is_touched = patch_reasons_is_touched(job->reasons, item->name);
-        const char *cause = is_touched ? NULL : cause_at_boot(job, item->name);
+        const char *cause = is_touched ? NULL : patch_reasons_at_boot(job->reasons, job->old_elf, item->name);
 
         if (*job->object->module && g_str_has_prefix(patch_elf_section(job->new_elf, item->section)->name, ".exit."))
             g_hash_table_insert(job->carry.replaced, g_strdup(item->name), g_strdup(""));
@@ -90,12 +77,14 @@ find_boot_changes(Job *job)
     }
 }
 
-/* A constant that is stored somewhere, and looked for somewhere, may be what a running kernel's memory holds, whatever it is called. */
+/* A constant that is stored somewhere, and looked for somewhere, may be what a running kernel's memory holds, whatever it
+ * is called. */
 static gboolean
 check_counts(Job *job, const GPtrArray *counts, GError **error)
 {
     const guint as_state = PATCH_CONSTANT_STORED | PATCH_CONSTANT_COMPARED;
-    g_autofree char *text = counts->len ? patch_build_preprocess(job->build, job->file->path, PATCH_BUILD_OLD, error) : g_strdup("");
+    g_autofree char *text = counts->len ? patch_build_preprocess(job->build, job->file->path, PATCH_BUILD_OLD, error)
+                                        : g_strdup("");
 
     for (guint i = 0; text && i < counts->len; i++) {
         const char *name = counts->pdata[i];
@@ -105,8 +94,8 @@ check_counts(Job *job, const GPtrArray *counts, GError **error)
         g_hash_table_insert(job->compose->count_uses, g_strdup(name), GUINT_TO_POINTER(uses));
         if (uses == as_state)
             patch_findings_add(job->findings, PATCH_FINDING_MEMBERS, name,
-                               "the constant %s changes, which is stored and looked for: where a running kernel's memory holds it, it "
-                               "would be taken for another: leave it as it is, and put what is new behind it", name);
+                               "the constant %s changes, which is stored and looked for: where a running kernel's memory "
+                               "holds it, it would be taken for another: leave it as it is, and put what is new behind it", name);
     }
     return text != NULL;
 }

@@ -15,7 +15,8 @@ typedef struct {
     GPtrArray *notes;           /* of char *: what the user should know, though it is no obstacle; added to */
     const GPtrArray *settings;  /* of PatchSetting: data to change */
     GHashTable *settled;        /* PatchSetting -> char *: those that were found, and the file; added to */
-    GHashTable *count_uses;     /* char * -> bits of PatchConstantUse: what objects do with constants that seem to count others; added to */
+    GHashTable *count_uses;     /* char * -> bits of PatchConstantUse: what objects do with constants that seem to count
+                                   others; added to */
 } PatchCompose;
 
 /* For FILE, a patched C file whose object BUILD has made as it is. Returns NULL without an error if nothing that a

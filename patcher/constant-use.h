@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What C code does with a constant: one that only counts the others of its enumeration bounds arrays and loops, and is nobody's state.
+ * What C code does with a constant: one that only counts the others of its enumeration bounds arrays and loops, and is
+ * nobody's state.
  */
 #ifndef PATCHER_CONSTANT_USE_H
 #define PATCHER_CONSTANT_USE_H

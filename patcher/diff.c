@@ -155,13 +155,13 @@ patch_diff_add_boot_finding(GPtrArray *findings, const PatchElf *elf, const Patc
 
     if (g_str_has_prefix(section, ".exit."))
         patch_findings_add(findings, PATCH_FINDING_INIT, item->name,
-                           "%s (in %s) changes%s%s, which %s when its module is unloaded, and never if it is built in", item->name,
-                           section, cause ? " by " : "", cause ? cause : "", what);
+                           "%s (in %s) changes%s%s, which %s when its module is unloaded, and never if it is built in",
+                           item->name, section, cause ? " by " : "", cause ? cause : "", what);
     else
         patch_findings_add(findings, PATCH_FINDING_INIT, item->name,
                            "%s (in %s) changes%s%s, which %s at boot or when its module is loaded, and never again: it takes a "
-                           "hook that does in the running kernel what would have been done; if that is to set a variable, create "
-                           "--set FILE.c:VARIABLE=VALUE does it (docs/writing-updates.md)", item->name, section,
+                           "hook that does in the running kernel what would have been done; if that is to set a variable, "
+                           "create --set FILE.c:VARIABLE=VALUE does it (docs/writing-updates.md)", item->name, section,
                            cause ? " by " : "", cause ? cause : "", what);
 }
 

@@ -264,7 +264,8 @@ append_member(PatchStruct *into, Dwarf_Die *die, char *name, guint64 offset, gui
     Dwarf_Die function;
 
     *member = (PatchMember) {
-        .name = name, .type = patch_dwarf_type_name(die), .is_number = patch_dwarf_is_plain_number(die), .offset = offset, .size = bits,
+        .name = name, .type = patch_dwarf_type_name(die), .is_number = patch_dwarf_is_plain_number(die), .offset = offset,
+        .size = bits,
     };
     meaning = patch_dwarf_meaning(die, &member->enumeration);
     member->meaning = dwarf_hasattr(die, DW_AT_bit_size) ? g_strdup("number") : g_steal_pointer(&meaning);

@@ -23,8 +23,8 @@ char *patch_dwarf_passed(Dwarf_Die *die);
 PatchStruct *patch_dwarf_struct(Dwarf_Die *die, const char *name);
 void patch_struct_free(PatchStruct *type);
 
-/* The variable DIE as a structure of which it is the first member; where its own structure has no name, its members follow. NAME
- * is to be its name. */
+/* The variable DIE as a structure of which it is the first member; where its own structure has no name, its members follow.
+ * NAME is to be its name. */
 PatchStruct *patch_dwarf_variable(Dwarf_Die *die, const char *name);
 
 /* The type that DIE's DW_AT_type names. */

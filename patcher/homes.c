@@ -239,7 +239,8 @@ entry_words(const char *section)
         const char *section, *words;
     } tables[] = {
         { "_ftrace_events", " (trace events, of TRACE_EVENT())" }, { "__bpf_raw_tp_map", " (trace events, for BPF)" },
-        { "_ftrace_eval_map", " (names of values in trace events)" }, { "__param", " (parameters)" }, { ".init.setup", " (parameters of the kernel's command line)" },
+        { "_ftrace_eval_map", " (names of values in trace events)" }, { "__param", " (parameters)" },
+        { ".init.setup", " (parameters of the kernel's command line)" },
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(tables); i++)

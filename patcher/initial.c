@@ -258,8 +258,8 @@ lead_at(const PatchElf *elf, guint32 number, guint64 at)
                ? LEADS_TO_FUNCTION : LEADS_SOMEWHERE;
 }
 
-/* Whether the stretches are pointers to functions, or NULL in the place of one. Of a function in another file nothing tells that
- * it is one, but that it stands where one of this file does. */
+/* Whether the stretches are pointers to functions, or NULL in the place of one. Of a function in another file nothing tells
+ * that it is one, but that it stands where one of this file does. */
 static gboolean
 exchanges_functions(const PatchDiff *diff, guint32 old_item, guint32 new_item, const GArray *stretches)
 {

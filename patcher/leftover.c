@@ -25,7 +25,8 @@ find_leftover(const PatchElf *elf, const gint32 *pairs)
     return items;
 }
 
-/* What the source calls the variable; to be freed. gcc numbers those of functions, clang puts the function's name before them. */
+/* What the source calls the variable; to be freed. gcc numbers those of functions, clang puts the function's name before
+ * them. */
 static char *
 source_name(const PatchElf *elf, guint32 item)
 {

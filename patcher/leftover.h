@@ -7,8 +7,8 @@
 
 #include "patcher/pairing.h"
 
-/* Pairs a variable of a function with one of the file that has its name, size and users, where no other has the name. REFERRERS_OLD
- * and REFERRERS_NEW are of patch_referrers_find(). */
+/* Pairs a variable of a function with one of the file that has its name, size and users, where no other has the name.
+ * REFERRERS_OLD and REFERRERS_NEW are of patch_referrers_find(). */
 void patch_leftover_pair(PatchPairing *pairing, GHashTable *referrers_old, GHashTable *referrers_new);
 
 /* What PatchPairing.successors tells of; to be unreffed. */

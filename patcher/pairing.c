@@ -174,7 +174,8 @@ may_pair(const PatchPairing *pairing, const Group *group, GHashTable *referrers_
     GHashTable *old_users = g_hash_table_lookup(referrers_old, GUINT_TO_POINTER(old_item));
     GHashTable *new_users = g_hash_table_lookup(referrers_new, GUINT_TO_POINTER(new_item));
 
-    return !holds_state(pairing->new_elf, new_item) || (!old_users && !new_users) || patch_referrers_common(old_users, new_users) > 0;
+    return !holds_state(pairing->new_elf, new_item) || (!old_users && !new_users) ||
+           patch_referrers_common(old_users, new_users) > 0;
 }
 
 /* Pairs who are alone with their name on either side. */

@@ -17,8 +17,8 @@ typedef struct {
 typedef struct {
     const PatchElf *old_elf, *new_elf;      /* borrowed */
     gint32 *new_of_old, *old_of_new;        /* by item; -1: it has none */
-    GArray *successors;                     /* of PatchSuccessor: variables without a pair, of which the new one may be the old one by
-                                               another name: they have the same size, and a user in common */
+    GArray *successors;                     /* of PatchSuccessor: variables without a pair, of which the new one may be the
+                                               old one by another name: they have the same size, and a user in common */
     GHashTable *ambiguous;                  /* set of char *: names without numbers of which some could not be paired */
 } PatchPairing;
 

@@ -141,8 +141,9 @@ constant_in(const PatchReasons *reasons, const char *function)
     return NULL;
 }
 
-const char *
-patch_reasons_changed_constant(PatchReasons *reasons, const char *function)
+/* A constant that the patch changes, and that FUNCTION or what is inlined in it uses. */
+static const char *
+changed_constant(PatchReasons *reasons, const char *function)
 {
     g_autofree char *plain = g_strndup(function, strcspn(function, "."));
     GHashTable *inlined = reasons->new_dwarf ? g_hash_table_lookup(reasons->new_dwarf->inlined, plain) : NULL;
@@ -171,8 +172,10 @@ is_lasting(const PatchElf *elf, const char *function)
     return item >= 0 && !patch_is_boot_section(patch_elf_section(elf, patch_elf_item(elf, item)->section)->name);
 }
 
-gboolean
-patch_reasons_is_in_use(const PatchReasons *reasons, const PatchElf *elf, const char *name)
+/* Whether the function NAME was in other code of ELF than such as runs at boot only, as a function or inlined in one; or
+ * may be in that of others, being a header's. */
+static gboolean
+is_in_use(const PatchReasons *reasons, const PatchElf *elf, const char *name)
 {
     GHashTableIter iter;
     gpointer function, inlined;
@@ -185,4 +188,15 @@ patch_reasons_is_in_use(const PatchReasons *reasons, const PatchElf *elf, const 
         if (g_hash_table_contains(inlined, name) && is_lasting(elf, function))
             return TRUE;
     return FALSE;
+}
+
+const char *
+patch_reasons_at_boot(PatchReasons *reasons, const PatchElf *old_elf, const char *function)
+{
+    const char *constant = changed_constant(reasons, function), *inlined;
+
+    if (constant)
+        return constant;
+    patch_reasons_find(reasons, function, &inlined);
+    return *inlined && !is_in_use(reasons, old_elf, inlined) ? inlined : NULL;
 }

@@ -20,13 +20,10 @@ void patch_reasons_free(PatchReasons *reasons);
 /* Whether the patch changes the text of FUNCTION, or that text cannot be found in the file. */
 gboolean patch_reasons_is_touched(const PatchReasons *reasons, const char *function);
 
-/* A constant that the patch changes, by name, and that FUNCTION or what is inlined in it uses; NULL if there is none. Owned by
- * REASONS. */
-const char *patch_reasons_changed_constant(PatchReasons *reasons, const char *function);
-
-/* Whether the function NAME, before the patch, was in other code of ELF than such as runs at boot only, as a function or inlined in
- * one; or may be in that of others, being a header's. */
-gboolean patch_reasons_is_in_use(const PatchReasons *reasons, const PatchElf *elf, const char *name);
+/* What else than its own text changes FUNCTION, which runs at boot only, such that what it did at boot is no longer right:
+ * the name of a constant that the patch gives another value, or of a function of this file that only boot code of OLD_ELF
+ * has inlined; NULL if nothing does. Owned by REASONS. */
+const char *patch_reasons_at_boot(PatchReasons *reasons, const PatchElf *old_elf, const char *function);
 
 /* CAUSE is set to the name of the inlined function, or to "". Owned by REASONS. */
 PatchReason patch_reasons_find(const PatchReasons *reasons, const char *function, const char **cause);

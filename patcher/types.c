@@ -25,8 +25,8 @@ add_finding(const PatchStruct *type, const PatchTypeDifference *difference, GPtr
 
     if (type->is_enum)
         patch_findings_add(findings, PATCH_FINDING_MEMBERS, type->name,
-                           "constants of %s change: %s; where a running kernel's memory holds one of them, it would be taken for "
-                           "another: leave those that are there as they are, and put new ones at the end",
+                           "constants of %s change: %s; where a running kernel's memory holds one of them, it would be "
+                           "taken for another: leave those that are there as they are, and put new ones at the end",
                            g_str_equal(type->name, PATCH_NAMELESS_ENUM) ? "an enumeration without name" : type->name, text);
     else if (difference->moved->len)
         patch_findings_add(findings, PATCH_FINDING_LAYOUT, type->name,
@@ -48,9 +48,9 @@ compare_callbacks(const PatchStruct *old_type, const PatchStruct *new_type, GPtr
 
         if (is && was->passed && is->passed && !g_str_equal(was->passed, is->passed))
             patch_findings_add(findings, PATCH_FINDING_EXPORT, old_type->name,
-                               "the callback %s of %s changes from %s to %s; modules that know the structure, and are not loaded yet "
-                               "or no part of the kernel, go by the old way: leave it as it is, and give what is new a name of its "
-                               "own", was->name, old_type->name, was->type, is->type);
+                               "the callback %s of %s changes from %s to %s; modules that know the structure, and are not "
+                               "loaded yet or no part of the kernel, go by the old way: leave it as it is, and give what is "
+                               "new a name of its own", was->name, old_type->name, was->type, is->type);
     }
 }
 
@@ -106,8 +106,8 @@ compare_variable(const PatchStruct *old_variable, const PatchStruct *new_variabl
         return;
     text = patch_type_difference_text(&difference);
     patch_findings_add(findings, difference.moved->len ? PATCH_FINDING_LAYOUT : PATCH_FINDING_MEMBERS, old_variable->name,
-                       "the type of the variable %s changes: %s; what a running kernel has put there is of the old one: leave it as "
-                       "it is, and put what is new into a variable of its own", old_variable->name, text);
+                       "the type of the variable %s changes: %s; what a running kernel has put there is of the old one: "
+                       "leave it as it is, and put what is new into a variable of its own", old_variable->name, text);
 }
 
 /* Where a size differs, that is told of the datum. */
