@@ -3,21 +3,10 @@
 
 #include <string.h>
 
+#include "patcher/cmacros.h"
 #include "patcher/ctokens.h"
 
 #define MAX_NAME 128
-
-typedef struct {
-    char *name;
-    const char *body;           /* in the text it is of */
-    gsize length;
-} Macro;
-
-static void
-macro_clear(gpointer macro)
-{
-    g_free(((Macro *) macro)->name);
-}
 
 static gboolean
 is_name_byte(char c)
@@ -30,42 +19,6 @@ static const char *
 line_end(const char *text)
 {
     return text + strcspn(text, "\n");
-}
-
-/* Where the word behind "# define" begins in the line at TEXT; NULL if it is no such line. */
-static const char *
-defined_name(const char *text)
-{
-    text += strspn(text, " \t");
-    if (*text++ != '#')
-        return NULL;
-    text += strspn(text, " \t");
-    if (!g_str_has_prefix(text, "define") || is_name_byte(text[strlen("define")]))
-        return NULL;
-    text += strlen("define");
-    return text + strspn(text, " \t");
-}
-
-/* Reads the macro whose definition begins at TEXT, in line *LINE, which is moved to its last line. The end of its text. */
-static const char *
-read_macro(const PatchFile *file, const char *name, guint *line, GArray *macros, GHashTable *names)
-{
-    gsize length = 0;
-    guint first = *line;
-    const char *end = line_end(name);
-    Macro macro;
-
-    while (is_name_byte(name[length]))
-        length++;
-    while (*end && end[-1] == '\\') {
-        end = line_end(end + 1);
-        ++*line;
-    }
-    macro = (Macro) { g_strndup(name, length), name + length, end - name - length };
-    if (name[length] != '(' && patch_file_touches(file, first, *line))
-        g_hash_table_add(names, g_strdup(macro.name));
-    g_array_append_val(macros, macro);
-    return end;
 }
 
 /* static const unsigned int NAME = */
@@ -86,21 +39,40 @@ read_variable(const PatchFile *file, const char *text, guint line, GHashTable *n
 }
 
 static void
-read_file(const PatchFile *file, const char *text, GArray *macros, GHashTable *names)
+read_variables(const PatchFile *file, const char *text, GHashTable *names)
 {
-    guint line = 1;
-
-    while (*text) {
-        const char *name = defined_name(text);
-
-        if (name)
-            text = read_macro(file, name, &line, macros, names);
-        else
-            read_variable(file, text, line, names);
+    for (guint line = 1; *text; line++) {
+        read_variable(file, text, line, names);
         text = line_end(text);
         text += *text == '\n';
-        line++;
     }
+}
+
+static void
+add_macros(const PatchFile *file, const GArray *macros, GHashTable *names)
+{
+    for (guint i = 0; i < macros->len; i++) {
+        const PatchMacro *macro = &g_array_index(macros, PatchMacro, i);
+
+        if (!macro->has_parameters && patch_file_touches(file, macro->first, macro->last))
+            g_hash_table_add(names, g_strdup(macro->name));
+    }
+}
+
+/* Adds the macros that use NAMES to them. */
+static gboolean
+spread(const GArray *macros, GHashTable *names)
+{
+    gboolean added = FALSE;
+
+    for (guint i = 0; i < macros->len; i++) {
+        const PatchMacro *macro = &g_array_index(macros, PatchMacro, i);
+
+        if (!g_hash_table_contains(names, macro->name) &&
+            patch_changed_constants_mentioned(macro->body, macro->length, names))
+            added |= g_hash_table_add(names, g_strdup(macro->name));
+    }
+    return added;
 }
 
 const char *
@@ -128,26 +100,23 @@ GHashTable *
 patch_changed_constants(const PatchFiles *files, GHashTable *texts)
 {
     GHashTable *names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    g_autoptr(GArray) macros = g_array_new(FALSE, FALSE, sizeof(Macro));
+    g_autoptr(GPtrArray) macros = g_ptr_array_new_with_free_func((GDestroyNotify) g_array_unref);
     gboolean added = TRUE;
 
-    g_array_set_clear_func(macros, macro_clear);
     for (guint i = 0; i < files->files->len; i++) {
         const PatchFile *file = files->files->pdata[i];
         const char *text = file->edits ? g_hash_table_lookup(texts, file->path) : NULL;
 
-        if (text)
-            read_file(file, text, macros, names);
+        if (!text)
+            continue;
+        g_ptr_array_add(macros, patch_cmacros_read(text));
+        add_macros(file, macros->pdata[macros->len - 1], names);
+        read_variables(file, text, names);
     }
     while (added && g_hash_table_size(names)) {
         added = FALSE;
-        for (guint i = 0; i < macros->len; i++) {
-            const Macro *macro = &g_array_index(macros, Macro, i);
-
-            if (!g_hash_table_contains(names, macro->name) &&
-                patch_changed_constants_mentioned(macro->body, macro->length, names))
-                added |= g_hash_table_add(names, g_strdup(macro->name));
-        }
+        for (guint i = 0; i < macros->len; i++)
+            added |= spread(macros->pdata[i], names);
     }
     return names;
 }

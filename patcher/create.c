@@ -3,6 +3,7 @@
 
 #include "patcher/build.h"
 #include "patcher/buildid.h"
+#include "patcher/cmacros.h"
 #include "patcher/compose.h"
 #include "patcher/debian.h"
 #include "patcher/error.h"
@@ -120,6 +121,28 @@ create_settings(PatchUpdate *update, PatchBuild *build, const PatchTargets *targ
     return TRUE;
 }
 
+/* Macros of which nothing compiled tells what they were called. */
+static gboolean
+check_macros(PatchBuild *build, const PatchFiles *files, PatchCompose *compose, GError **error)
+{
+    g_autoptr(GPtrArray) findings = patch_findings_new();
+
+    for (guint i = 0; i < files->files->len; i++) {
+        const PatchFile *file = files->files->pdata[i];
+        g_autofree char *old_path = g_build_filename(patch_build_source(build), file->path, NULL), *old_text = NULL;
+        g_autofree char *new_path = g_build_filename(patch_build_overlay(build), file->path, NULL), *new_text = NULL;
+        g_autofree char *text = NULL, *name = NULL;
+
+        if (file->is_new || !g_file_get_contents(old_path, &old_text, NULL, NULL) ||
+            !g_file_get_contents(new_path, &new_text, NULL, NULL))
+            continue;
+        text = patch_cmacros_renumbered(old_text, new_text, &name);
+        if (text)
+            patch_findings_add(findings, PATCH_FINDING_MEMBERS, name, "%s: %s", file->path, text);
+    }
+    return patch_findings_override(findings, compose->force, &compose->used, error);
+}
+
 static gboolean
 create_patched(PatchUpdate *update, PatchBuild *build, PatchTargets *targets, const PatchCreateOptions *options,
                PatchFiles *files, PatchCompose *compose, GError **error)
@@ -127,7 +150,8 @@ create_patched(PatchUpdate *update, PatchBuild *build, PatchTargets *targets, co
     if (!files->files->len)
         return TRUE;
     /* What is refused is most often seen in the files that the patch touches itself. */
-    return create_all(update, build, targets->direct, patch_compose_object, compose, error) &&
+    return check_macros(build, files, compose, error) &&
+           create_all(update, build, targets->direct, patch_compose_object, compose, error) &&
            patch_targets_reach(targets, build, files, options->quiet ? NULL : say, error) &&
            patch_targets_build(build, targets->reached, error) &&
            create_all(update, build, targets->reached, patch_compose_object, compose, error);

@@ -310,7 +310,7 @@ consider(PatchDiff *diff, guint32 old_item, guint32 new_item)
     if (stretches->len == 0 || patch_initial_goes_with_code(diff, new_item) ||
         !has_only_pointers(old_elf, old_item, stretches) || !has_only_pointers(new_elf, new_item, stretches))
         return;
-    initial.is_exchange = !is_read_only(old_section) && exchanges_functions(diff, old_item, new_item, stretches);
+    initial.is_exchange = old_section->flags & SHF_WRITE && exchanges_functions(diff, old_item, new_item, stretches);
     initial.doubt = initial.is_exchange ? NULL : find_doubt(diff, old_item, new_item);
     g_array_append_val(diff->initials, initial);
 }

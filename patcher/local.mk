@@ -117,6 +117,7 @@ libpatcher_a_SOURCES += \
 	patcher/new-code.c patcher/new-code.h \
 	patcher/csource.c patcher/csource.h \
 	patcher/linemarks.c patcher/linemarks.h \
+	patcher/cmacros.c patcher/cmacros.h \
 	patcher/changed-constants.c patcher/changed-constants.h \
 	patcher/constant-use.c patcher/constant-use.h \
 	patcher/reasons.c patcher/reasons.h \

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "patcher/changed-constants.h"
+#include "patcher/cmacros.h"
 #include "patcher/constant-use.h"
 #include "patcher/constructs.h"
 #include "patcher/csource.h"
@@ -418,6 +419,28 @@ test_changed_constants(void)
 }
 
 static void
+assert_renumbered(const char *old_text, const char *new_text, const char *expected)
+{
+    g_autofree char *name = NULL, *text = patch_cmacros_renumbered(old_text, new_text, &name);
+
+    g_assert_cmpstr(name, ==, expected);
+    g_assert_true(!text == !expected);
+}
+
+static void
+test_renumbered(void)
+{
+    static const char old_text[] = "#define BIT_A 1\n#define BIT_B (1 << 1)\t/* b */\n#define BIT_C 4\n";
+
+    assert_renumbered(old_text, "#define BIT_A 1\n#define BIT_N ( 1<<1 )\n#define BIT_B 4\n#define BIT_C 8\n", "BIT_B");
+    assert_renumbered(old_text, "#define BIT_A 1\n#define BIT_B (1<<1)\n#define BIT_C 4\n#define BIT_N 8\n", NULL);
+    assert_renumbered(old_text, "#define BIT_A 1\n#define BIT_B (1 << 1)\n#define BIT_C 8\n#define Y_N 4\n", NULL);
+    assert_renumbered(old_text, "#define BIT_A 1\n#define BIT_B (1 << 1)\n#define BIT_C 8\n", NULL);
+    assert_renumbered("#ifdef X\n#define BIT_A 1\n#else\n#define BIT_A 2\n#endif\n",
+                      "#ifdef X\n#define BIT_A 3\n#define BIT_N 1\n#else\n#define BIT_A 2\n#endif\n", NULL);
+}
+
+static void
 test_constant_use(void)
 {
     static const struct {
@@ -465,5 +488,6 @@ main(int argc, char **argv)
     g_test_add_func("/source/mentions", test_mentions);
     g_test_add_func("/source/changed-constants", test_changed_constants);
     g_test_add_func("/source/constant-use", test_constant_use);
+    g_test_add_func("/source/renumbered", test_renumbered);
     return g_test_run();
 }
