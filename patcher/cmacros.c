@@ -86,6 +86,19 @@ patch_cmacros_read(const char *text)
 
 /* ---- Numbers that are given out anew ---- */
 
+gboolean
+patch_counts_by_name(const char *name)
+{
+    static const char *const words[] = { "max", "num", "nr", "number", "count", "cnt", "last", "end", "size", "total", "n" };
+    g_autofree char *lower = g_ascii_strdown(name, -1);
+    g_auto(GStrv) parts = g_strsplit(lower, "_", -1);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(words); i++)
+        if (g_strv_contains((const char *const *) parts, words[i]))
+            return TRUE;
+    return FALSE;
+}
+
 /* What the macro stands for, without space and comments; to be freed. */
 static char *
 value_of(const PatchMacro *macro)
@@ -163,15 +176,15 @@ patch_cmacros_renumbered(const char *old_text, const char *new_text, char **name
         const PatchMacro *was = only(old_macros, macro->name), *is = was ? only(new_macros, macro->name) : NULL, *other;
         g_autofree char *old_value = is ? value_of(was) : NULL, *new_value = is ? value_of(is) : NULL;
 
-        if (!is || g_str_equal(old_value, new_value) || !strpbrk(old_value, "0123456789"))
+        if (!is || patch_counts_by_name(macro->name) || g_str_equal(old_value, new_value) || !strpbrk(old_value, "0123456789"))
             continue;
         other = new_owner(old_macros, new_macros, macro->name, old_value);
         if (!other)
             continue;
         *name = g_strdup(macro->name);
-        return g_strdup_printf("the constant %s goes from %s to %s, and %s has its value: where a running kernel's memory holds it, "
-                               "it would be taken for another: leave those that are there as they are, and put new ones at the end",
-                               macro->name, old_value, new_value, other->name);
+        return g_strdup_printf("the constant %s goes from %s to %s, and %s has its value: where a running kernel's memory "
+                               "holds it, it would be taken for another: leave those that are there as they are, and put new "
+                               "ones at the end", macro->name, old_value, new_value, other->name);
     }
     return NULL;
 }

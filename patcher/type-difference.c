@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "patcher/cmacros.h"
+
 static void G_GNUC_PRINTF(2, 3)
 tell(GPtrArray *list, const char *format, ...)
 {
@@ -126,20 +128,6 @@ compare_members(PatchTypeDifference *difference, const PatchStruct *old_type, co
         tell_gone(difference, difference->gone->pdata[i]);
 }
 
-/* Whether a constant that stands at the end is called as if it only counted the others. */
-static gboolean
-is_count(const char *name)
-{
-    static const char *const words[] = { "max", "num", "nr", "number", "count", "cnt", "last", "end", "size", "total", "n" };
-    g_autofree char *lower = g_ascii_strdown(name, -1);
-    g_auto(GStrv) parts = g_strsplit(lower, "_", -1);
-
-    for (gsize i = 0; i < G_N_ELEMENTS(words); i++)
-        if (g_strv_contains((const char *const *) parts, words[i]))
-            return TRUE;
-    return FALSE;
-}
-
 /* What else than CONSTANT, which is gone, has its value now; NULL if nothing has, or something had it already. */
 static const PatchMember *
 in_its_place(const PatchStruct *old_type, const PatchStruct *new_type, const PatchMember *constant)
@@ -174,7 +162,7 @@ compare_constants(PatchTypeDifference *difference, const PatchStruct *old_type, 
     for (guint i = 0; i < old_type->members->len; i++) {
         const PatchMember *constant = old_type->members->pdata[i], *now = patch_struct_member(new_type, constant->name);
 
-        if (i + 1 < old_type->members->len || !is_count(constant->name))
+        if (i + 1 < old_type->members->len || !patch_counts_by_name(constant->name))
             compare_constant(difference, old_type, new_type, constant);
         else if (now && now->offset != constant->offset)
             difference->count = constant;

@@ -436,6 +436,7 @@ test_renumbered(void)
     assert_renumbered(old_text, "#define BIT_A 1\n#define BIT_B (1<<1)\n#define BIT_C 4\n#define BIT_N 8\n", NULL);
     assert_renumbered(old_text, "#define BIT_A 1\n#define BIT_B (1 << 1)\n#define BIT_C 8\n#define Y_N 4\n", NULL);
     assert_renumbered(old_text, "#define BIT_A 1\n#define BIT_B (1 << 1)\n#define BIT_C 8\n", NULL);
+    assert_renumbered("#define BIT_NR_A 8\n", "#define BIT_NR_B 8\n#define BIT_NR_A (1 << BIT_NR_B)\n", NULL);
     assert_renumbered("#ifdef X\n#define BIT_A 1\n#else\n#define BIT_A 2\n#endif\n",
                       "#ifdef X\n#define BIT_A 3\n#define BIT_N 1\n#else\n#define BIT_A 2\n#endif\n", NULL);
 }
