@@ -169,6 +169,22 @@ is "$(sysctls)" "0 99 (none)" "what was forced is in force"
 vlp_exits 0 "verify" verify "$qmp"
 vlp_exits 0 "undo" undo --all "$qmp"
 is "$(oopses) $(devices) $(sysctls)" "10000 Character devices: 0 10 (none)" "all have their old values"
+
+# --- A callback where none was, in what the kernel wrote to before it became read-only
+make_patch callback net/ipv4/tcp_metrics.c '/^static struct genl_family tcp_metrics_nl_family __ro/i\
+static int vlp_pre(const struct genl_ops *ops, struct sk_buff *skb, struct genl_info *info)\
+{\
+	return 0;\
+}\
+
+/^static struct genl_family tcp_metrics_nl_family __ro/,/^};/s/^\t\.netnsok/\t.pre_doit = vlp_pre,\n&/'
+update_create "$work/callback.patch" callback
+old=$(image)
+vlp_exits 0 "apply" apply "$qmp" "$work/callback.vlp"
+vlp_exits 0 "verify" verify "$qmp"
+vlp_exits 0 "undo" undo --all "$qmp"
+is "$(image)" "$old" "nothing is left"
+
 in_guest 'echo 7 > /proc/sys/kernel/oops_limit'
 vlp_exits 4 "apply where the guest has another value" apply "$qmp" "$work/limit.vlp"
 like "$err" "oops_limit, at 0x[0-9a-f]*, holds 7, and the update expects 10000" "names it, and both values"
