@@ -101,11 +101,11 @@ waits() {
 # begins KIND: the new code asks the kernel for a call.
 begins() { tell "$1"; uptime > /dev/null; }
 
-# is_pending KIND WHAT FUNCTION
+# is_pending KIND WHAT FUNCTION [REGEX]: REGEX is what may be said instead.
 is_pending() {
     begins "$1"
     vlp_exits 3 "undo while there is a $2 of the update's" undo --timeout 0.1 "$qmp" "$id"
-    like "$err" "the $2 at 0x[0-9a-f]+ is pending, and is to call $3 of the update" "says which, and for whom"
+    like "$err" "the $2 at 0x[0-9a-f]+ is pending, and is to call $3 of the update${4:+|$4}" "says which, and for whom"
     begins stop
 }
 
@@ -121,8 +121,11 @@ pending_is_seen() {
     is_pending hrtimer "high-resolution timer" on_hrtimer
     is_pending delayed "delayed work item" on_delayed
     is_pending work "work item" on_second
-    is_pending tasklet tasklet on_tasklet
-    is_pending rcu "RCU callback" on_rcu
+    # Those come and go all the time, by a task that is at that, or interrupted in it: a tasklet that is disabled, a callback that
+    # asks for another.
+    local between='\(pid [0-9]+\) is in (tasklet|__hrtimer|__run_timer|run_timer|call_timer|rcu_)'
+    is_pending tasklet tasklet on_tasklet "$between"
+    is_pending rcu "RCU callback" on_rcu "$between"
     begins timer
     vlp_exits 3 "apply of another one in its place, while there is one" apply --replace --timeout 0.1 "$qmp" "$work/hooks.vlp"
     like "$err" "to call on_timer of the update" "is refused, too"
