@@ -19,7 +19,7 @@ append() {
         "noxsave clearcpuid=$(sed 's/cx16,//' <<< "$features")"
 }
 
-# linux_start: $work/vmlinux; sets $guest and $kvm.
+# linux_start: $work/vmlinux; sets $guest, $kvm and $stranger: the same machine as one that offers nothing.
 linux_start() {
     guest=$work/guest kvm=kvm:$work/control
     mkdir -p "$work/root" "$guest"
@@ -29,6 +29,13 @@ linux_start() {
     "$VLP_BUILD/virt-livepatch-kvm" --memory 32 --without "$features" --control "$work/control" --append "$(append)" \
         --initrd "$work/root.cpio" "$work/vmlinux" < /dev/null > "$guest/console.log" 2>&1 &
     guests+=("machine_end $!")
+    stranger=pid:$!
+}
+
+# say_the_same ARGUMENT...: both, of the guest that is the last argument.
+say_the_same() {
+    diff <("$VLP_BUILD/virt-livepatch" "$@" "$kvm" 2>&1 | sed -E "s#(kvm:)?${kvm#kvm:}#GUEST#g") \
+        <("$VLP_BUILD/virt-livepatch" "$@" "$stranger" 2>&1 | sed "s#$stranger#GUEST#g")
 }
 
 machine_end() {
@@ -64,6 +71,10 @@ ok "the guest's log has it" grep -q "virt-livepatch: update $id applied" "$guest
 vlp_exits 0 "view" view "$kvm"
 like "$out" "$id .*installed" "shows it"
 vlp_exits 0 "verify" verify "$kvm"
+for command in inspect view verify symbols; do
+    ok "$command says the same of it as of a stranger" say_the_same $command
+    ok "so does it to programs" say_the_same -o json $command
+done
 vlp_exits 0 "undo" undo "$kvm" "$id"
 ok "the guest's log has that, too" grep -q "virt-livepatch: update $id undone" "$guest/console.log"
 ok "the guest is quiet" guest_is_quiet
