@@ -28,6 +28,7 @@ struct PatchBuild {
     char *headers, *new_code_headers;
 
     GMutex lock;                /* of what follows, and of the overlay's folders */
+    guint n_opened;             /* how often that was done to the overlays' folders; see build_patched() */
     GHashTable *made;           /* "VARIANT-FILE" -> what came of building it; private to compile.c */
 };
 

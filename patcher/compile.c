@@ -93,7 +93,7 @@ patch_build_learn(PatchBuild *build, const GPtrArray *files, GError **error)
     g_autoptr(GPtrArray) objects = g_ptr_array_new_with_free_func(g_free);
 
     for (guint i = 0; i < files->len; i++) {
-        g_autofree char *object = object_name(files->pdata[i]);
+        g_autofree char *object = patch_kbuild_target(build->kbuild, files->pdata[i]);
         g_autofree char *path = command_path(build, object);
 
         if (!g_file_test(path, G_FILE_TEST_EXISTS))
@@ -105,7 +105,7 @@ patch_build_learn(PatchBuild *build, const GPtrArray *files, GError **error)
 static PatchSavedCmd *
 read_saved_cmd(PatchBuild *build, const char *file, GError **error)
 {
-    g_autofree char *object = object_name(file);
+    g_autofree char *object = patch_kbuild_target(build->kbuild, file);
     g_autofree char *path = command_path(build, object);
     g_autofree char *text = NULL;
     g_autoptr(GError) cause = NULL;
@@ -190,8 +190,10 @@ check_dependencies(PatchBuild *build, const char *file, const char *overlay, con
         if (!folder)
             continue;
         *again = *folder != 0;
-        if (*again)
+        if (*again) {
+            build->n_opened++;
             return patch_overlay_open(overlay, build->source, folder, error);
+        }
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s was compiled from the unpatched %s", file, *name);
         return FALSE;
     }
@@ -220,7 +222,7 @@ static gboolean
 run_commands_or_make(PatchBuild *build, const char *file, PatchBuildVariant variant, const PatchSavedCmd *saved,
                      const PatchCmdChange *change, GError **error)
 {
-    g_autofree char *object = object_name(file);
+    g_autofree char *object = patch_kbuild_target(build->kbuild, file);
     const char *targets[] = { object, NULL };
     g_autoptr(GError) first = NULL;
     gboolean made;
@@ -238,23 +240,41 @@ run_commands_or_make(PatchBuild *build, const char *file, PatchBuildVariant vari
     return FALSE;
 }
 
+static guint
+count_opened(PatchBuild *build)
+{
+    guint n;
+
+    g_mutex_lock(&build->lock);
+    n = build->n_opened;
+    g_mutex_unlock(&build->lock);
+    return n;
+}
+
+/* Where the overlay's folders were changed for another object meanwhile, what the compiler read of them may be neither the one nor
+ * the other, and cannot be told afterwards. */
 static char *
 build_patched(PatchBuild *build, const char *file, PatchBuildVariant variant, const PatchSavedCmd *saved,
               const PatchCmdChange *change, GError **error)
 {
     g_autofree char *dependencies = g_strconcat(change->output, ".d", NULL);
-    gboolean again, checked;
 
     for (guint i = 0; i < MAX_TRIES; i++) {
-        if (!run_commands_or_make(build, file, variant, saved, change, error))
-            return NULL;
+        g_autoptr(GError) failure = NULL;
+        guint n_opened = count_opened(build);
+        gboolean again = FALSE, is_fine = run_commands_or_make(build, file, variant, saved, change, &failure), is_other;
+
         g_mutex_lock(&build->lock);
-        checked = check_dependencies(build, file, change->overlay, dependencies, &again, error);
+        is_other = build->n_opened != n_opened;
+        if (is_fine && !is_other)
+            is_fine = check_dependencies(build, file, change->overlay, dependencies, &again, &failure);
         g_mutex_unlock(&build->lock);
-        if (!checked)
-            return NULL;
-        if (!again)
+        if (is_fine && !is_other && !again)
             return g_strdup(change->output);
+        if (!is_fine && !is_other) {
+            g_propagate_error(error, g_steal_pointer(&failure));
+            return NULL;
+        }
     }
     g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s cannot be compiled from the patched source alone", file);
     return NULL;

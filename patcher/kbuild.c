@@ -16,6 +16,7 @@ patch_kbuild_free(PatchKbuild *kbuild)
     if (!kbuild)
         return;
     g_hash_table_unref(kbuild->objects);
+    g_hash_table_unref(kbuild->targets);
     g_free(kbuild);
 }
 
@@ -28,6 +29,16 @@ canonical(const char *path)
     return g_strdup(absolute + 1);
 }
 
+static void
+add_object(PatchKbuild *kbuild, const char *target, const char *module)
+{
+    char *object = canonical(target);
+
+    g_hash_table_insert(kbuild->objects, object, canonical(module));
+    if (strstr(target, "/../"))
+        g_hash_table_insert(kbuild->targets, g_strdup(object), g_strdup(target));
+}
+
 PatchKbuild *
 patch_kbuild_parse(const char *text)
 {
@@ -35,6 +46,7 @@ patch_kbuild_parse(const char *text)
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
 
     kbuild->objects = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    kbuild->targets = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     for (char **line = lines; *line; line++) {
         g_auto(GStrv) words = g_strsplit(*line, " ", 3);
         guint n = g_strv_length(words);
@@ -42,9 +54,9 @@ patch_kbuild_parse(const char *text)
         if (n < 2 || !g_str_has_suffix(words[1], ".o"))
             continue;
         if (g_str_equal(words[0], "y"))
-            g_hash_table_insert(kbuild->objects, canonical(words[1]), g_strdup(""));
+            add_object(kbuild, words[1], "");
         else if (g_str_equal(words[0], "m") && n == 3)
-            g_hash_table_insert(kbuild->objects, canonical(words[1]), canonical(words[2]));
+            add_object(kbuild, words[1], words[2]);
     }
     return kbuild;
 }
@@ -129,6 +141,15 @@ patch_kbuild_has(const PatchKbuild *kbuild, const char *file)
     g_autofree char *object = object_of(file);
 
     return g_hash_table_contains(kbuild->objects, object);
+}
+
+char *
+patch_kbuild_target(const PatchKbuild *kbuild, const char *file)
+{
+    g_autofree char *object = object_of(file);
+    const char *target = g_hash_table_lookup(kbuild->targets, object);
+
+    return target ? g_strdup(target) : g_steal_pointer(&object);
 }
 
 const char *

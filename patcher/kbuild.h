@@ -10,6 +10,8 @@
 typedef struct {
     GHashTable *objects;        /* char *, as net/ipv4/udp.o -> char *: the module that it becomes part of, as
                                    net/ipv4/esp4; "" for vmlinux */
+    GHashTable *targets;        /* of those, the ones that their Makefile reaches through another folder: -> char *, how
+                                   it names them, as arch/x86/kvm/../../../virt/kvm/kvm_main.o */
 } PatchKbuild;
 
 /* Reads the Makefiles of the tree SOURCE with the config that the build folder BUILD is prepared for. STORE is a file
@@ -27,6 +29,9 @@ gboolean patch_kbuild_has(const PatchKbuild *kbuild, const char *file);
 
 /* The module that it becomes part of, as in PatchKbuild.objects; NULL if it is not built. */
 const char *patch_kbuild_module(const PatchKbuild *kbuild, const char *file);
+
+/* What to tell make to make the object; to be freed. */
+char *patch_kbuild_target(const PatchKbuild *kbuild, const char *file);
 
 /* Names of the C files (or assembly files) of all objects, sorted; those that are not in the tree SOURCE are left out. */
 GPtrArray *patch_kbuild_sources(const PatchKbuild *kbuild, const char *source);
