@@ -20,6 +20,7 @@ EXTRA_DIST += \
 	images/probes/faulter.c \
 	images/probes/heartbeat.c \
 	images/probes/ktext.c \
+	images/probes/nested.c \
 	images/probes/sleeper.c \
 	images/probes/views.c \
 	images/probes/witness.c \

@@ -11,7 +11,11 @@
 #define MAX_RUNS 4096
 
 /* A process may end, and its page tables with it, between the look at a vCPU and the look at memory. */
-#define ROUNDS 3
+#define LOOKS 3
+
+/* While a vCPU executes a guest of the guest's, its registers are that one's, and the kernel is seen only when its turn comes:
+ * for each of its timer's interrupts, if nothing else. All vCPUs' together; one over QMP takes about a millisecond. */
+#define MAX_PEEKS 2000
 
 #define CR3_ADDRESS 0x000ffffffffff000ULL
 /* With page-table isolation the user half's top table lies behind the kernel half's. */
@@ -183,7 +187,8 @@ set_error_not_seen(Seen seen, GError **error)
     case SEEN_NO_KERNEL:
         g_set_error_literal(error, INTRO_ERROR, INTRO_ERROR_NO_KERNEL,
                             "the guest runs in 64-bit mode, but has no Linux kernel mapped: it is in its firmware or "
-                            "boot loader, unpacks its kernel, or is no Linux");
+                            "boot loader, unpacks its kernel, or is no Linux; or all its vCPUs are busy with guests of its "
+                            "own, and trying again helps");
         break;
     case SEEN_ENCRYPTED:
         g_set_error_literal(error, INTRO_ERROR, INTRO_ERROR_UNSUPPORTED,
@@ -192,27 +197,54 @@ set_error_not_seen(Seen seen, GError **error)
     }
 }
 
+static gboolean
+has_same_tables(const VmmVcpu *one, const VmmVcpu *other)
+{
+    return one->cr3 == other->cr3 && one->cr0 == other->cr0 && one->cr4 == other->cr4 && one->efer == other->efer;
+}
+
+/* Looks through each vCPU, but for those that stand as LAST has them if there is nothing new to be expected of that. */
+static IntroImage *
+look_through_all(const VmmReader *reader, VmmVcpu *last, gboolean only_new, Seen *seen, GError **error)
+{
+    for (guint i = 0; i < vmm_reader_n_vcpus(reader); i++) {
+        GError *local_error = NULL;
+        IntroImage *image;
+        VmmVcpu vcpu;
+
+        if (!vmm_reader_peek_vcpu(reader, i, &vcpu, error))
+            return NULL;
+        if (only_new && has_same_tables(&vcpu, &last[i]))
+            continue;
+        last[i] = vcpu;
+        image = look_through_vcpu(reader, &vcpu, seen, &local_error);
+        if (image != NULL || local_error != NULL) {
+            if (local_error != NULL)
+                g_propagate_error(error, local_error);
+            return image;
+        }
+    }
+    return NULL;
+}
+
 IntroImage *
 intro_image_locate(const VmmReader *reader, GError **error)
 {
+    guint n_vcpus = vmm_reader_n_vcpus(reader), n_rounds = n_vcpus > 0 ? MAX(MAX_PEEKS / n_vcpus, LOOKS) : 0;
+    g_autofree VmmVcpu *last = g_new0(VmmVcpu, n_vcpus);
     Seen seen = SEEN_UNPAGED;
 
-    for (guint round = 0; round < ROUNDS && (round == 0 || seen == SEEN_NO_KERNEL); round++)
-        for (guint i = 0; i < vmm_reader_n_vcpus(reader); i++) {
-            GError *local_error = NULL;
-            IntroImage *image;
-            VmmVcpu vcpu;
+    for (guint round = 0; round < n_rounds && (round == 0 || seen == SEEN_NO_KERNEL); round++) {
+        GError *local_error = NULL;
+        IntroImage *image = look_through_all(reader, last, round >= LOOKS, &seen, &local_error);
 
-            if (!vmm_reader_peek_vcpu(reader, i, &vcpu, error))
-                return NULL;
-            image = look_through_vcpu(reader, &vcpu, &seen, &local_error);
-            if (image != NULL)
-                return image;
-            if (local_error != NULL) {
-                g_propagate_error(error, local_error);
-                return NULL;
-            }
+        if (image != NULL)
+            return image;
+        if (local_error != NULL) {
+            g_propagate_error(error, local_error);
+            return NULL;
         }
+    }
     set_error_not_seen(seen, error);
     return NULL;
 }

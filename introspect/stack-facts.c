@@ -2,6 +2,7 @@
 #include "introspect/stack-facts.h"
 
 #include "introspect/frame-pointers.h"
+#include "introspect/vcpus.h"
 
 #define PAGE_BYTES          4096
 #define MAX_REGS_BYTES      1024
@@ -201,6 +202,21 @@ find_unwind_data(IntroStackFacts *facts, const IntroKernel *kernel, GError **err
     return facts->orc != NULL;
 }
 
+static gboolean
+find_last_table(IntroStackFacts *facts, const IntroKernel *kernel, GError **error)
+{
+    IntroMapping root;
+    GuestVa va;
+
+    if (!intro_symbols_address(intro_kernel_symbols(kernel), "init_top_pgt", &va, error)
+        || !intro_space_translate(intro_kernel_space(kernel), va, &root, error))
+        return FALSE;
+    if (intro_vcpu_last_table(kernel, root.pa, &facts->last_table))
+        return TRUE;
+    g_set_error_literal(error, INTRO_ERROR, INTRO_ERROR_CORRUPT, "the kernel's own page tables do not map it");
+    return FALSE;
+}
+
 IntroStackFacts *
 intro_stack_facts_new(const IntroKernel *kernel, GError **error)
 {
@@ -210,6 +226,7 @@ intro_stack_facts_new(const IntroKernel *kernel, GError **error)
 
     if (!find_unwind_data(facts, kernel, error) || !find_regs_layout(btf, &facts->regs, error) || !find_inactive_frame(facts, btf, error)
         || !intro_btf_offset(btf, "task_struct", "stack", &facts->task_stack, error)
+        || !intro_btf_offset(btf, "task_struct", "flags", &facts->task_flags, error) || !find_last_table(facts, kernel, error)
         || !intro_task_stack_bytes(kernel, &facts->task_stack_bytes, error))
         return NULL;
     /* Since 6.6 the assembly that a new task begins in has this name, and the other is that of a C function. */

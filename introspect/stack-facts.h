@@ -30,6 +30,8 @@ struct IntroStackFacts {
     } inactive_frame;               /* struct inactive_task_frame, which a task not on a CPU has at its SP */
     gsize task_stack;               /* offset of the pointer to the stack in struct task_struct */
     guint64 task_stack_bytes;
+    gsize task_flags;               /* offset of the flags */
+    GuestPa last_table;             /* intro_vcpu_last_table() of the kernel itself */
     GuestVa fork_return;            /* where a new task begins: that address no call returns to */
     IntroRegion context_switch;     /* where the stack is changed; ORC does not know of alternatives that push there */
     GPtrArray *cpus;                /* of IntroCpu */

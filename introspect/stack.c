@@ -113,8 +113,8 @@ new_areas(void)
     return areas;
 }
 
-static IntroStack *
-new_empty_stack(void)
+IntroStack *
+intro_stack_new(void)
 {
     IntroStack *stack = g_new0(IntroStack, 1);
 
@@ -145,6 +145,24 @@ inactive_start(const IntroStackFacts *facts, const IntroStackArea *area)
 }
 
 IntroStack *
+intro_stack_scan_task(const IntroKernel *kernel, const IntroTask *task, GError **error)
+{
+    Context context = { kernel, intro_kernel_stack_facts(kernel, error), task->task };
+    g_autoptr(GArray) areas = new_areas();
+    IntroStackArea area = { .start = task->stack, .end = task->stack + task->stack_bytes };
+
+    if (context.facts == NULL)
+        return NULL;
+    if (task->stack == 0)
+        return intro_stack_new();
+    area.bytes = g_malloc(task->stack_bytes);
+    g_array_append_val(areas, area);
+    if (!intro_space_read(intro_kernel_space(kernel), area.start, area.bytes, task->stack_bytes, error))
+        return NULL;
+    return intro_unwind_scan(&unwind_ops, &context, &context.facts->regs, areas);
+}
+
+IntroStack *
 intro_stack_of_task(const IntroKernel *kernel, const IntroTask *task, GError **error)
 {
     const IntroStackFacts *facts = intro_kernel_stack_facts(kernel, error);
@@ -156,7 +174,7 @@ intro_stack_of_task(const IntroKernel *kernel, const IntroTask *task, GError **e
     if (facts == NULL)
         return NULL;
     if (task->stack == 0)
-        return new_empty_stack();
+        return intro_stack_new();
     if (task->sp % sizeof(guint64) != 0 || task->sp < task->stack || task->sp >= area.end
         || area.end - area.start < facts->inactive_frame.size_bytes) {
         g_set_error(error, INTRO_ERROR, INTRO_ERROR_CORRUPT,
@@ -227,13 +245,6 @@ vcpu_start(const VmmVcpu *vcpu)
     };
 }
 
-/* A CPU that was never started, or is about to be, has not turned on paging. */
-static gboolean
-is_in_kernel(const VmmVcpu *vcpu)
-{
-    return !vmm_vcpu_in_user_mode(vcpu) && (vcpu->cr0 & VMM_CR0_PG) && (vcpu->efer & VMM_EFER_LMA);
-}
-
 IntroStack *
 intro_stack_of_vcpu(const IntroKernel *kernel, const VmmVcpu *vcpu, GError **error)
 {
@@ -245,8 +256,8 @@ intro_stack_of_vcpu(const IntroKernel *kernel, const VmmVcpu *vcpu, GError **err
 
     if (facts == NULL)
         return NULL;
-    if (!is_in_kernel(vcpu))
-        return new_empty_stack();
+    if (!intro_vcpu_is_own(kernel, vcpu) || vmm_vcpu_in_user_mode(vcpu))
+        return intro_stack_new();
     if (!intro_vcpu_number(kernel, vcpu, &cpu, error)
         || !find_vcpu_stacks(&context, cpu, vcpu->gpr[VMM_RSP], areas, error))
         return NULL;

@@ -23,13 +23,20 @@ typedef struct {
     gboolean complete;      /* unwound to a known end: user mode, or the bottom of a kernel thread */
 } IntroStack;
 
+/* Of no frames, complete. */
+IntroStack *intro_stack_new(void);
 void intro_stack_free(IntroStack *stack);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IntroStack, intro_stack_free)
 
 /* The kernel stack of a task that is not on a CPU. For one that is, the result means nothing; see on_cpu. */
 IntroStack *intro_stack_of_task(const IntroKernel *kernel, const IntroTask *task, GError **error);
 
-/* The kernel stack a vCPU stands on, through its interrupt and exception stacks; no frames if it is in user mode. */
+/* All words of the task's stack that could be return addresses, whether they are in use or not: for one that runs where nobody
+ * can tell. None of them is certain. */
+IntroStack *intro_stack_scan_task(const IntroKernel *kernel, const IntroTask *task, GError **error);
+
+/* The kernel stack a vCPU stands on, through its interrupt and exception stacks; no frames if it is in user mode, or if its
+ * registers are not the kernel's at all (intro_vcpu_is_own()). */
 IntroStack *intro_stack_of_vcpu(const IntroKernel *kernel, const VmmVcpu *vcpu, GError **error);
 
 /* TRUE if VA lies in the scheduler's own functions, which /proc/PID/stack leaves out. */

@@ -504,3 +504,14 @@ intro_unwind(const IntroUnwindOps *ops, gpointer self, const IntroRegsLayout *la
         scan(&unwinder, state.sp);
     return stack;
 }
+
+IntroStack *
+intro_unwind_scan(const IntroUnwindOps *ops, gpointer self, const IntroRegsLayout *layout, GArray *areas)
+{
+    IntroStack *stack = g_new0(IntroStack, 1);
+    const Unwinder unwinder = { ops, self, layout, areas, stack->frames = g_array_new(FALSE, FALSE, sizeof(IntroFrame)) };
+
+    for (guint i = 0; i < areas->len; i++)
+        scan_words(&unwinder, &g_array_index(areas, IntroStackArea, i), g_array_index(areas, IntroStackArea, i).start);
+    return stack;
+}

@@ -3,10 +3,14 @@
 
 #include <string.h>
 
+#include "patcher/error.h"
 #include "patcher/reset.h"
 
 /* What QEMU takes in about the time that a stop takes anyway. */
 #define BYTES_AT_A_TIME 16384
+
+/* Of a thousand moments of a guest whose vCPUs do nothing but execute guests of its own, some thirty are its kernel's. */
+#define MAX_STOPS 300
 
 void
 patch_pauses_add(PatchPauses *pauses, const PatchPauses *more)
@@ -14,6 +18,37 @@ patch_pauses_add(PatchPauses *pauses, const PatchPauses *more)
     pauses->n += more->n;
     pauses->total_ns += more->total_ns;
     pauses->longest_ns = MAX(pauses->longest_ns, more->longest_ns);
+}
+
+static void
+add_pause(PatchPauses *pauses, guint64 stood_ns)
+{
+    pauses->n++;
+    pauses->total_ns += stood_ns;
+    pauses->longest_ns = MAX(pauses->longest_ns, stood_ns);
+}
+
+VmmPause *
+patch_pause_begin(const PatchGuest *guest, PatchPauses *pauses, GError **error)
+{
+    gboolean goes_on = !patch_guest_stands_still(guest) && !guest->left_stopped;
+
+    for (guint i = 0; i == 0 || (goes_on && i < MAX_STOPS); i++) {
+        g_autoptr(VmmPause) pause = vmm_pause_begin(guest->machine, error);
+        guint64 stood_ns;
+
+        if (!pause)
+            return NULL;
+        if (patch_reset_runs_kernel(guest, pause))
+            return g_steal_pointer(&pause);
+        if (!vmm_pause_end(g_steal_pointer(&pause), &stood_ns, error))
+            return NULL;
+        add_pause(pauses, stood_ns);
+    }
+    g_set_error_literal(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
+                        "no vCPU was seen in the guest's kernel: the guest has been reset, or all vCPUs are busy with guests of its "
+                        "own. Try again");
+    return NULL;
 }
 
 gboolean
@@ -65,16 +100,13 @@ static gboolean
 write_some(const PatchGuest *guest, const PatchProof *proof, const VmmChunk *pieces, guint n, PatchPauses *pauses,
            GError **error)
 {
-    g_autoptr(VmmPause) pause = vmm_pause_begin(guest->machine, error);
+    g_autoptr(VmmPause) pause = patch_pause_begin(guest, pauses, error);
     guint64 stood_ns;
 
-    if (!pause || !patch_reset_require_kernel(guest, pause, error) ||
-        !patch_proof_check(proof, vmm_machine_reader(guest->machine), error) ||
+    if (!pause || !patch_proof_check(proof, vmm_machine_reader(guest->machine), error) ||
         !vmm_pause_write(pause, pieces, n, error) || !vmm_pause_end(g_steal_pointer(&pause), &stood_ns, error))
         return FALSE;
-    pauses->n++;
-    pauses->total_ns += stood_ns;
-    pauses->longest_ns = MAX(pauses->longest_ns, stood_ns);
+    add_pause(pauses, stood_ns);
     return TRUE;
 }
 

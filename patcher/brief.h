@@ -15,6 +15,11 @@ typedef struct {
 
 void patch_pauses_add(PatchPauses *pauses, const PatchPauses *more);
 
+/* Stops the guest at a moment at which some vCPU runs the kernel that was looked at. While all of them execute guests of the guest's,
+ * it takes several stops until one has come back for a moment; those are added to PAUSES. PATCH_ERROR_NOT_NOW: it took too many, or
+ * the guest was reset. */
+VmmPause *patch_pause_begin(const PatchGuest *guest, PatchPauses *pauses, GError **error);
+
 /* Guest memory that shows that this is still the kernel which was looked at, for the guest can be reset at any time. */
 typedef struct {
     VmmChunk chunk;

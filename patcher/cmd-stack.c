@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "introspect/sleeping.h"
+#include "introspect/vcpus.h"
 #include "patcher/command.h"
 #include "patcher/error.h"
 #include "patcher/guest.h"
@@ -15,6 +16,11 @@ typedef struct {
     JsonBuilder *json;          /* NULL for text */
     guint64 frames_left;
 } Output;
+
+/* What a vCPU is at: its name in JSON, and how it is said to people. */
+typedef struct {
+    const char *name, *remark;
+} Mode;
 
 static void
 begin_text(const char *title, const IntroStack *stack)
@@ -103,22 +109,37 @@ show_task(Output *output, GuestVa va, gboolean *shown, GError **error)
     return TRUE;
 }
 
+static const Mode elsewhere = { "elsewhere", " (in firmware, or in a guest of the guest's)" };
+static const Mode in_user_mode = { "user", " (in user mode)" }, in_kernel = { "kernel", "" };
+
+static const Mode *
+find_mode(const IntroKernel *kernel, const VmmVcpu *vcpu)
+{
+    guint cpu;
+
+    if (!intro_vcpu_is_own(kernel, vcpu) || !intro_vcpu_number(kernel, vcpu, &cpu, NULL))
+        return &elsewhere;
+    return vmm_vcpu_in_user_mode(vcpu) ? &in_user_mode : &in_kernel;
+}
+
 static gboolean
 show_vcpu(const Output *output, guint index, GError **error)
 {
     g_autoptr(IntroStack) stack = NULL;
     g_autofree char *title = NULL;
+    const Mode *mode;
     VmmVcpu vcpu;
 
     if (!vmm_reader_peek_vcpu(vmm_machine_reader(output->guest->machine), index, &vcpu, error))
         return FALSE;
-    title = g_strdup_printf("vCPU %u%s", index, vmm_vcpu_in_user_mode(&vcpu) ? " (in user mode)" : "");
-    stack = intro_stack_of_vcpu(output->guest->kernel, &vcpu, error);
+    mode = find_mode(output->guest->kernel, &vcpu);
+    title = g_strdup_printf("vCPU %u%s", index, mode->remark);
+    stack = mode == &elsewhere ? intro_stack_new() : intro_stack_of_vcpu(output->guest->kernel, &vcpu, error);
     if (!stack) {
         g_prefix_error(error, "%s: ", title);
         return FALSE;
     }
-    print_stack(output, title, index, vmm_vcpu_in_user_mode(&vcpu) ? "user" : "kernel", stack, FALSE);
+    print_stack(output, title, index, mode->name, stack, FALSE);
     return TRUE;
 }
 

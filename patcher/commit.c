@@ -239,8 +239,7 @@ try_in_pause(const Job *job, VmmPause *pause, GError **error)
 
     vcpus = vmm_pause_vcpus(pause, &n_vcpus);
     intro_kernel_hold(job->guest->kernel);
-    moment = patch_reset_require_kernel(job->guest, pause, error) ? look(job->survey, vcpus, n_vcpus, error)
-                                                                  : MOMENT_FAILED;
+    moment = look(job->survey, vcpus, n_vcpus, error);
     looked = g_get_monotonic_time();
     report->look_ns = (looked - start) * 1000;
     report->n_tasks_again = patch_survey_n_looked_at(job->survey);
@@ -255,7 +254,7 @@ static Moment
 try_once(const Job *job, GError **error)
 {
     PatchCommitReport *report = job->report;
-    g_autoptr(VmmPause) pause = vmm_pause_begin(job->guest->machine, error);
+    g_autoptr(VmmPause) pause = patch_pause_begin(job->guest, &report->tries, error);
     Moment moment = pause ? try_in_pause(job, pause, error) : MOMENT_FAILED;
 
     if (moment == MOMENT_LOST) {
@@ -272,13 +271,6 @@ try_once(const Job *job, GError **error)
         report->tries.longest_ns = MAX(report->tries.longest_ns, report->stood_ns);
     }
     return moment;
-}
-
-/* Nothing runs in it, and so nothing that is in the way goes away. */
-static gboolean
-stands_still(const PatchGuest *guest)
-{
-    return vmm_machine_is_image(guest->machine) || vmm_machine_is_saved(guest->machine);
 }
 
 static gboolean
@@ -305,7 +297,7 @@ begin_in_pause(Job *job, GError **error)
 static gboolean
 narrow_survey(Job *job, GError **error)
 {
-    if (!patch_survey_is_large(job->survey) || stands_still(job->guest))
+    if (!patch_survey_is_large(job->survey) || patch_guest_stands_still(job->guest))
         return TRUE;
     return patch_survey_narrow(job->survey, error) && begin_in_pause(job, error) &&
            patch_survey_confirm(job->survey, error);
@@ -343,7 +335,7 @@ keep_trying(Job *job, gint64 deadline, GError **error)
     for (;;) {
         Moment moment = look_and_try(job, error);
 
-        if (moment != MOMENT_BLOCKED || stands_still(job->guest) || g_get_monotonic_time() + (gint64) wait >= deadline)
+        if (moment != MOMENT_BLOCKED || patch_guest_stands_still(job->guest) || g_get_monotonic_time() + (gint64) wait >= deadline)
             return moment;
         if (!patch_guest_require_alive(job->guest, error) ||
             !patch_proof_check(&job->proof, vmm_machine_reader(job->guest->machine), error))
@@ -403,7 +395,7 @@ patch_commit_planned(const PatchGuest *guest, PatchPlanner planner, gpointer dat
 
         if (plan && patch_commit(guest, plan, left_s, report, &failure))
             return g_steal_pointer(&plan);
-        if (!g_error_matches(failure, PATCH_ERROR, PATCH_ERROR_PASSING) || stands_still(guest) ||
+        if (!g_error_matches(failure, PATCH_ERROR, PATCH_ERROR_PASSING) || patch_guest_stands_still(guest) ||
             g_get_monotonic_time() + (gint64) wait >= deadline) {
             patch_reset_explain(guest, &failure);
             g_propagate_error(error, g_steal_pointer(&failure));
@@ -435,7 +427,7 @@ peek_vcpus(const PatchGuest *guest, GArray *vcpus, GError **error)
 {
     const VmmReader *reader = vmm_machine_reader(guest->machine);
 
-    g_array_set_size(vcpus, stands_still(guest) ? vmm_reader_n_vcpus(reader) : 0);
+    g_array_set_size(vcpus, patch_guest_stands_still(guest) ? vmm_reader_n_vcpus(reader) : 0);
     for (guint i = 0; i < vcpus->len; i++)
         if (!vmm_reader_peek_vcpu(reader, i, &g_array_index(vcpus, VmmVcpu, i), error))
             return FALSE;

@@ -139,6 +139,12 @@ patch_guest_open_to_recover(const char *name, const char *uri, GError **error)
     return open_guest(name, uri, TO_RECOVER, error);
 }
 
+gboolean
+patch_guest_stands_still(const PatchGuest *guest)
+{
+    return vmm_machine_is_image(guest->machine) || vmm_machine_is_saved(guest->machine);
+}
+
 void
 patch_guest_free(PatchGuest *guest)
 {

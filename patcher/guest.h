@@ -37,6 +37,9 @@ PatchGuest *patch_guest_open_to_check(const char *guest, const char *uri, GError
 /* PATCH_ERROR_FAILED if its kernel has panicked. The two above have seen to it. */
 gboolean patch_guest_require_alive(const PatchGuest *guest, GError **error);
 
+/* It is a file or an image: nothing runs in it, and so nothing that is in the way goes away. */
+gboolean patch_guest_stands_still(const PatchGuest *guest);
+
 void patch_guest_free(PatchGuest *guest);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchGuest, patch_guest_free)
 

@@ -14,15 +14,15 @@ patch_reset_set_error(GError **error)
 }
 
 gboolean
-patch_reset_require_kernel(const PatchGuest *guest, const VmmPause *pause, GError **error)
+patch_reset_runs_kernel(const PatchGuest *guest, const VmmPause *pause)
 {
     guint n_vcpus, cpu;
     const VmmVcpu *vcpus = vmm_pause_vcpus(pause, &n_vcpus);
 
     for (guint i = 0; i < n_vcpus; i++)
-        if (intro_vcpu_number(guest->kernel, &vcpus[i], &cpu, NULL))
+        if (intro_vcpu_is_own(guest->kernel, &vcpus[i]) && intro_vcpu_number(guest->kernel, &vcpus[i], &cpu, NULL))
             return TRUE;
-    return patch_reset_set_error(error);
+    return FALSE;
 }
 
 /* Where a kernel starts from its beginning, there is none yet, or it is booting, or it has got another place. */

@@ -132,8 +132,11 @@ current_task(const PatchTaskTable *table, const VmmVcpu *vcpu)
 const IntroTask *
 patch_task_table_of_vcpu(const PatchTaskTable *table, const VmmVcpu *vcpu)
 {
-    const IntroTask *current = current_task(table, vcpu), *owner;
+    const IntroTask *current, *owner;
 
+    if (!intro_vcpu_is_own(table->kernel, vcpu))
+        return NULL;
+    current = current_task(table, vcpu);
     if (vmm_vcpu_in_user_mode(vcpu) || (current && is_on_stack(current, vcpu->gpr[VMM_RSP])))
         return current;
     owner = task_of_stack(table->tasks, vcpu->gpr[VMM_RSP]);

@@ -31,7 +31,7 @@ gboolean patch_task_table_add(PatchTaskTable *table, GuestVa task, guint *index,
 /*
  * The task whose stack the registers of a vCPU, of the paused guest, stand for: the one whose stack it is on; or, in user mode
  * and on the stacks of interrupts, the current one. A task being switched away from is neither, and its saved stack pointer is
- * good. NULL if there is none.
+ * good. NULL if there is none, or the registers are not the kernel's (intro_vcpu_is_own()).
  */
 const IntroTask *patch_task_table_of_vcpu(const PatchTaskTable *table, const VmmVcpu *vcpu);
 

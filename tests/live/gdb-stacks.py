@@ -131,7 +131,10 @@ def differences(walks):
         pcs = walk.pcs if walk else []
         certain = [int(frame['address'], 0) for frame in stacks[cpu]['frames'] if frame['certain']]
         is_same = certain[:len(pcs)] == pcs
-        if walk is None or walk.is_whole:
+        if walk and symbol(walk.pcs[0]) == '__switch_to_asm':
+            # Unwind data do not know of alternatives that push there, so that nothing is certain.
+            is_same = certain == pcs[:len(certain)] and set(pcs) <= {int(frame['address'], 0) for frame in stacks[cpu]['frames']}
+        elif walk is None or walk.is_whole:
             is_same = certain == pcs and stacks[cpu]['complete']
         if not is_same:
             said.append('vCPU %d\n  gdb:  %s%s\n  tool: %s%s' % (

@@ -58,7 +58,7 @@ EXTRA_DIST += \
 	tests/live/30-refusals.t \
 	tests/live/31-constructs.t \
 	tests/live/32-room.t tests/live/33-runner.t tests/live/34-hooks.t tests/live/35-kinds.t \
-	tests/live/40-rounds.t tests/live/45-simultaneous.t tests/live/47-moments.t \
+	tests/live/40-rounds.t tests/live/45-simultaneous.t tests/live/47-moments.t tests/live/48-nested.t \
 	tests/live/50-libvirt.t \
 	tests/live/52-domains.t tests/live/53-libvirtd.t \
 	tests/live/55-core.t \
@@ -74,7 +74,8 @@ EXTRA_DIST += \
 	tests/live/bare.S \
 	tests/live/sleeping-init.S \
 	tests/live/lib.sh tests/live/both-killed.sh \
-	tests/live/gdb-guest.py tests/live/gdb-stacks.py tests/live/gdb-steps.py tests/live/moved.pl tests/live/vcpus.pl tests/live/views.pl tests/live/views.sh \
+	tests/live/gdb-guest.py tests/live/gdb-stacks.py tests/live/gdb-steps.py \
+	tests/live/moved.pl tests/live/vcpus.pl tests/live/views.pl tests/live/views.sh \
 	tests/live/patches/readdir.patch \
 	tests/live/patches/select.patch tests/live/patches/hooks.patch tests/live/patches/constructs.patch tests/live/patches/kpatch.patch tests/live/patches/pending.patch \
 	tests/live/patches/three.patch
