@@ -29,6 +29,7 @@ typedef enum {
     SEEN_UNPAGED,
     SEEN_32_BIT,
     SEEN_NO_KERNEL,
+    SEEN_GUEST,             /* of the guest's own */
     SEEN_ENCRYPTED,
 } Seen;
 
@@ -146,6 +147,13 @@ is_encrypted(const VmmReader *reader, GuestPa root)
            && (last_entry & 1) != 0 && is_marked_encrypted(reader, GUINT64_FROM_LE(last_entry) & CR3_ADDRESS);
 }
 
+/* Whoever executes guests has switched that on, and it stays on in them. */
+static gboolean
+can_have_guests(const VmmVcpu *vcpu)
+{
+    return (vcpu->efer & VMM_EFER_SVME) != 0 || (vcpu->cr4 & VMM_CR4_VMXE) != 0;
+}
+
 static IntroImage *
 look_through_vcpu(const VmmReader *reader, const VmmVcpu *vcpu, Seen *seen, GError **error)
 {
@@ -154,6 +162,8 @@ look_through_vcpu(const VmmReader *reader, const VmmVcpu *vcpu, Seen *seen, GErr
     GError *local_error = NULL;
     IntroImage *image;
 
+    if (can_have_guests(vcpu))
+        *seen = MAX(*seen, SEEN_GUEST);
     if ((vcpu->cr0 & VMM_CR0_PG) == 0)
         return NULL;
     *seen = MAX(*seen, SEEN_32_BIT);
@@ -187,8 +197,12 @@ set_error_not_seen(Seen seen, GError **error)
     case SEEN_NO_KERNEL:
         g_set_error_literal(error, INTRO_ERROR, INTRO_ERROR_NO_KERNEL,
                             "the guest runs in 64-bit mode, but has no Linux kernel mapped: it is in its firmware or "
-                            "boot loader, unpacks its kernel, or is no Linux; or all its vCPUs are busy with guests of its "
-                            "own, and trying again helps");
+                            "boot loader, unpacks its kernel, or is no Linux");
+        break;
+    case SEEN_GUEST:
+        g_set_error_literal(error, INTRO_ERROR, INTRO_ERROR_NO_KERNEL,
+                            "no vCPU was seen in a Linux kernel: all are busy with guests of the guest's own, and trying again "
+                            "helps; or the guest is no Linux");
         break;
     case SEEN_ENCRYPTED:
         g_set_error_literal(error, INTRO_ERROR, INTRO_ERROR_UNSUPPORTED,
@@ -230,11 +244,11 @@ look_through_all(const VmmReader *reader, VmmVcpu *last, gboolean only_new, Seen
 IntroImage *
 intro_image_locate(const VmmReader *reader, GError **error)
 {
-    guint n_vcpus = vmm_reader_n_vcpus(reader), n_rounds = n_vcpus > 0 ? MAX(MAX_PEEKS / n_vcpus, LOOKS) : 0;
+    guint n_vcpus = vmm_reader_n_vcpus(reader), n_rounds = LOOKS;
     g_autofree VmmVcpu *last = g_new0(VmmVcpu, n_vcpus);
     Seen seen = SEEN_UNPAGED;
 
-    for (guint round = 0; round < n_rounds && (round == 0 || seen == SEEN_NO_KERNEL); round++) {
+    for (guint round = 0; round < n_rounds && (round == 0 || seen == SEEN_NO_KERNEL || seen == SEEN_GUEST); round++) {
         GError *local_error = NULL;
         IntroImage *image = look_through_all(reader, last, round >= LOOKS, &seen, &local_error);
 
@@ -244,6 +258,8 @@ intro_image_locate(const VmmReader *reader, GError **error)
             g_propagate_error(error, local_error);
             return NULL;
         }
+        if (seen == SEEN_GUEST)
+            n_rounds = MAX(MAX_PEEKS / n_vcpus, LOOKS);
     }
     set_error_not_seen(seen, error);
     return NULL;

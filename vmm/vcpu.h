@@ -27,7 +27,9 @@ typedef struct {
 
 #define VMM_CR0_PG    (1ULL << 31)
 #define VMM_CR4_LA57  (1ULL << 12)
+#define VMM_CR4_VMXE  (1ULL << 13)
 #define VMM_EFER_LMA  (1ULL << 10)
+#define VMM_EFER_SVME (1ULL << 12)
 
 /* TRUE if the vCPU runs at privilege level 3. */
 static inline gboolean
