@@ -8,19 +8,6 @@
 
 #define MAX_NAME 128
 
-static gboolean
-is_name_byte(char c)
-{
-    return g_ascii_isalnum(c) || c == '_';
-}
-
-/* The end of the line that begins at TEXT. */
-static const char *
-line_end(const char *text)
-{
-    return text + strcspn(text, "\n");
-}
-
 /* static const unsigned int NAME = */
 static void
 read_variable(const PatchFile *file, const char *text, guint line, GHashTable *names)
@@ -28,11 +15,11 @@ read_variable(const PatchFile *file, const char *text, guint line, GHashTable *n
     const char *start = g_str_has_prefix(text, "static const ") ? text + strlen("static ") : text;
     const char *equals = strchr(start, '='), *end;
 
-    if (!g_str_has_prefix(start, "const ") || !equals || equals > line_end(start) || !patch_file_touches(file, line, line))
+    if (!g_str_has_prefix(start, "const ") || !equals || equals > patch_line_end(start) || !patch_file_touches(file, line, line))
         return;
     for (end = equals; end > start && end[-1] == ' ';)
         end--;
-    for (equals = end; equals > start && is_name_byte(equals[-1]);)
+    for (equals = end; equals > start && patch_is_name_byte(equals[-1]);)
         equals--;
     if (end > equals)
         g_hash_table_add(names, g_strndup(equals, end - equals));
@@ -43,7 +30,7 @@ read_variables(const PatchFile *file, const char *text, GHashTable *names)
 {
     for (guint line = 1; *text; line++) {
         read_variable(file, text, line, names);
-        text = line_end(text);
+        text = patch_line_end(text);
         text += *text == '\n';
     }
 }

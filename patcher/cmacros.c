@@ -13,18 +13,6 @@ macro_clear(gpointer macro)
     g_free(((PatchMacro *) macro)->name);
 }
 
-static gboolean
-is_name_byte(char c)
-{
-    return g_ascii_isalnum(c) || c == '_';
-}
-
-static const char *
-line_end(const char *text)
-{
-    return text + strcspn(text, "\n");
-}
-
 /* Where the word behind "# define" begins in the line at TEXT; NULL if it is no such line. */
 static const char *
 defined_name(const char *text)
@@ -33,7 +21,7 @@ defined_name(const char *text)
     if (*text++ != '#')
         return NULL;
     text += strspn(text, " \t");
-    if (!g_str_has_prefix(text, "define") || is_name_byte(text[strlen("define")]))
+    if (!g_str_has_prefix(text, "define") || patch_is_name_byte(text[strlen("define")]))
         return NULL;
     text += strlen("define");
     return text + strspn(text, " \t");
@@ -45,12 +33,12 @@ read_macro(const char *name, guint line)
 {
     PatchMacro macro = { .first = line, .last = line };
     gsize length = 0;
-    const char *end = line_end(name);
+    const char *end = patch_line_end(name);
 
-    while (is_name_byte(name[length]))
+    while (patch_is_name_byte(name[length]))
         length++;
     while (*end && end[-1] == '\\') {
-        end = line_end(end + 1);
+        end = patch_line_end(end + 1);
         macro.last++;
     }
     macro.name = g_strndup(name, length);
@@ -77,7 +65,7 @@ patch_cmacros_read(const char *text)
             text = macro.body + macro.length;
             line = macro.last;
         }
-        text = line_end(text);
+        text = patch_line_end(text);
         text += *text == '\n';
         line++;
     }

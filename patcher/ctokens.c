@@ -57,8 +57,14 @@ skip_blanks(PatchTokens *tokens)
     }
 }
 
-static gboolean
-is_name_byte(char c)
+const char *
+patch_line_end(const char *text)
+{
+    return text + strcspn(text, "\n");
+}
+
+gboolean
+patch_is_name_byte(char c)
 {
     return g_ascii_isalnum(c) || c == '_' || c == '$';
 }
@@ -92,8 +98,8 @@ skip_token(PatchTokens *tokens)
         return PATCH_TOKEN_DIRECTIVE;
     }
     tokens->at_line_start = FALSE;
-    if (is_name_byte(first)) {
-        while (tokens->next < tokens->end && is_name_byte(*tokens->next))
+    if (patch_is_name_byte(first)) {
+        while (tokens->next < tokens->end && patch_is_name_byte(*tokens->next))
             tokens->next++;
         return g_ascii_isdigit(first) ? PATCH_TOKEN_OTHER : PATCH_TOKEN_NAME;
     }

@@ -26,6 +26,11 @@ typedef struct {
     gboolean at_line_start, in_directive;
 } PatchTokens;
 
+/* Whether C can be part of a name. */
+gboolean patch_is_name_byte(char c);
+/* The end of the line that TEXT is in. */
+const char *patch_line_end(const char *text);
+
 void patch_tokens_init(PatchTokens *tokens, const char *text, gsize length);
 PatchToken patch_tokens_next(PatchTokens *tokens);
 

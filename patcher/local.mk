@@ -44,6 +44,7 @@ libpatcher_a_SOURCES += \
 	patcher/history.c patcher/history.h \
 	patcher/inherit.c patcher/inherit.h \
 	patcher/pending.c patcher/pending.h \
+	patcher/on-cpus.c patcher/on-cpus.h \
 	patcher/safety.c patcher/safety.h \
 	patcher/blockers.c patcher/blockers.h \
 	patcher/task-table.c patcher/task-table.h \

@@ -5,6 +5,7 @@
 #include "introspect/sleeping.h"
 #include "introspect/task-watch.h"
 #include "introspect/vcpus.h"
+#include "patcher/on-cpus.h"
 #include "patcher/pending.h"
 #include "patcher/task-table.h"
 
@@ -126,98 +127,6 @@ visit(PatchSurvey *survey, const IntroTask *task, gboolean is_paused, GError **e
     look->round = survey->round;
     patch_blockers_add(survey->blockers, look->blockers);
     return TRUE;
-}
-
-/* UNKNOWN gets what is wrong with those that are in the kernel, nobody knows on which CPU; N_UNKNOWN, how many there are. */
-static gboolean
-visit_vcpus(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GHashTable *covered, guint *n_unknown, GError **unknown,
-            GError **error)
-{
-    for (guint i = 0; i < n_vcpus; i++) {
-        const IntroTask *task = patch_task_table_of_vcpu(survey->tasks, &vcpus[i]);
-        g_autoptr(GError) failure = NULL;
-        g_autoptr(IntroStack) stack = intro_stack_of_vcpu(survey->kernel, &vcpus[i], &failure);
-
-        if (!stack) {
-            GError **where = g_error_matches(failure, INTRO_ERROR, INTRO_ERROR_NOT_FOUND) ? unknown : error;
-
-            g_prefix_error(&failure, "stack of vCPU %u: ", vcpus[i].index);
-            if (where == error || (*n_unknown)++ == 0)
-                g_propagate_error(where, g_steal_pointer(&failure));
-            if (where == error)
-                return FALSE;
-            continue;
-        }
-        survey->n_looked_at++;
-        patch_judge_stack(survey->judge, stack, task ? task->pid : -1, task ? task->name : "?", survey->blockers);
-        if (task)
-            g_hash_table_add(covered, (gpointer) task);
-    }
-    return TRUE;
-}
-
-/* The current task of CPU, if there is one in the list that no vCPU's registers stand for: they are those of firmware, or of a guest
- * that the task executes (RUNS_GUEST). */
-static gboolean
-find_hidden(const PatchSurvey *survey, guint cpu, GHashTable *covered, const IntroTask **hidden, gboolean *runs_guest, GError **error)
-{
-    g_autoptr(GError) absent = NULL;
-    GuestVa current;
-    guint index;
-
-    *hidden = NULL;
-    *runs_guest = FALSE;
-    if (!intro_cpu_current_task(survey->kernel, cpu, &current, &absent))
-        return TRUE;
-    if (!patch_task_table_find(survey->tasks, current, &index))
-        return TRUE;
-    if (!intro_task_runs_guest(survey->kernel, current, runs_guest, error))
-        return FALSE;
-    if (*runs_guest || !g_hash_table_contains(covered, patch_task_table_at(survey->tasks, index)))
-        *hidden = patch_task_table_at(survey->tasks, index);
-    return TRUE;
-}
-
-/* Nobody can tell where they are, so that all that ever was on their stacks counts. An idle task executes no guest; one is also the
- * current task of a CPU that was never started. N_GUESTS is how many execute guests. */
-static gboolean
-visit_hidden(PatchSurvey *survey, GHashTable *covered, guint *n_guests, GError **error)
-{
-    *n_guests = 0;
-    for (guint cpu = 0; cpu < intro_kernel_n_cpus(survey->kernel); cpu++) {
-        g_autoptr(IntroStack) stack = NULL;
-        const IntroTask *task;
-        gboolean runs_guest;
-
-        if (!find_hidden(survey, cpu, covered, &task, &runs_guest, error))
-            return FALSE;
-        if (!task || task->is_idle)
-            continue;
-        *n_guests += runs_guest;
-        stack = intro_stack_scan_task(survey->kernel, task, error);
-        if (!stack)
-            return FALSE;
-        survey->n_looked_at++;
-        patch_judge_stack(survey->judge, stack, task->pid, task->name, survey->blockers);
-        g_hash_table_add(covered, (gpointer) task);
-    }
-    return TRUE;
-}
-
-/* Right after a guest of the guest's has stopped, the kernel has the guest's GS for a while; no other vCPU may be unknown. */
-static gboolean
-look_at_cpus(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GHashTable *covered, GError **error)
-{
-    g_autoptr(GError) unknown = NULL;
-    guint n_unknown = 0, n_guests;
-
-    if (!visit_vcpus(survey, vcpus, n_vcpus, covered, &n_unknown, &unknown, error) ||
-        !visit_hidden(survey, covered, &n_guests, error))
-        return FALSE;
-    if (n_unknown <= n_guests)
-        return TRUE;
-    g_propagate_error(error, g_steal_pointer(&unknown));
-    return FALSE;
 }
 
 static gboolean
@@ -374,6 +283,7 @@ look_while_paused(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GErr
 {
     g_autoptr(GHashTable) covered = g_hash_table_new(NULL, NULL);
     g_autoptr(GArray) changed = g_array_new(FALSE, FALSE, sizeof(guint));
+    const PatchOnCpus on_cpus = { survey->kernel, survey->tasks, survey->judge, survey->blockers, &survey->n_looked_at };
     gboolean known;
 
     if (!find_changed(survey, vcpus, n_vcpus, changed, &known, error))
@@ -382,7 +292,7 @@ look_while_paused(PatchSurvey *survey, const VmmVcpu *vcpus, guint n_vcpus, GErr
     if (!known)
         stop_watching(survey);
     if ((!known && !patch_task_table_list(survey->tasks, TRUE, error)) || !add_unlisted(survey, changed, error) ||
-        !look_at_cpus(survey, vcpus, n_vcpus, covered, error))
+        !patch_on_cpus_look(&on_cpus, vcpus, n_vcpus, covered, error))
         return FALSE;
     return known ? look_at_changed(survey, changed, covered, error) : look_at_all(survey, covered, TRUE, error);
 }
