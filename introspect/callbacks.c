@@ -48,8 +48,8 @@ read_linked(const Search *search, const Linked *linked, GuestVa object, GuestVa 
             && intro_space_read_u64(search->space, object + linked->word, word, error);
     if (!intro_space_read(search->space, object + first, bytes, last - first, error))
         return FALSE;
-    *next = intro_word(bytes + linked->link - first);
-    *word = intro_word(bytes + linked->word - first);
+    *next = intro_word(bytes + (linked->link - first));
+    *word = intro_word(bytes + (linked->word - first));
     return TRUE;
 }
 

@@ -113,10 +113,12 @@ static const Mode elsewhere = { "elsewhere", " (in firmware, or in a guest of th
 static const Mode in_user_mode = { "user", " (in user mode)" }, in_kernel = { "kernel", "" };
 
 static const Mode *
-find_mode(const IntroKernel *kernel, const VmmVcpu *vcpu)
+find_mode(const IntroKernel *kernel, const VmmVcpu *vcpu, GError **error)
 {
     guint cpu;
 
+    if (!intro_kernel_stack_facts(kernel, error))
+        return NULL;
     if (!intro_vcpu_is_own(kernel, vcpu) || !intro_vcpu_number(kernel, vcpu, &cpu, NULL))
         return &elsewhere;
     return vmm_vcpu_in_user_mode(vcpu) ? &in_user_mode : &in_kernel;
@@ -132,7 +134,9 @@ show_vcpu(const Output *output, guint index, GError **error)
 
     if (!vmm_reader_peek_vcpu(vmm_machine_reader(output->guest->machine), index, &vcpu, error))
         return FALSE;
-    mode = find_mode(output->guest->kernel, &vcpu);
+    mode = find_mode(output->guest->kernel, &vcpu, error);
+    if (!mode)
+        return FALSE;
     title = g_strdup_printf("vCPU %u%s", index, mode->remark);
     stack = mode == &elsewhere ? intro_stack_new() : intro_stack_of_vcpu(output->guest->kernel, &vcpu, error);
     if (!stack) {

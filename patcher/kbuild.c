@@ -32,11 +32,9 @@ canonical(const char *path)
 static void
 add_object(PatchKbuild *kbuild, const char *target, const char *module)
 {
-    char *object = canonical(target);
-
-    g_hash_table_insert(kbuild->objects, object, canonical(module));
     if (strstr(target, "/../"))
-        g_hash_table_insert(kbuild->targets, g_strdup(object), g_strdup(target));
+        g_hash_table_insert(kbuild->targets, canonical(target), g_strdup(target));
+    g_hash_table_insert(kbuild->objects, canonical(target), canonical(module));
 }
 
 PatchKbuild *

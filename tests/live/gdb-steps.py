@@ -45,11 +45,13 @@ class Book:
         self.n_whole += is_whole
 
     def step(self, pc, sp):
-        """FALSE where the book ends: in user mode, on another task's stack, or where a caller from before is returned to."""
+        """FALSE where the book ends: in user mode, on another task's stack, at a fault, or where a caller from before is returned to."""
         text = instruction(pc)
         name = text.split()[0]
         gdb.execute('stepi', to_string=True)
         pc_now, sp_now = self.registers()
+        if symbol(pc_now).startswith('asm_exc') and is_start(pc_now):
+            return False
         if name in CALLS:
             self.calls.append((sp_now, word(sp_now)))
         elif name in RETURNS:

@@ -285,13 +285,17 @@ test_dry_run_with_objtool_apart(void)
 static void
 test_kbuild(void)
 {
-    g_autoptr(PatchKbuild) kbuild = patch_kbuild_parse("y fs/./x.o\nm net/a/../b/y.o net/b/mod-x\nnoise\ny\nm z.o\n");
+    g_autoptr(PatchKbuild) kbuild = patch_kbuild_parse("y fs/./x.o\nm net/a/../b/y.o net/b/mod-x\nm net/a/../b/y.o net/b/mod-x\n"
+                                                        "noise\ny\nm z.o\n");
+    g_autofree char *plain = patch_kbuild_target(kbuild, "fs/x.c"), *far = patch_kbuild_target(kbuild, "net/b/y.c");
     g_autofree char *tops = patch_kbuild_tops("core-y := a/\nfoo := b\nobj-$(CONFIG_NET)\t+= net/\nifdef X\n"
                                               "core-y := $(patsubst %/,%,$(core-y))\nobj-y\n");
 
     g_assert_cmpuint(g_hash_table_size(kbuild->objects), ==, 2);
     g_assert_cmpstr(g_hash_table_lookup(kbuild->objects, "fs/x.o"), ==, "");
     g_assert_cmpstr(g_hash_table_lookup(kbuild->objects, "net/b/y.o"), ==, "net/b/mod-x");
+    g_assert_cmpstr(plain, ==, "fs/x.o");
+    g_assert_cmpstr(far, ==, "net/a/../b/y.o");
     g_assert_true(patch_kbuild_has(kbuild, "fs/x.c"));
     g_assert_false(patch_kbuild_has(kbuild, "z.c"));
     g_assert_cmpstr(tops, ==, "core-y := a/\nobj-$(CONFIG_NET)\t+= net/\n");
