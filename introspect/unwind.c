@@ -7,6 +7,7 @@
 #define MAX_AREA_BYTES      (1u << 20)
 #define MAX_TOP_PADDING     64          /* bytes between a user's registers and the end of the stack; 16 with FRED */
 #define WORD                sizeof(guint64)
+#define KERNEL_CS           0x10        /* __KERNEL_CS, arch/x86/include/asm/segment.h */
 
 typedef struct {
     const IntroUnwindOps *ops;
@@ -260,18 +261,36 @@ find_bp(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry, guin
 }
 
 static gboolean
+is_kernel_half(GuestVa va)
+{
+    return va >> 63;
+}
+
+static gboolean
 is_user_mode(const State *state)
 {
     return state->regs.is_present && (state->regs.cs & 3) == 3;
 }
 
-/* User mode's registers are the first thing on any stack. Elsewhere they are something else, taken for registers:
- * exception entry has an instruction or two for which ORC is not right. */
+/* User mode's registers are the first thing on any stack. */
 static gboolean
 is_first_on_stack(const State *state)
 {
     return state->area != NULL && state->regs_end <= state->area->end
            && state->area->end - state->regs_end <= MAX_TOP_PADDING;
+}
+
+/* Where the saved registers cannot be such: ORC is not right for an instruction or two of exception entry, and what is taken for
+ * them then is some registers' contents. */
+static gboolean
+are_senseless(const Unwinder *unwinder, const State *state)
+{
+    if (!state->regs.is_present)
+        return FALSE;
+    if (is_user_mode(state))
+        return !is_first_on_stack(state);
+    return (state->regs.cs & 0xffff) != KERNEL_CS
+           || (is_kernel_half(state->ip) && !unwinder->ops->is_text(unwinder->self, state->ip));
 }
 
 /* Moves STATE to the caller's frame; on failure it is left as it was. */
@@ -285,7 +304,7 @@ step(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry)
     if (!find_sp(unwinder, &next, entry, &sp) || !find_caller(unwinder, &next, entry, sp)
         || !find_bp(unwinder, &next, entry, sp))
         return FALSE;
-    if (is_user_mode(&next) && !is_first_on_stack(&next))
+    if (are_senseless(unwinder, &next))
         return FALSE;
     if (next.area == state->area && next.area != NULL && is_inside(next.area, next.sp, WORD) && next.sp <= state->sp)
         return FALSE;
@@ -374,12 +393,6 @@ scan(const Unwinder *unwinder, GuestVa sp)
         if (!area->scanned && (i == 0 || is_lost))
             scan_words(unwinder, area, area->start);
     }
-}
-
-static gboolean
-is_kernel_half(GuestVa va)
-{
-    return va >> 63;
 }
 
 /* What saved its registers at the top of the stack AREA came from user mode, so that nothing was left for it. */

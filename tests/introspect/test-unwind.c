@@ -204,6 +204,22 @@ test_entry_stack(Fixture *fixture, gconstpointer data)
     assert_frame(fixture, 1, INSIDE(2), TRUE, FALSE);
 }
 
+/* Nor are some registers' contents, taken for saved ones: what lies below counts. */
+static void
+test_misplaced_kernel_regs(Fixture *fixture, gconstpointer data)
+{
+    set_regs(fixture, 1, INTRO_ORC_REGS_PARTIAL, 0);
+    *task_word(fixture, 100) = INSIDE(7);
+    *task_word(fixture, 101) = 0xffff888000001000;
+    *task_word(fixture, 103) = task_va(110);
+    *task_word(fixture, 105) = INSIDE(8);
+    unwind_from(fixture, 100);
+    assert_n_frames(fixture, 3, FALSE);
+    assert_frame(fixture, 0, INSIDE(1), TRUE, TRUE);
+    assert_frame(fixture, 1, INSIDE(7), TRUE, FALSE);
+    assert_frame(fixture, 2, INSIDE(8), TRUE, FALSE);
+}
+
 /* Code of which nothing is known is no end of the stack where another stack was left for this one. */
 static void
 start_at_false_end(Fixture *fixture, IntroStackLink link)
@@ -353,6 +369,7 @@ main(int argc, char **argv)
         { "/unwind/off-interrupt-stack", test_off_interrupt_stack },
         { "/unwind/scan-through-stacks", test_scan_through_stacks },
         { "/unwind/entry-stack", test_entry_stack },
+        { "/unwind/misplaced kernel regs", test_misplaced_kernel_regs },
         { "/unwind/false end on an interrupt stack", test_false_end_on_interrupt_stack },
         { "/unwind/false end on an exception stack", test_false_end_on_exception_stack },
         { "/unwind/end on an exception stack", test_end_on_exception_stack },
