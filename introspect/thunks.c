@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "introspect/thunks.h"
 
-#include <string.h>
-
 #define JUMP_PREFIX     "__x86_indirect_"
 #define MAX_JUMP_THUNKS 64
 #define WORD            ((gint16) sizeof(guint64))
