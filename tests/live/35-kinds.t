@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 image() { "$VLP_BUILD/tests/live/image-digest" "$qmp"; }
-complaints() { grep -acE 'BUG|WARNING|Oops|general protection|Call Trace|stall|lockup|panic -|late by' "$guest/console.log"; }
+complaints() { grep -acE "$trouble|Call Trace|late by" "$guest/console.log"; }
 weakness() { in_guest "cat /sys/devices/system/cpu/vulnerabilities/$1"; }
 
 # works NAME READ: READ is a command that prints what the guest reads from /proc/uptime from now on.

@@ -117,9 +117,7 @@ kernel_agrees() {
 }
 
 # Its log is full of backtraces.
-guest_lives() {
-    ! grep -aE 'BUG|WARNING|Oops|general protection|stall|lockup|panic -' "$guest/console.log" && in_guest -t 30 true
-}
+guest_lives() { ! grep -aE "$trouble" "$guest/console.log" && in_guest -t 30 true; }
 
 for release in $VLP_RELEASES; do
     kernel_agrees "$release"
