@@ -8,6 +8,7 @@
 #include <linux/kvm.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -25,6 +26,7 @@
 #define EFER_LONG       (1 << 8 | 1 << 10)
 #define ENTRY           3       /* present, writable */
 #define LARGE_ENTRY     (ENTRY | 1 << 7)
+#define MAX_FEATURES    256
 
 static int
 call(int fd, unsigned long request, void *argument, const char *what)
@@ -55,6 +57,20 @@ set_mode(struct kvm_sregs *sregs, int is_long, uint8_t *memory)
     sregs->efer |= EFER_LONG;
 }
 
+/* Later kernels allow no mode that the vCPU is not said to have. */
+static void
+set_features(int kvm, int vcpu)
+{
+    struct kvm_cpuid2 *features = calloc(1, sizeof *features + MAX_FEATURES * sizeof features->entries[0]);
+
+    if (features == NULL)
+        err(1, "features");
+    features->nent = MAX_FEATURES;
+    call(kvm, KVM_GET_SUPPORTED_CPUID, features, "KVM_GET_SUPPORTED_CPUID");
+    call(vcpu, KVM_SET_CPUID2, features, "KVM_SET_CPUID2");
+    free(features);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -78,6 +94,7 @@ main(int argc, char **argv)
     if (run == MAP_FAILED)
         err(1, "struct kvm_run");
     memcpy(memory + CODE, code, sizeof code);
+    set_features(kvm, vcpu);
     call(vcpu, KVM_GET_SREGS, &sregs, "KVM_GET_SREGS");
     set_mode(&sregs, is_long, memory);
     regs.rip -= sregs.cs.base;

@@ -24,9 +24,7 @@ zram() { in_guest cat /sys/block/zram0/initstate; }
 # update_for RELEASE: makes $work/RELEASE.vlp, and sets $id and $VLP_KERNEL. Fails if its suite has another compiler by now than
 # the one that built its kernel: the code may be another, too.
 update_for() {
-    local compilers
-    VLP_KERNEL=$("$top/images/fetch-kernel" --source "$1") || give_up "there is no kernel $1"
-    compilers=$("$top/images/fetch-compiler" "$VLP_KERNEL") || give_up "there is no compiler for $1"
+    generation_choose "$1"
     make_patch "$1" kernel/sys.c "$hostname" drivers/block/zram/zram_drv.c "$initstate"
     PATH=$compilers:$PATH update_create "$work/$1.patch" "$1"
     id=$(< "$work/$1.id")
