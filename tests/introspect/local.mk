@@ -73,7 +73,7 @@ tests_introspect_test_switches_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 
 check_PROGRAMS += tests/introspect/test-vcpus
 TESTS += tests/introspect/test-vcpus
-tests_introspect_test_vcpus_SOURCES = tests/introspect/test-vcpus.c
+tests_introspect_test_vcpus_SOURCES = tests/introspect/test-vcpus.c $(FAKE_KERNEL)
 tests_introspect_test_vcpus_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 
 check_PROGRAMS += tests/introspect/test-thunks
