@@ -142,6 +142,7 @@ intro_callback_places_works(IntroCallbacks *callbacks, GError **error)
     return find_linked(callbacks, "work_struct", "entry.next", "func", &callbacks->work, error)
         && find_linked(callbacks, "worker", "node.next", "current_func", &callbacks->worker, error)
         && intro_btf_offset(btf, "worker", "scheduled", &callbacks->scheduled, error)
+        && intro_btf_offset(btf, "worker", "current_work", &callbacks->current_work, error)
         && find_linked(callbacks, "workqueue_struct", "list.next", "pwqs.next", &callbacks->queue, error)
         && intro_btf_offset(btf, "workqueue_struct", "pwqs", &callbacks->queue_pools, error)
         && find_linked(callbacks, "pool_workqueue", "pwqs_node.next", is_old ? "delayed_works.next" : "inactive_works.next",
@@ -160,15 +161,14 @@ intro_callback_places_tasklets(IntroCallbacks *callbacks, GError **error)
 }
 
 /* Of each CPU its list, and where it has one, another beside it. */
-gboolean
-intro_callback_places_rcu(IntroCallbacks *callbacks, GError **error)
+static gboolean
+add_rcu(IntroCallbacks *callbacks, GError **error)
 {
     const IntroBtf *btf = intro_kernel_btf(callbacks->kernel);
     g_autoptr(GArray) copies = intro_kernel_percpu_copies(callbacks->kernel, "rcu_data", error);
     gsize list, bypass;
 
-    if (copies == NULL || !find_linked(callbacks, "callback_head", "next", "func", &callbacks->rcu_head, error)
-        || !intro_btf_offset(btf, "rcu_data", "cblist.head", &list, error))
+    if (copies == NULL || !intro_btf_offset(btf, "rcu_data", "cblist.head", &list, error))
         return FALSE;
     for (guint i = 0; i < copies->len; i++) {
         GuestVa place = g_array_index(copies, GuestVa, i) + list;
@@ -181,5 +181,111 @@ intro_callback_places_rcu(IntroCallbacks *callbacks, GError **error)
     }
     add_locks(callbacks, copies, "rcu_data", "nocb_lock");
     add_locks(callbacks, copies, "rcu_data", "nocb_bypass_lock");
+    return TRUE;
+}
+
+/* Those of tasks, of which a kernel has as many kinds as it was built with. Until 5.16, what waits for tasks is in a variable of a
+ * function's. */
+static void
+add_rcu_tasks(IntroCallbacks *callbacks)
+{
+    static const char *const names[] = { "rcu_tasks__percpu", "rcu_tasks_rude__percpu", "rcu_tasks_trace__percpu" };
+    gsize list;
+
+    if (!intro_btf_offset(intro_kernel_btf(callbacks->kernel), "rcu_tasks_percpu", "cblist.head", &list, NULL))
+        return;
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autoptr(GArray) copies = intro_kernel_percpu_copies(callbacks->kernel, names[i], NULL);
+
+        if (copies == NULL)
+            continue;
+        for (guint cpu = 0; cpu < copies->len; cpu++) {
+            GuestVa place = g_array_index(copies, GuestVa, cpu) + list;
+
+            g_array_append_val(callbacks->rcu, place);
+        }
+        add_locks(callbacks, copies, "rcu_tasks_percpu", "lock");
+    }
+}
+
+gboolean
+intro_callback_places_rcu(IntroCallbacks *callbacks, GError **error)
+{
+    if (!find_linked(callbacks, "callback_head", "next", "func", &callbacks->rcu_head, error) || !add_rcu(callbacks, error))
+        return FALSE;
+    add_rcu_tasks(callbacks);
+    return TRUE;
+}
+
+/* A kernel for one CPU has no calls on others. Among those are tasks that are to be woken up, in which small numbers are where calls
+ * have their functions. */
+gboolean
+intro_callback_places_irq_works(IntroCallbacks *callbacks, GError **error)
+{
+    if (!find_linked(callbacks, "irq_work", "node.llist.next", "func", &callbacks->irq_work, error)
+        || !add_percpu(callbacks, "raised_list", "llist_head", callbacks->irq_works, error)
+        || !add_percpu(callbacks, "lazy_list", "llist_head", callbacks->irq_works, error))
+        return FALSE;
+    if (find_linked(callbacks, "__call_single_data", "node.llist.next", "func", &callbacks->call, NULL))
+        (void) add_percpu(callbacks, "call_single_queue", "llist_head", callbacks->calls, NULL);
+    return TRUE;
+}
+
+static gboolean
+find_srcu_data(const IntroBtf *btf, SrcuPlaces *srcu, GError **error)
+{
+    return intro_btf_offset(btf, "srcu_struct", "sda", &srcu->areas, error)
+        && intro_btf_offset(btf, "srcu_data", "work", &srcu->call_work, error)
+        && intro_btf_offset(btf, "srcu_data", "delay_work", &srcu->timer, error)
+        && intro_btf_offset(btf, "srcu_data", "ssp", &srcu->domain, error)
+        && intro_btf_offset(btf, "srcu_data", "srcu_cblist.head", &srcu->list, error);
+}
+
+static gboolean
+find_cpu_offsets(IntroCallbacks *callbacks, GError **error)
+{
+    for (guint cpu = 0; cpu < intro_kernel_n_cpus(callbacks->kernel); cpu++) {
+        g_autoptr(GError) failure = NULL;
+        guint64 offset;
+
+        if (intro_kernel_percpu_offset(callbacks->kernel, cpu, &offset, &failure))
+            g_array_append_val(callbacks->cpu_offsets, offset);
+        else if (!g_error_matches(failure, INTRO_ERROR, INTRO_ERROR_NOT_FOUND)) {
+            g_propagate_error(error, g_steal_pointer(&failure));
+            return FALSE;
+        }
+    }
+    return TRUE;
+}
+
+static gboolean
+find_srcu_functions(const IntroSymbols *symbols, SrcuPlaces *srcu, GError **error)
+{
+    return intro_symbols_address(symbols, "process_srcu", &srcu->ends, error)
+        && intro_symbols_address(symbols, "srcu_invoke_callbacks", &srcu->calls, error)
+        && intro_symbols_address(symbols, "srcu_delay_timer", &srcu->queues, error);
+}
+
+gboolean
+intro_callback_places_srcu(IntroCallbacks *callbacks, GError **error)
+{
+    const IntroBtf *btf = intro_kernel_btf(callbacks->kernel);
+    const IntroSymbols *symbols = intro_kernel_symbols(callbacks->kernel);
+    SrcuPlaces srcu = { 0 };
+    const char *type;
+
+    /* Since 6.4. */
+    srcu.is_apart = intro_btf_offset(btf, "srcu_usage", "srcu_ssp", &srcu.owner, NULL);
+    type = srcu.is_apart ? "srcu_usage" : "srcu_struct";
+    srcu.has_lock = find_lock(callbacks, "srcu_data", "lock", &srcu.lock);
+    if (!find_linked(callbacks, "callback_head", "next", "func", &callbacks->rcu_head, error)
+        || !intro_btf_offset(btf, type, "work.work", &srcu.end_work, error) || !find_srcu_data(btf, &srcu, error)
+        || !find_srcu_functions(symbols, &srcu, error) || !find_cpu_offsets(callbacks, error))
+        return FALSE;
+    /* Later ones. */
+    if (intro_btf_offset(btf, type, "irq_work", &srcu.begin_work, NULL)
+        && !intro_symbols_address(symbols, "srcu_irq_work", &srcu.begins, error))
+        return FALSE;
+    callbacks->srcu = srcu;
     return TRUE;
 }

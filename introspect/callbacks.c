@@ -13,15 +13,19 @@
 /* The compiler may have put one into another, but none that is called by its address. */
 const char *const intro_callback_runners[] = {
     "run_timer_softirq", "__run_timer_base", "__run_timers", "expire_timers", "call_timer_fn", "__hrtimer_run_queues",
-    "__run_hrtimer", "tasklet_action", "tasklet_hi_action", "tasklet_action_common", "rcu_core", "rcu_do_batch", NULL,
+    "__run_hrtimer", "tasklet_action", "tasklet_hi_action", "tasklet_action_common", "rcu_core", "rcu_do_batch",
+    "rcu_tasks_invoke_cbs", "srcu_gp_start_if_needed", "srcu_invoke_callbacks", "irq_work_run", "irq_work_run_list", "irq_work_single",
+    "irq_work_tick", "__flush_smp_call_function_queue", "flush_smp_call_function_queue",
+    "generic_smp_call_function_single_interrupt", NULL,
 };
 
 typedef struct {
     const IntroCallbacks *callbacks;
-    const IntroSpace *space;
+    IntroRecall *recall;
     IntroCallbackFilter filter;
     gconstpointer data;
     GArray *found;
+    GArray *domains;            /* of GuestVa: SRCU's, as they are met with */
     guint steps;
     gboolean in_motion;
 } Search;
@@ -44,12 +48,49 @@ read_linked(const Search *search, const Linked *linked, GuestVa object, GuestVa 
     guint8 bytes[MAX_SPAN_BYTES];
 
     if (last - first > sizeof bytes)
-        return intro_space_read_u64(search->space, object + linked->link, next, error)
-            && intro_space_read_u64(search->space, object + linked->word, word, error);
-    if (!intro_space_read(search->space, object + first, bytes, last - first, error))
+        return intro_recall_read_u64(search->recall, object + linked->link, next, error)
+            && intro_recall_read_u64(search->recall, object + linked->word, word, error);
+    if (!intro_recall_read(search->recall, object + first, bytes, last - first, error))
         return FALSE;
     *next = intro_word(bytes + (linked->link - first));
     *word = intro_word(bytes + (linked->word - first));
+    return TRUE;
+}
+
+static gboolean
+is_of_srcu(const Search *search, GuestVa function)
+{
+    const SrcuPlaces *srcu = &search->callbacks->srcu;
+
+    return function != 0
+        && (function == srcu->ends || function == srcu->begins || function == srcu->calls || function == srcu->queues);
+}
+
+/* The SRCU domain whose OBJECT that is with one of SRCU's functions. */
+static gboolean
+find_domain(const Search *search, GuestVa object, GuestVa function, GuestVa *domain, GError **error)
+{
+    const SrcuPlaces *srcu = &search->callbacks->srcu;
+
+    if (function == srcu->calls || function == srcu->queues) {
+        object -= function == srcu->calls ? srcu->call_work : srcu->timer;
+        return intro_recall_read_u64(search->recall, object + srcu->domain, domain, error);
+    }
+    *domain = object - (function == srcu->ends ? srcu->end_work : srcu->begin_work);
+    return !srcu->is_apart || intro_recall_read_u64(search->recall, *domain + srcu->owner, domain, error);
+}
+
+static gboolean
+note_domain(Search *search, GuestVa object, GuestVa function, GError **error)
+{
+    GuestVa domain;
+
+    if (!find_domain(search, object, function, &domain, error))
+        return FALSE;
+    for (guint i = 0; i < search->domains->len; i++)
+        if (g_array_index(search->domains, GuestVa, i) == domain)
+            return TRUE;
+    g_array_append_val(search->domains, domain);
     return TRUE;
 }
 
@@ -62,14 +103,21 @@ take(Search *search, const char *kind, GuestVa object, GuestVa function)
         g_array_append_val(search->found, callback);
 }
 
+/* The same for what SRCU may wait for. */
+static gboolean
+take_or_note(Search *search, const char *kind, GuestVa object, GuestVa function, GError **error)
+{
+    take(search, kind, object, function);
+    return !is_of_srcu(search, function) || note_domain(search, object, function, error);
+}
+
 /* WORD is the other one of OBJECT. */
 typedef gboolean (*Visitor)(Search *search, const char *kind, GuestVa object, guint64 word, GError **error);
 
 static gboolean
 visit_function(Search *search, const char *kind, GuestVa object, guint64 word, GError **error)
 {
-    take(search, kind, object, word);
-    return TRUE;
+    return take_or_note(search, kind, object, word, error);
 }
 
 /* A list from the link NODE to END, or to a null. */
@@ -94,7 +142,7 @@ follow_ring(Search *search, const Linked *linked, GuestVa head, const char *kind
 {
     GuestVa first;
 
-    return intro_space_read_u64(search->space, head, &first, error)
+    return intro_recall_read_u64(search->recall, head, &first, error)
         && follow(search, linked, first, head, kind, visit, error);
 }
 
@@ -104,7 +152,7 @@ follow_heads(Search *search, const Linked *linked, GuestVa heads, guint n, const
 {
     g_autofree guint8 *bytes = g_malloc(MAX(n, 1) * sizeof(guint64));
 
-    if (!intro_space_read(search->space, heads, bytes, n * sizeof(guint64), error))
+    if (!intro_recall_read(search->recall, heads, bytes, n * sizeof(guint64), error))
         return FALSE;
     for (guint i = 0; i < n; i++)
         if (!follow(search, linked, intro_word(bytes + i * sizeof(guint64)), 0, kind, visit, error))
@@ -124,11 +172,10 @@ visit_timer(Search *search, const char *kind, GuestVa object, guint64 function, 
     if (function == callbacks->delays) {
         kind = "delayed work item";
         object = delayed + callbacks->delayed_work;
-        if (!intro_space_read_u64(search->space, delayed + callbacks->delayed_function, &function, error))
+        if (!intro_recall_read_u64(search->recall, delayed + callbacks->delayed_function, &function, error))
             return FALSE;
     }
-    take(search, kind, object, function);
-    return TRUE;
+    return take_or_note(search, kind, object, function, error);
 }
 
 static gboolean
@@ -158,9 +205,9 @@ search_tree(Search *search, GuestVa root, GError **error)
             continue;
         if (search->steps++ >= MAX_STEPS || n >= MAX_TREE_WAITING)
             return fail_endless(error);
-        if (!intro_space_read_u64(search->space, object + callbacks->hrtimer.word, &function, error)
-            || !intro_space_read_u64(search->space, node + callbacks->left, &waiting[n], error)
-            || !intro_space_read_u64(search->space, node + callbacks->right, &waiting[n + 1], error))
+        if (!intro_recall_read_u64(search->recall, object + callbacks->hrtimer.word, &function, error)
+            || !intro_recall_read_u64(search->recall, node + callbacks->left, &waiting[n], error)
+            || !intro_recall_read_u64(search->recall, node + callbacks->right, &waiting[n + 1], error))
             return FALSE;
         n += 2;
         take(search, "high-resolution timer", object, function);
@@ -176,12 +223,23 @@ search_hrtimers(Search *search, GError **error)
     for (guint i = 0; i < callbacks->clocks->len; i++) {
         GuestVa root;
 
-        if (!intro_space_read_u64(search->space, g_array_index(callbacks->clocks, GuestVa, i) + callbacks->clock_root, &root,
+        if (!intro_recall_read_u64(search->recall, g_array_index(callbacks->clocks, GuestVa, i) + callbacks->clock_root, &root,
                                   error)
             || !search_tree(search, root, error))
             return FALSE;
     }
     return TRUE;
+}
+
+/* The work item that WORKER is at, with FUNCTION, is on no list any more. */
+static gboolean
+note_current(Search *search, GuestVa worker, GuestVa function, GError **error)
+{
+    GuestVa work;
+
+    return !is_of_srcu(search, function)
+        || (intro_recall_read_u64(search->recall, worker + search->callbacks->current_work, &work, error)
+            && (work == 0 || note_domain(search, work, function, error)));
 }
 
 /* FUNCTION is what it is at, if it is at anything. */
@@ -191,7 +249,8 @@ visit_worker(Search *search, const char *kind, GuestVa worker, guint64 function,
     const IntroCallbacks *callbacks = search->callbacks;
 
     take(search, kind, worker, function);
-    return follow_ring(search, &callbacks->work, worker + callbacks->scheduled, "work item", visit_function, error);
+    return note_current(search, worker, function, error)
+        && follow_ring(search, &callbacks->work, worker + callbacks->scheduled, "work item", visit_function, error);
 }
 
 static gboolean
@@ -199,7 +258,7 @@ look_at_lock(Search *search, GuestVa lock, GError **error)
 {
     guint32 value;
 
-    if (!intro_space_read_u32(search->space, lock, &value, error))
+    if (!intro_recall_read_u32(search->recall, lock, &value, error))
         return FALSE;
     search->in_motion = search->in_motion || value != 0;
     return TRUE;
@@ -250,16 +309,22 @@ search_works(Search *search, GError **error)
         && follow_ring(search, &callbacks->queue, callbacks->queues, "queue", visit_queue, error);
 }
 
+/* Lists with one head each, at PLACES. */
+static gboolean
+follow_lists(Search *search, const Linked *linked, const GArray *places, const char *kind, GError **error)
+{
+    for (guint i = 0; i < places->len; i++)
+        if (!follow_heads(search, linked, g_array_index(places, GuestVa, i), 1, kind, visit_function, error))
+            return FALSE;
+    return TRUE;
+}
+
 static gboolean
 search_tasklets(Search *search, GError **error)
 {
     const IntroCallbacks *callbacks = search->callbacks;
 
-    for (guint i = 0; i < callbacks->tasklets->len; i++)
-        if (!follow_heads(search, &callbacks->tasklet, g_array_index(callbacks->tasklets, GuestVa, i), 1, "tasklet",
-                          visit_function, error))
-            return FALSE;
-    return TRUE;
+    return follow_lists(search, &callbacks->tasklet, callbacks->tasklets, "tasklet", error);
 }
 
 static gboolean
@@ -267,9 +332,43 @@ search_rcu(Search *search, GError **error)
 {
     const IntroCallbacks *callbacks = search->callbacks;
 
-    for (guint i = 0; i < callbacks->rcu->len; i++)
-        if (!follow_heads(search, &callbacks->rcu_head, g_array_index(callbacks->rcu, GuestVa, i), 1, "RCU callback",
-                          visit_function, error))
+    return follow_lists(search, &callbacks->rcu_head, callbacks->rcu, "RCU callback", error);
+}
+
+static gboolean
+search_irq_works(Search *search, GError **error)
+{
+    const IntroCallbacks *callbacks = search->callbacks;
+
+    return follow_lists(search, &callbacks->irq_work, callbacks->irq_works, "irq work item", error)
+        && follow_lists(search, &callbacks->call, callbacks->calls, "call on another CPU", error);
+}
+
+static gboolean
+search_domain(Search *search, GuestVa domain, GError **error)
+{
+    const IntroCallbacks *callbacks = search->callbacks;
+    const SrcuPlaces *srcu = &callbacks->srcu;
+    GuestVa areas;
+
+    if (!intro_recall_read_u64(search->recall, domain + srcu->areas, &areas, error))
+        return FALSE;
+    for (guint i = 0; i < callbacks->cpu_offsets->len; i++) {
+        GuestVa area = areas + g_array_index(callbacks->cpu_offsets, guint64, i);
+
+        if ((srcu->has_lock && !look_at_lock(search, area + srcu->lock, error))
+            || !follow_heads(search, &callbacks->rcu_head, area + srcu->list, 1, "SRCU callback", visit_function, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+/* After all that domains may wait for. */
+static gboolean
+search_srcu(Search *search, GError **error)
+{
+    for (guint i = 0; i < search->domains->len; i++)
+        if (!search_domain(search, g_array_index(search->domains, GuestVa, i), error))
             return FALSE;
     return TRUE;
 }
@@ -286,6 +385,8 @@ static const struct {
     { "work items", intro_callback_places_works, search_works },
     { "tasklets", intro_callback_places_tasklets, search_tasklets },
     { "RCU callbacks", intro_callback_places_rcu, search_rcu },
+    { "irq work items", intro_callback_places_irq_works, search_irq_works },
+    { "SRCU callbacks", intro_callback_places_srcu, search_srcu },
 };
 
 IntroCallbacks *
@@ -294,10 +395,11 @@ intro_callbacks_new(const IntroKernel *kernel)
     IntroCallbacks *callbacks = g_new0(IntroCallbacks, 1);
     GArray **const places[] = {
         &callbacks->timer_bases, &callbacks->clocks, &callbacks->pools, &callbacks->tasklets, &callbacks->rcu,
-        &callbacks->locks,
+        &callbacks->irq_works, &callbacks->calls, &callbacks->cpu_offsets, &callbacks->locks,
     };
 
     callbacks->kernel = kernel;
+    callbacks->recall = intro_recall_new(intro_kernel_space(kernel));
     callbacks->unknown = g_ptr_array_new();
     for (gsize i = 0; i < G_N_ELEMENTS(places); i++)
         *places[i] = g_array_new(FALSE, FALSE, sizeof(GuestVa));
@@ -317,7 +419,11 @@ intro_callbacks_free(IntroCallbacks *callbacks)
     g_array_unref(callbacks->pools);
     g_array_unref(callbacks->tasklets);
     g_array_unref(callbacks->rcu);
+    g_array_unref(callbacks->irq_works);
+    g_array_unref(callbacks->calls);
+    g_array_unref(callbacks->cpu_offsets);
     g_array_unref(callbacks->locks);
+    intro_recall_free(callbacks->recall);
     g_ptr_array_unref(callbacks->unknown);
     g_free(callbacks);
 }
@@ -332,8 +438,10 @@ gboolean
 intro_callbacks_find(const IntroCallbacks *callbacks, IntroCallbackFilter filter, gconstpointer data, GArray *found,
                      gboolean *in_motion, GError **error)
 {
-    Search search = { callbacks, intro_kernel_space(callbacks->kernel), filter, data, found, 0, FALSE };
+    g_autoptr(GArray) domains = g_array_new(FALSE, FALSE, sizeof(GuestVa));
+    Search search = { callbacks, callbacks->recall, filter, data, found, domains, 0, FALSE };
 
+    intro_recall_begin(callbacks->recall);
     for (guint i = 0; i < callbacks->locks->len; i++)
         if (!look_at_lock(&search, g_array_index(callbacks->locks, GuestVa, i), error))
             return FALSE;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Functions that the guest's kernel has been told to call later, and has not called yet.
- * Sources: kernel/time/timer.c, kernel/time/hrtimer.c, kernel/workqueue.c, kernel/softirq.c and kernel/rcu/ of Linux.
+ * Sources: kernel/time/timer.c, kernel/time/hrtimer.c, kernel/workqueue.c, kernel/softirq.c, kernel/irq_work.c, kernel/smp.c and
+ * kernel/rcu/ of Linux.
  *
  * Lists come from the guest and may be anything: all of them together are followed for so many steps and no more.
  */
@@ -30,7 +31,8 @@ const GPtrArray *intro_callbacks_unknown(const IntroCallbacks *callbacks);
 
 /* Appends to FOUND (of IntroCallback) those whose function FILTER takes. It is true of this moment only if the guest is paused,
  * nobody is in intro_callback_runners, and no CPU is at changing the lists, which is what IN_MOTION tells; else lists may come apart
- * under way, which may be an error. INTRO_ERROR_CORRUPT: there are more than can be looked at, or they do not end. */
+ * under way, which may be an error. INTRO_ERROR_CORRUPT: there are more than can be looked at, or they do not end. What was read is
+ * read in one go the next time. */
 gboolean intro_callbacks_find(const IntroCallbacks *callbacks, IntroCallbackFilter filter, gconstpointer data, GArray *found,
                               gboolean *in_motion, GError **error);
 

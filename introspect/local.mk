@@ -37,6 +37,7 @@ libintrospect_a_SOURCES += \
 	introspect/ftrace-sites.c introspect/ftrace-sites.h \
 	introspect/live-text.c \
 	introspect/callback-places.c introspect/callback-places.h introspect/callbacks.c introspect/callbacks.h \
+	introspect/recall.c introspect/recall.h introspect/references.c introspect/references.h \
 	introspect/run-queues.c introspect/run-queues.h \
 	introspect/log.c introspect/log.h \
 	introspect/pulse.c introspect/pulse.h \

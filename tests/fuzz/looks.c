@@ -83,6 +83,7 @@ look_at_callbacks(const IntroKernel *kernel)
     gboolean in_motion;
 
     intro_callbacks_find(callbacks, takes_any, NULL, found, &in_motion, NULL);
+    intro_callbacks_find(callbacks, takes_any, NULL, found, &in_motion, NULL);
 }
 
 void

@@ -71,6 +71,11 @@ TESTS += tests/introspect/test-switches
 tests_introspect_test_switches_SOURCES = tests/introspect/test-switches.c $(FAKE_KERNEL)
 tests_introspect_test_switches_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 
+check_PROGRAMS += tests/introspect/test-references
+TESTS += tests/introspect/test-references
+tests_introspect_test_references_SOURCES = tests/introspect/test-references.c $(FAKE_KERNEL)
+tests_introspect_test_references_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+
 check_PROGRAMS += tests/introspect/test-vcpus
 TESTS += tests/introspect/test-vcpus
 tests_introspect_test_vcpus_SOURCES = tests/introspect/test-vcpus.c $(FAKE_KERNEL)
