@@ -52,6 +52,7 @@ fuzz-objects/%.o: %.S
 fuzz-objects/introspect/kallsyms.o fuzz-objects/introspect/symbols.o fuzz-objects/introspect/btf.o \
 fuzz-objects/tests/fuzz/guest-record.o: FUZZ_CFLAGS += -fno-sanitize-coverage=trace-cmp
 fuzz-objects/patcher/kernel-headers.o: $(front_header_strings)
+fuzz-objects/patcher/kbuild.o: patcher/kbuild/walk.inc
 
 $(FUZZERS): %: fuzz-objects/%.o $(FUZZ_OBJECTS)
 	$(AM_V_CCLD)$(MKDIR_P) $(@D) && $(FUZZ_CC) $(FUZZ_CFLAGS) -o $@ $^ $(SQLITE_LIBS) $(VMM_LIBS) $(LIBELF_LIBS) $(CAPSTONE_LIBS)
