@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define TABLE_PA 0x100008
-#define PATIENCE_US (20 * G_USEC_PER_SEC)
+#define PATIENCE_US (60 * G_USEC_PER_SEC)
 #define LOOK_AGAIN_US 50
 
 /* The guest's serial port: each vCPU says one letter. */
