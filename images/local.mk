@@ -18,6 +18,7 @@ EXTRA_DIST += \
 	images/probes/ctl.c \
 	images/probes/fentry.c \
 	images/probes/faulter.c \
+	images/probes/first.c \
 	images/probes/heartbeat.c \
 	images/probes/ktext.c \
 	images/probes/nested.c \

@@ -31,7 +31,7 @@ typedef struct {
     guint32 block_pages, region_pages;      /* if it is to give memory: a region with a block of so many pages; else 0 */
     GBytes *bytes;              /* to lie in the guest for as long as it runs; may be NULL */
     int bytes_argument;         /* the argument that is their address, from 0; -1: none */
-    double limit_s;             /* how long it may take, from the moment that the guest is told of it */
+    double limit_s;             /* how long it may take once it has begun */
     PatchArea own;              /* FUNCTION's code in the image, if nobody else runs it: then it can be ended (runner-end.h);
                                  * length 0 if it cannot */
 } PatchCall;

@@ -16,6 +16,7 @@
 #define LONGEST_WAIT_US 50000
 #define TIMEOUT_S 10.0          /* of putting in and taking out */
 #define END_TIMEOUT_US (5 * G_USEC_PER_SEC)     /* of one that is led to its end, and may be waiting for something */
+#define BEGIN_TIMEOUT_S 30.0    /* a busy host, or guest; what it may take itself counts from when it has begun */
 #define NMI_TIMEOUT_US (5 * G_USEC_PER_SEC)     /* a CPU that takes NMIs does so as soon as it runs */
 
 /* The start of the data, which is the same for all guests. */
@@ -313,9 +314,10 @@ has_died(const Run *run, const Words *seen, Words *words)
 typedef enum { OVER, DEAD, LATE, UNREADABLE } Outcome;
 
 static Outcome
-wait_for_it(const Run *run, gint64 deadline, Words *words, GError **error)
+wait_for_it(const Run *run, gint64 limit_us, Words *words, GError **error)
 {
-    gint64 start = g_get_monotonic_time();
+    gint64 start = g_get_monotonic_time(), deadline = start + MAX(limit_us, (gint64) (BEGIN_TIMEOUT_S * G_USEC_PER_SEC));
+    gboolean has_begun = FALSE;
     gulong wait = FIRST_WAIT_US;
 
     for (;;) {
@@ -325,6 +327,10 @@ wait_for_it(const Run *run, gint64 deadline, Words *words, GError **error)
             return UNREADABLE;
         if (words->state > PATCH_RUNNER_HAS_BEGUN)
             return OVER;
+        if (words->state == PATCH_RUNNER_HAS_BEGUN && !has_begun) {
+            has_begun = TRUE;
+            deadline = now + limit_us;
+        }
         if (wait == LONGEST_WAIT_US && has_died(run, words, words))
             return DEAD;
         if (words->state > PATCH_RUNNER_HAS_BEGUN)
@@ -360,7 +366,7 @@ set_failure(const Run *run, Outcome outcome, const Words *words, GError **error)
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_NOT_NOW,
                     words->armed ? "the guest's CPU 0 does not take NMIs, so %1$s could not be run in it"
                                  : "the guest has not come to run %1$s within %2$g s, and will not do so any more",
-                    call->name, call->limit_s);
+                    call->name, MAX(call->limit_s, BEGIN_TIMEOUT_S));
 }
 
 static gboolean
@@ -392,7 +398,7 @@ end(Run *run, Words *words, GError **error)
     led = commit(run, plan_end, error);
     if (!led)
         return UNREADABLE;
-    outcome = wait_for_it(run, g_get_monotonic_time() + END_TIMEOUT_US, words, error);
+    outcome = wait_for_it(run, END_TIMEOUT_US, words, error);
     if (outcome == LATE || outcome == UNREADABLE)
         return outcome;
     restored = commit(run, plan_restoration, error);
@@ -424,9 +430,8 @@ patch_runner_stop(const PatchGuest *guest, const PatchRecord *runner, const Patc
 static gboolean
 watch(Run *run, guint64 *result, GError **error)
 {
-    gint64 deadline = g_get_monotonic_time() + (gint64) (run->call->limit_s * G_USEC_PER_SEC);
     Words words = { 0 };
-    Outcome outcome = wait_for_it(run, deadline, &words, error);
+    Outcome outcome = wait_for_it(run, (gint64) (run->call->limit_s * G_USEC_PER_SEC), &words, error);
 
     if (outcome == UNREADABLE)
         return FALSE;

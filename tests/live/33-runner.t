@@ -19,16 +19,23 @@ handlers() { in_guest 'grep NMI: /proc/interrupts'; }
 
 guest_start -m 256
 before=$(image)
-runs 0 "a function of an idle guest's kernel" 20 _printk $'=vlp: a line\n'
+runs 0 "a function of an idle guest's kernel" 60 _printk $'=vlp: a line\n'
 is "${out%% *}" 0xb "returns what it should"
 ok "and has done it" in_guest 'dmesg | grep -q "vlp: a line"'
 is "$(image)" "$before" "it leaves nothing"
-runs 0 "one that sleeps for a second" 20 msleep 1000
+runs 0 "one that sleeps for a second" 60 msleep 1000
 
 in_guest 'for i in 1 2; do awk "BEGIN { while (1); }" & done; until [ $(pidof awk | wc -w) = 2 ]; do :; done'
 runs 0 "one of a guest whose CPUs spin in user mode" 60 _printk $'=vlp: one more\n'
 ok "has been done" in_guest 'dmesg | grep -q "vlp: one more"'
 in_guest 'killall awk'
+
+# Both CPUs have something more urgent to do for some seconds.
+in_guest 'for cpu in 1 2; do
+        taskset $cpu first awk "BEGIN { last = systime() + 4; while (systime() < last); }" < /dev/null > /dev/null 2>&1 &
+    done'
+runs 0 "one that the guest comes to late, and that has its time all the same" 0.1 msleep 1
+in_guest 'while pidof awk > /dev/null; do sleep 0.1; done'
 
 runs 3 "one that does not return in time" 1 msleep 8000
 like "$err" "has not returned within 1 s" "it is said so"
@@ -36,7 +43,7 @@ vlp_exits 0 "meanwhile" view "$qmp"
 like "$out" "interrupted" "it can be seen that something is left"
 vlp_exits 0 "recover waits for its end" recover "$qmp"
 is "$(image)" "$before" "and leaves nothing"
-unlike "$(in_guest dmesg)" "Uhhuh|Dazed|took too long" "no NMI was nobody's"
+unlike "$(in_guest dmesg)" "Uhhuh|Dazed" "no NMI was nobody's"
 ok "the guest is well" guest_is_well
 
 "$VLP_BUILD/tests/live/run-in-guest" "$qmp" 60 msleep 10000 > "$work/out" 2>&1 &
@@ -51,12 +58,12 @@ is "$status" 0 "recover, when what it ran has come to its end"
 is "$(image)" "$before" "takes it out"
 ok "the guest is well" guest_is_well
 
-runs 1 "one that faults" 30 strlen 8
+runs 1 "one that faults" 60 strlen 8
 like "$err" "strlen faulted in the guest" "it is said so"
 ok "the guest tells of it" in_guest 'dmesg | grep -q "Comm: vlp_"'
 ok "and goes on" in_guest true
 is "$(image)" "$before" "it leaves nothing"
-runs 0 "another one" 20 _printk $'=vlp: afterwards\n'
+runs 0 "another one" 60 _printk $'=vlp: afterwards\n'
 is "$(image)" "$before" "leaves nothing either"
 
 guest_start -m 256 -a apic_extnmi=none
