@@ -18,12 +18,12 @@ guest_start
 before=$(text)
 
 # --- One on top of the other
-vlp_exits 0 "apply one" apply "$qmp" "$work/first.vlp"
+vlp_exits 0 "apply one" apply --settle 0 "$qmp" "$work/first.vlp"
 is "$(uptime)" first "it is in force"
 only_first=$(text)
-vlp_exits 0 "apply another one to the same function" apply "$qmp" "$work/second.vlp"
+vlp_exits 0 "apply another one to the same function" apply --settle 0 "$qmp" "$work/second.vlp"
 is "$(uptime) $(loadavg)" "second second" "that is in force"
-vlp_exits 0 "and a third" apply "$qmp" "$work/third.vlp"
+vlp_exits 0 "and a third" apply --settle 0 "$qmp" "$work/third.vlp"
 is "$(uptime) $(loadavg)" "third second" "that is in force, and what it does not change stays"
 vlp_exits 0 "view" view "$qmp"
 is "$(grep -c ' installed ' <<< "$out")" 3 "shows all three"
@@ -47,9 +47,9 @@ vlp_exits 0 "undo of the first" undo "$qmp" "$(id_of first)"
 is "$(text)" "$before" "the kernel's text is what it was"
 
 # --- In place of all others
-vlp_exits 0 "apply" apply "$qmp" "$work/first.vlp"
-vlp_exits 0 "and another" apply "$qmp" "$work/second.vlp"
-vlp_exits 0 "apply a third in place of both" -o json apply --replace "$qmp" "$work/third.vlp"
+vlp_exits 0 "apply" apply --settle 0 "$qmp" "$work/first.vlp"
+vlp_exits 0 "and another" apply --settle 0 "$qmp" "$work/second.vlp"
+vlp_exits 0 "apply a third in place of both" -o json apply --settle 0 --replace "$qmp" "$work/third.vlp"
 like "$out" "\"replaced\":\[\"$(id_of first)\",\"$(id_of second)\"\]" "says which went"
 is "$(uptime)$(loadavg)" third "it is in force, and what the others did besides is undone"
 vlp_exits 0 "view" view "$qmp"
@@ -61,7 +61,7 @@ is "$(text)" "$before" "the kernel's text is what it was"
 # --- All of them
 vlp_exits 0 "undo of all where there is none" undo --all "$qmp"
 for name in first second third; do
-    vlp_exits 0 "apply $name" apply "$qmp" "$work/$name.vlp"
+    vlp_exits 0 "apply $name" apply --settle 0 "$qmp" "$work/$name.vlp"
 done
 vlp_exits 2 "undo of all and of one" undo --all "$qmp" "$(id_of first)"
 vlp_exits 2 "undo of none" undo "$qmp"

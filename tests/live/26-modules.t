@@ -28,7 +28,7 @@ before=$(text)
 
 # --- A module alone
 ok "a module is loaded" load nf_conntrack
-vlp_exits 0 "apply to a module that is loaded" apply "$qmp" "$work/conntrack.vlp"
+vlp_exits 0 "apply to a module that is loaded" apply --settle 0 "$qmp" "$work/conntrack.vlp"
 like "$(in_guest head -n 1 /proc/net/stat/nf_conntrack)" 'search_restart|expect_delete restart$' "it has a file in /proc"
 like "$(in_guest head -n 1 /proc/net/stat/nf_conntrack)" ' restart$' "the new code is in force"
 vlp_exits 0 "view" view "$qmp"
@@ -44,7 +44,7 @@ is "$out" "" "is empty"
 
 # --- vmlinux and a module: one after the other
 unload zram
-vlp_exits 0 "apply to vmlinux and a module that is not loaded" apply "$qmp" "$work/both.vlp"
+vlp_exits 0 "apply to vmlinux and a module that is not loaded" apply --settle 0 "$qmp" "$work/both.vlp"
 like "$err" "the part for module zram waits" "says that a part waits"
 is "$(uptime)" new "the part for vmlinux is in force"
 vlp_exits 0 "view" -o json view "$qmp"
@@ -55,7 +55,7 @@ load zram
 is "$(zram)" "$old" "the module, loaded, runs its own code"
 vlp_exits 0 "view" view "$qmp"
 like "$out" "module zram waits; it is loaded by now: apply the update again" "says what to do"
-vlp_exits 0 "apply again" apply "$qmp" "$work/both.vlp"
+vlp_exits 0 "apply again" apply --settle 0 "$qmp" "$work/both.vlp"
 is "$out" "$both" "under the same id"
 is "$(zram)" "$new" "the part for the module is in force"
 vlp_exits 0 "view" -o json view "$qmp"
@@ -73,13 +73,13 @@ load zram
 is "$(zram)" "$old" "the module, loaded again, runs its own code"
 vlp_exits 0 "view" view "$qmp"
 like "$out" "module zram was unloaded, and its part went with it; it is loaded by now" "knows that it is another one"
-vlp_exits 0 "apply again" apply "$qmp" "$work/both.vlp"
+vlp_exits 0 "apply again" apply --settle 0 "$qmp" "$work/both.vlp"
 is "$(zram) $(uptime)" "$new new" "all of it is in force"
 vlp_exits 0 "view" view "$qmp"
 is "$(grep -c initstate_show <<< "$out")" 1 "and nothing is left of the part that went"
 
 # --- On top of each other in a module
-vlp_exits 0 "apply another update to the same function" apply "$qmp" "$work/later.vlp"
+vlp_exits 0 "apply another update to the same function" apply --settle 0 "$qmp" "$work/later.vlp"
 is "$(zram)" "${new/new/later}" "that is in force"
 vlp_exits 4 "undo of the first" undo "$qmp" "$both"
 like "$err" "undo $later first" "has to wait for the second"
@@ -91,25 +91,25 @@ is "$(zram)$(uptime)" "$old" "nothing is in force"
 is "$(text)" "$before" "the kernel's text is what it was"
 
 # --- In one go, and undone in all states of the module
-vlp_exits 0 "apply to vmlinux and a module" -o json apply "$qmp" "$work/both.vlp"
+vlp_exits 0 "apply to vmlinux and a module" -o json apply --settle 0 "$qmp" "$work/both.vlp"
 like "$out" '"tries":\{"number":0,' "in one pause"
 is "$(zram) $(uptime)" "$new new" "all of it is in force"
 vlp_exits 0 "undo" -o json undo "$qmp" "$both"
 like "$out" '"tries":\{"number":0,' "in one pause"
 is "$(zram)$(uptime)" "$old" "all of it is undone"
 is "$(text)" "$before" "the kernel's text is what it was"
-vlp_exits 0 "apply" apply "$qmp" "$work/both.vlp"
+vlp_exits 0 "apply" apply --settle 0 "$qmp" "$work/both.vlp"
 unload zram
 vlp_exits 0 "undo when the module was unloaded" undo "$qmp" "$both"
 load zram
 is "$(zram)$(uptime)" "$old" "all of it is undone"
-vlp_exits 0 "apply" apply "$qmp" "$work/both.vlp"
+vlp_exits 0 "apply" apply --settle 0 "$qmp" "$work/both.vlp"
 unload zram
 load zram
 vlp_exits 0 "undo when the module was loaded anew" undo "$qmp" "$both"
 is "$(zram)$(uptime)" "$old" "all of it is undone"
-vlp_exits 0 "apply" apply "$qmp" "$work/both.vlp"
-vlp_exits 0 "apply in place of it" apply --replace "$qmp" "$work/later.vlp"
+vlp_exits 0 "apply" apply --settle 0 "$qmp" "$work/both.vlp"
+vlp_exits 0 "apply in place of it" apply --settle 0 --replace "$qmp" "$work/later.vlp"
 is "$(zram)$(uptime)" "0 later 0 0 0 0 0 0 0 0 0 " "the other part is undone"
 vlp_exits 0 "undo of all" undo --all "$qmp"
 vlp_exits 0 "view" view "$qmp"

@@ -54,9 +54,9 @@ agree() {
     sleeper_stop
     text_before=$(text) known_before=$(known)
 
-    vlp_exits 0 "apply" apply "$qmp" "$work/readdir.vlp"
+    vlp_exits 0 "apply" apply --settle 0 "$qmp" "$work/readdir.vlp"
     for name in select constructs uevent; do
-        vlp_exits 0 "apply another" apply "$qmp" "$work/$name.vlp"
+        vlp_exits 0 "apply another" apply --settle 0 "$qmp" "$work/$name.vlp"
     done
     vlp_exits 0 "verify" verify "$qmp"
     is "$(grep -c intact <<< "$out")" 4 "finds all intact"
@@ -114,7 +114,7 @@ agree() {
 
     # Where nothing can be loaded any more
     in_guest 'echo 1 > /proc/sys/kernel/modules_disabled'
-    vlp_exits 0 "apply where modules are disabled" apply "$qmp" "$work/readdir.vlp"
+    vlp_exits 0 "apply where modules are disabled" apply --settle 0 "$qmp" "$work/readdir.vlp"
     ok "somebody probes the new code" in_guest "cd /sys/kernel/tracing &&
         echo 'p:vlp vlp_$readdir:filldir64.vlp' > kprobe_events && echo 1 > events/kprobes/vlp/enable && ls /tmp/d > /dev/null &&
         grep -q 'vlp: (filldir64.vlp' trace"

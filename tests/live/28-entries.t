@@ -26,7 +26,7 @@ done
 guest_start
 before=$(text)
 
-vlp_exits 0 "apply to a function without an ftrace site" apply "$qmp" "$work/id.vlp"
+vlp_exits 0 "apply to a function without an ftrace site" apply --settle 0 "$qmp" "$work/id.vlp"
 like "$(in_guest cat /sys/kernel/tracing/events/sched/sched_switch/id)" '^[0-9]+ new$' "the new code is in force"
 vlp_exits 0 "verify" verify "$qmp"
 vlp_exits 0 "undo" undo "$qmp" "$(< "$work/id.id")"
@@ -40,7 +40,7 @@ for name in swappiness softirq mmput; do
     ${name}_on
     on=$(text)
     isnt "$on" "$off" "$name: switching changes the kernel's text"
-    vlp_exits 0 "apply when it is on" apply "$qmp" "$work/$name.vlp"
+    vlp_exits 0 "apply when it is on" apply --settle 0 "$qmp" "$work/$name.vlp"
     patched=$(text)
     [ "$name" != swappiness ] || like "$(in_guest cat /run/memory/memory.swappiness)" '^10' "the new code is in force"
     for _ in 1 2 3; do
@@ -53,11 +53,11 @@ for name in swappiness softirq mmput; do
     vlp_exits 0 "undo" undo "$qmp" "$id"
     is "$(text)" "$on" "the kernel's text is what it was"
 
-    vlp_exits 0 "apply when it is on" apply "$qmp" "$work/$name.vlp"
+    vlp_exits 0 "apply when it is on" apply --settle 0 "$qmp" "$work/$name.vlp"
     ${name}_off
     vlp_exits 0 "undo when it is off" undo "$qmp" "$id"
     is "$(text)" "$off" "the kernel's text is what it is when it is off"
-    vlp_exits 0 "apply when it is off" apply "$qmp" "$work/$name.vlp"
+    vlp_exits 0 "apply when it is off" apply --settle 0 "$qmp" "$work/$name.vlp"
     ${name}_on
     vlp_exits 0 "undo when it is on" undo "$qmp" "$id"
     is "$(text)" "$on" "the kernel's text is what it is when it is on"

@@ -93,9 +93,9 @@ ok "$VLP_ROUNDS chains of updates of one function" rounds chain
 for name in "${files[@]}"; do
     vlp -q apply --settle 0 "$qmp" "$work/$name.vlp" || echo "# $name: $err"
 done
-vlp_exits 0 "ten updates and three of one function on top" apply "$qmp" "$work/level1.vlp"
+vlp_exits 0 "ten updates and three of one function on top" apply --settle 0 "$qmp" "$work/level1.vlp"
 for level in 2 3; do
-    vlp_exits 0 "level $level" apply "$qmp" "$work/level$level.vlp"
+    vlp_exits 0 "level $level" apply --settle 0 "$qmp" "$work/level$level.vlp"
 done
 vlp_exits 0 "view" view "$qmp"
 is "$(grep -c ' installed ' <<< "$out")" 13 "shows thirteen"

@@ -73,7 +73,7 @@ guest_start -i "$initramfs"
 in_guest 'echo 8M > /sys/block/zram0/disksize; seq 300000 | head -c 1966080 > /run/data'
 data=$(in_guest 'sha256sum < /run/data')
 before=$(text)
-vlp_exits 0 "apply" apply "$qmp" "$work/constructs.vlp"
+vlp_exits 0 "apply" apply --settle 0 "$qmp" "$work/constructs.vlp"
 
 # Per-CPU variables
 is "$(in_guest 'for m in 1 2; do taskset $m cat /proc/uptime | grep -oE "cpu=[0-9]*"; done' | paste -sd ' ')" "cpu=0 cpu=1" \

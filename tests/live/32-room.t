@@ -71,7 +71,7 @@ room() {
     ok "all holes are full but for a page" fill full 1
     vlp_exits 0 "check" check "$qmp" "$work/calls.vlp"
     is "$(areas)" "$before" "gets no memory"
-    vlp_exits 0 "apply" apply "$qmp" "$work/calls.vlp"
+    vlp_exits 0 "apply" apply --settle 0 "$qmp" "$work/calls.vlp"
     is "$(calls)" "call 1" "the guest runs the new code"
     is "$(calls)" "call 2" "which has its own data"
     is "$(areas)" $((before + 1)) "the guest says that it has given memory"
@@ -91,8 +91,8 @@ replaced() {
     make_patch both fs/proc/uptime.c 's/%02lu\\n/%02lu new\\n/' \
         drivers/block/zram/zram_drv.c '/^static ssize_t initstate_show/,/^}/s/%u\\n/%u new\\n/'
     update_create "$work/both.patch" both
-    vlp_exits 0 "apply" apply "$qmp" "$work/calls.vlp"
-    vlp_exits 0 "apply of one for vmlinux and a module in its place" apply --replace "$qmp" "$work/both.vlp"
+    vlp_exits 0 "apply" apply --settle 0 "$qmp" "$work/calls.vlp"
+    vlp_exits 0 "apply of one for vmlinux and a module in its place" apply --settle 0 --replace "$qmp" "$work/both.vlp"
     like "$(in_guest 'cat /proc/uptime /sys/block/zram0/initstate')" ' new.0 new$' "the guest runs the new code of both"
     is "$(areas)" $((before + 2)) "each has memory of its own, and what was replaced has its back"
     vlp_exits 0 "verify" verify "$qmp"
@@ -108,7 +108,7 @@ replaced
 
 # Nothing is given back that somebody is in.
 update_create "$top/tests/live/patches/select.patch" select
-vlp_exits 0 "apply of what tasks sleep in" apply "$qmp" "$work/select.vlp"
+vlp_exits 0 "apply of what tasks sleep in" apply --settle 0 "$qmp" "$work/select.vlp"
 in_guest 'sleeper select > /run/sleeper & until [ -s /run/sleeper ]; do :; done'
 pid=$(in_guest 'cut -d " " -f 2 /run/sleeper')
 until in_guest "grep -q core_sys_select.vlp /proc/$pid/stack"; do :; done
@@ -119,7 +119,7 @@ in_guest "kill $pid; while kill -0 $pid 2> /dev/null; do :; done"
 vlp_exits 0 "undo" undo "$qmp" "$(< "$work/select.id")"
 is "$(areas)" "$before" "gives it back"
 
-vlp_exits 0 "apply of what does not fit as it is" apply "$qmp" "$work/calls.vlp"
+vlp_exits 0 "apply of what does not fit as it is" apply --settle 0 "$qmp" "$work/calls.vlp"
 vlp_exits 4 "apply again" apply "$qmp" "$work/calls.vlp"
 is "$(areas)" $((before + 1)) "leaves no memory behind"
 n_undo=$(messages -q undo --no-log "$qmp" "$id")

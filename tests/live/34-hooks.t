@@ -20,7 +20,7 @@ is_refused() {
     tell busy
     vlp_exits 3 "$1: apply, which a hook refuses for now" apply "$qmp" "$work/hooks.vlp"
     tell sleep
-    vlp_exits 0 "$1: a hook that sleeps for a second" apply "$qmp" "$work/hooks.vlp"
+    vlp_exits 0 "$1: a hook that sleeps for a second" apply --settle 0 "$qmp" "$work/hooks.vlp"
     vlp_exits 0 "undo" undo "$qmp" "$id"
     tell never
     vlp_exits 3 "$1: a hook that does not return" apply "$qmp" "$work/hooks.vlp"
@@ -40,7 +40,7 @@ faults() {
 }
 
 are_called() {
-    vlp_exits 0 "apply, while all CPUs spin in user mode" -o json apply "$qmp" "$work/hooks.vlp"
+    vlp_exits 0 "apply, while all CPUs spin in user mode" -o json apply --settle 0 "$qmp" "$work/hooks.vlp"
     like "$out" '"name":"before_apply","kind":"pre-apply","result":0.*"name":"after_apply","kind":"post-apply","result":0' \
         "tells of the hooks"
     like "$(uptime)" 'hooks 12, read 1$' "both have been called, and the new code sees it"
@@ -56,11 +56,11 @@ are_called() {
     unlike "$(uptime)" hooks "the old code runs"
     is "$(image)" "$before" "and nothing is left"
     tell late
-    vlp_exits 0 "apply, of which a hook tells afterwards that it failed" apply "$qmp" "$work/hooks.vlp"
+    vlp_exits 0 "apply, of which a hook tells afterwards that it failed" apply --settle 0 "$qmp" "$work/hooks.vlp"
     like "$err" "post-apply hook after_apply returned -5" "says so"
     vlp_exits 0 "undo" undo "$qmp" "$id"
     tell spin
-    vlp_exits 0 "apply, of which such a hook does not return" apply "$qmp" "$work/hooks.vlp"
+    vlp_exits 0 "apply, of which such a hook does not return" apply --settle 0 "$qmp" "$work/hooks.vlp"
     like "$err" "post-apply hook after_apply has not returned within 2 s, and was ended" "says so"
     vlp_exits 0 "verify: its code is there again" verify "$qmp"
     vlp_exits 0 "undo" undo "$qmp" "$id"
@@ -160,7 +160,7 @@ hooks_work() {
     faults busy
     idle
     tell ''
-    vlp_exits 0 "apply, once more" apply "$qmp" "$work/hooks.vlp"
+    vlp_exits 0 "apply, once more" apply --settle 0 "$qmp" "$work/hooks.vlp"
     like "$(uptime)" 'hooks 12, read 1$' "is whole, and what was remembered before is forgotten"
     vlp_exits 0 "undo" undo "$qmp" "$id"
     is "$(image)" "$before" "and nothing is left"
@@ -170,7 +170,7 @@ hooks_work() {
 number() { in_guest 'sh -c "grep ^Fork: /proc/self/status; :"'; }
 
 kpatch_works() {
-    vlp_exits 0 "apply a patch that was written for kpatch" apply "$qmp" "$work/kpatch.vlp"
+    vlp_exits 0 "apply a patch that was written for kpatch" apply --settle 0 "$qmp" "$work/kpatch.vlp"
     like "$(number)" "Fork:.[1-9]" "is in force"
     vlp_exits 0 "undo" undo "$qmp" "$(< "$work/kpatch.id")"
     unlike "$(number)" Fork "is over"
@@ -190,7 +190,7 @@ meaning_changes() {
     set_limit a 50
     set_highest 400
     ok "the old code knows no percent" eval '! set_limit b 1%'
-    vlp_exits 0 "apply" apply "$qmp" "$work/percent.vlp"
+    vlp_exits 0 "apply" apply --settle 0 "$qmp" "$work/percent.vlp"
     ok "the new code does" set_limit b 1%
     is "$(limits)" "50 1%" "and what was there before is what it was"
     unlike "$(fork_in_b)" fork "four tasks are allowed"

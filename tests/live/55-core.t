@@ -17,7 +17,7 @@ command -v socat > /dev/null || skip_all "there is no socat"
 update_create "$top/images/demo/uptime.patch" uptime
 id=$(< "$work/uptime.id")
 guest_start -m 256
-vlp_exits 0 "apply" apply "$qmp" "$work/uptime.vlp"
+vlp_exits 0 "apply" apply --settle 0 "$qmp" "$work/uptime.vlp"
 in_guest 'sleeper pipe > /run/sleeper & until [ -s /run/sleeper ]; do :; done'
 ok "the guest is paused" monitor_does '{"execute":"stop"}' STOP
 for command in symbols tasks stack view; do

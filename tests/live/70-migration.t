@@ -63,7 +63,7 @@ vlp_exits 0 "undo" undo "$qmp" "$id"
 is "$(text)" "$before" "the kernel's text is as it was"
 
 # --- Otherwise
-vlp_exits 0 "apply" apply "$qmp" "$work/uptime.vlp"
+vlp_exits 0 "apply" apply --settle 0 "$qmp" "$work/uptime.vlp"
 patched=$(text)
 guest_start -n -- -incoming "unix:$work/migration"
 target=$guest target_qmp=$qmp

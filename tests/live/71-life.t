@@ -83,7 +83,7 @@ before=$(text)
 
 # --- Snapshots
 ok "a snapshot before apply" snapshot save before
-vlp_exits 0 "apply" apply "$qmp" "$work/uptime.vlp"
+vlp_exits 0 "apply" apply --settle 0 "$qmp" "$work/uptime.vlp"
 patched=$(text)
 ok "a snapshot after it" snapshot save after
 vlp_exits 0 "undo" undo "$qmp" "$id"
@@ -96,7 +96,7 @@ is "$(text)" "$before" "the kernel's text is what it was then"
 vlp_exits 1 "undo of what was there before it went back" undo "$qmp" "$id"
 like "$err" "no update $id is installed in this guest; view lists those that are" "says that it is not"
 vlp_exits 0 "recover" recover "$qmp"
-vlp_exits 0 "apply once more" apply "$qmp" "$work/uptime.vlp"
+vlp_exits 0 "apply once more" apply --settle 0 "$qmp" "$work/uptime.vlp"
 ok "and back to after the first one" snapshot load after
 is_installed "$qmp"
 # Its clock went back, and so did its heartbeats.
@@ -123,7 +123,7 @@ ok "the guest boots" in_guest -t 180 true
 is_absent "$qmp"
 
 # --- A reboot, of the guest's own
-vlp_exits 0 "apply" apply "$qmp" "$work/uptime.vlp"
+vlp_exits 0 "apply" apply --settle 0 "$qmp" "$work/uptime.vlp"
 boot=$(in_guest cat /proc/sys/kernel/random/boot_id)
 in_guest '(sleep 0.5; reboot -f) > /dev/null 2>&1 &'
 ok "the guest reboots" timeout 180 sh -c "until now=\$('$top/images/guest-exec' -t 60 '$guest' cat /proc/sys/kernel/random/boot_id) &&

@@ -37,7 +37,7 @@ shadow_variables_work() {
     # Those that wait for their child are in a function that changes.
     in_guest 'killall sleeper'
     before=$(image)
-    vlp_exits 0 "apply" -q apply "$qmp" "$work/kpatch.vlp"
+    vlp_exits 0 "apply" -q apply --settle 0 "$qmp" "$work/kpatch.vlp"
     like "$(number)" 'Fork:.[1-9]' "shadow variables"
     in_guest 'for i in 1 2 3 4 5 6 7 8; do sh -c : & done; wait'
     vlp_exits 0 "verify" verify "$qmp"
@@ -46,11 +46,11 @@ shadow_variables_work() {
     is "$(freed)" "" "nothing was left to free"
     is "$(image)" "$before" "and nothing is left"
 
-    vlp_exits 0 "apply of what frees nothing" -q apply "$qmp" "$work/reads.vlp"
+    vlp_exits 0 "apply of what frees nothing" -q apply --settle 0 "$qmp" "$work/reads.vlp"
     like "$(in_guest 'cat /proc/uptime; cat /proc/uptime')" 'read 1.*read 2$' "remembers"
     vlp_exits 4 "apply of another one in its place that has no shadow variables" apply --replace "$qmp" "$work/plain.vlp"
     like "$err" "undo it first" "is refused"
-    vlp_exits 0 "apply of one that has some" apply --replace "$qmp" "$work/counts.vlp"
+    vlp_exits 0 "apply of one that has some" apply --settle 0 --replace "$qmp" "$work/counts.vlp"
     like "$(in_guest 'cat /proc/uptime')" 'count 3$' "takes them over"
     vlp_exits 0 "verify" verify "$qmp"
     vlp_exits 0 "undo" undo --all "$qmp"

@@ -40,7 +40,7 @@ lives_through() {
     release=$(in_guest uname -r)
     before=$(text)
     vlp_exits 0 "$release: check" check "$qmp" "$work/$1.vlp"
-    vlp_exits 0 "$release: apply" apply "$qmp" "$work/$1.vlp"
+    vlp_exits 0 "$release: apply" apply --settle 0 "$qmp" "$work/$1.vlp"
     is "$(zram)" "0 new" "$release: a module's new code is in force"
     in_guest 'dmesg -c > /dev/null; hostname of7char; hostname other'
     said=$(in_guest dmesg)
