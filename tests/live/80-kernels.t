@@ -37,8 +37,9 @@ inspected() {
     vlp -o json inspect "$qmp" && perl -MJSON::PP -0777 -ne '$_ = decode_json($_); print '"$1" "$work/out"
 }
 
-# What it is to call later. A program that sleeps for a second has a timer of its own.
+# What it is to call later. A program that sleeps has a timer of its own.
 callbacks_are_found() {
+    in_guest 'sleep 100000 > /dev/null 2>&1 &'
     "$VLP_BUILD/tests/live/callbacks" "$qmp" > "$work/callbacks" || give_up "what the guest is to call cannot be looked at"
     unlike "$(< "$work/callbacks")" unknown "$release: it tells where timers, work items and the like are"
     like "$(< "$work/callbacks")" 'high-resolution timer: hrtimer_wakeup' "$release: a program's timer"
@@ -80,6 +81,7 @@ percpu_agrees() {
 
 # Its log, up to what is written last: more than its buffer holds, so that it has gone round.
 log_agrees() {
+    local first
     in_guest 'echo on > /proc/sys/kernel/printk_devkmsg
         awk "BEGIN { pad = sprintf(\"%700s\", \"\"); for (i = 0; i < 900; i++) {
             printf(\"<%d>%d \\033[2J\\303\\244%s%s\\n\", i % 32, i, substr(pad, 1, i % 700),
@@ -90,7 +92,11 @@ log_agrees() {
         until grep -qs "the end of the log" /run/kmsg; do :; done; kill $!; cat /run/kmsg' |
         sed '/^ /d; s/^\([0-9]*,[0-9]*,[0-9]*\),[^;]*;/\1;/; s/\\x5c/\\/g; /the end of the log/q' > "$work/kmsg"
     "$VLP_BUILD/tests/live/kernel-log" "$qmp" | sed '/the end of the log/q' > "$work/log"
-    ok "$release: its log, all of $(wc -l < "$work/kmsg") records" diff "$work/kmsg" "$work/log"
+    # What has been written behind the end meanwhile has taken the place of the oldest.
+    first=$(head -n 1 "$work/log" | cut -d , -f 2)
+    awk -F , -v first="$first" '$2 >= first' "$work/kmsg" > "$work/kmsg-left"
+    ok "$release: nearly all is there still" test $(($(wc -l < "$work/kmsg") - $(wc -l < "$work/kmsg-left"))) -lt 100
+    ok "$release: its log, all of $(wc -l < "$work/kmsg-left") records" diff "$work/kmsg-left" "$work/log"
     ok "$release: with records on both sides of the buffer's end" test "$(head -n 1 "$work/log" | cut -d , -f 2)" -gt 0
 }
 
@@ -117,10 +123,12 @@ kernel_agrees() {
     "$top/images/stop-guest" "$guest"
 }
 
+lines=()
 for release in $VLP_RELEASES; do
-    kernel_agrees "$release" 512 2
+    lines+=("$release 512 2")
 done
 for release in $VLP_LARGE; do
-    kernel_agrees "$release" 6144 8
+    lines+=("$release 6144 8")
 done
+in_two_lanes kernel_agrees "${lines[@]}"
 done_testing

@@ -119,7 +119,6 @@ kernel_agrees() {
 # Its log is full of backtraces.
 guest_lives() { ! grep -aE "$trouble" "$guest/console.log" && in_guest -t 30 true; }
 
-for release in $VLP_RELEASES; do
-    kernel_agrees "$release"
-done
+# shellcheck disable=SC2086  # a list of words
+in_two_lanes kernel_agrees $VLP_RELEASES
 done_testing

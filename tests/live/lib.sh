@@ -74,12 +74,13 @@ qmp_at() {
 # run_state_at SOCKET: QEMU's own word for it.
 run_state_at() { qmp_at "$1" query-status | sed -n 's/.*"status": "\([a-z-]*\)".*/\1/p'; }
 
-# monitor_does COMMAND-JSON WORD: one command to the guest's monitor, which has answered when WORD appears.
+# monitor_does COMMAND-JSON WORD: one command to the guest's monitor, which has done it when WORD appears. That must not be in
+# its answer to the greeting, which is an empty object.
 monitor_does() {
     local socket=$guest/qmp.sock
     coproc monitor { exec socat - "UNIX-CONNECT:$socket"; }
     printf '{"execute":"qmp_capabilities"}%s\n' "$1" >&"${monitor[1]}"
-    timeout 60 grep -m 1 -- "$2" <&"${monitor[0]}" > /dev/null
+    timeout 300 grep -m 1 -- "$2" <&"${monitor[0]}" > /dev/null
     local result=$?
     kill "$monitor_PID" && wait "$monitor_PID" 2> /dev/null
     return $result
@@ -96,13 +97,18 @@ trouble='BUG: |kernel BUG at |WARNING: |UBSAN: |Oops: |general protection fault|
 # No oops, no warning, no late heartbeat.
 guest_is_quiet() { ! grep -aE "$trouble|Call Trace|late by" "$guest/console.log"; }
 
-# The same, and no heartbeat is missing.
+# The same, and no heartbeat is missing. The last line may still be on its way.
 guest_is_well() {
     local beats
     guest_is_quiet || return 1
-    beats=$(grep -aoE '^heartbeat [0-9]+' "$guest/console.log" | cut -d ' ' -f 2)
+    beats=$(grep -aoE '^heartbeat [0-9]+ at ' "$guest/console.log" | cut -d ' ' -f 2)
     [ "$beats" = "$(seq "$(wc -w <<< "$beats")")" ] || { echo "a heartbeat is missing"; return 1; }
     in_guest -t 30 true
+}
+
+# listens SOCKET: waits until somebody does. That it is there is not enough: it is made first.
+listens() {
+    timeout 60 sh -c "until grep -q ' 00010000 .* $1\$' /proc/net/unix; do sleep 0.02; done" || give_up "nobody listens at $1"
 }
 
 # witness_start: from now on, the guest watches for how long it stands still. Nothing may pause it before this returns.
@@ -130,6 +136,21 @@ at_once() {
     for part in "$@"; do
         wait "${running[$part]}"
         tell_part "$part" $?
+    done
+}
+
+# in_two_lanes FUNCTION LINE...: for each LINE, its words being arguments; one half while the other half is done.
+in_two_lanes() {
+    lane_function=$1 lane_lines=("${@:2}")
+    at_once first_lane second_lane
+}
+first_lane() { lane 0; }
+second_lane() { lane 1; }
+lane() {
+    local i
+    for ((i = $1; i < ${#lane_lines[@]}; i += 2)); do
+        # shellcheck disable=SC2086  # words
+        "$lane_function" ${lane_lines[i]}
     done
 }
 
