@@ -1,27 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "vmm/gdb.h"
 
-#include <poll.h>
 #include <string.h>
 
+#include "vmm/gdb-link.h"
 #include "vmm/gdb-wire.h"
 #include "vmm/qemu-text.h"
-#include "vmm/socket.h"
 
-#define TIMEOUT_US (5 * G_USEC_PER_SEC)
 #define MAX_VCPUS 4096
 #define MIN_PACKET 256
 #define PACKET_OVERHEAD 64      /* of a memory write: framing, address and length */
 #define MAX_DOCUMENT (1024 * 1024)
-#define MAX_PRINTED 4096
 /* So many bytes of a document are asked for at a time, which every stub's packets hold, and so many pieces at once; the
  * longest of QEMU's for x86-64 has 8 KiB. */
 #define DOCUMENT_PIECE 1536
 #define DOCUMENT_PIECES 6
 #define ROOT_DOCUMENT "target.xml"
-/* So long an answer is looked out for without going to sleep: waking up takes a process tens of microseconds, in which
- * the guest stands still. */
-#define SPIN_US 150
 
 struct VmmGdbFacts {
     VmmGdbTarget *target;       /* NULL until it is known */
@@ -31,26 +25,10 @@ struct VmmGdbFacts {
 };
 
 struct VmmGdb {
-    int fd;
+    VmmGdbLink *link;
     VmmGdbFacts *facts;
-    GString *received;
-    gsize position;             /* how much of it has been taken apart */
-    GString *printed;           /* by the monitor that is behind the stub */
     gboolean accesses_are_physical;
 };
-
-static void
-string_free(gpointer string)
-{
-    g_string_free(string, TRUE);
-}
-
-static gboolean
-set_answer_error(const char *about, const GString *answer, GError **error)
-{
-    g_set_error(error, VMM_ERROR, VMM_ERROR_PROTOCOL, "the gdb stub, asked %s, answered '%.40s'", about, answer->str);
-    return FALSE;
-}
 
 VmmGdbFacts *
 vmm_gdb_facts_new(guint n_vcpus)
@@ -78,10 +56,8 @@ vmm_gdb_new(int fd, VmmGdbFacts *facts)
 {
     VmmGdb *gdb = g_new0(VmmGdb, 1);
 
-    gdb->fd = fd;
+    gdb->link = vmm_gdb_link_new(fd);
     gdb->facts = facts;
-    gdb->received = g_string_sized_new(65536);
-    gdb->printed = g_string_new(NULL);
     return gdb;
 }
 
@@ -90,100 +66,8 @@ vmm_gdb_free(VmmGdb *gdb)
 {
     if (gdb == NULL)
         return;
-    vmm_fd_clear(&gdb->fd);
-    g_string_free(gdb->received, TRUE);
-    g_string_free(gdb->printed, TRUE);
+    vmm_gdb_link_free(gdb->link);
     g_free(gdb);
-}
-
-/* News that nobody asked for: some stubs say on their own that the guest has stopped, or print text. */
-static gboolean
-is_notice(const GString *packet)
-{
-    char kind = packet->str[0];
-
-    return kind == 'T' || kind == 'S' || kind == 'W' || kind == 'X' || (kind == 'O' && packet->str[1] != 'K');
-}
-
-/* A notice that prints has 'O' before its text. */
-static void
-take_notice(VmmGdb *gdb, const GString *notice)
-{
-    g_autoptr(GByteArray) text = notice->str[0] == 'O' ? vmm_gdb_parse_hex(notice->str + 1, notice->len - 1) : NULL;
-
-    if (text != NULL && gdb->printed->len + text->len <= MAX_PRINTED)
-        g_string_append_len(gdb->printed, (const char *)text->data, text->len);
-}
-
-static gboolean
-collect_answers(VmmGdb *gdb, GPtrArray *answers, guint n, GError **error)
-{
-    while (answers->len < n) {
-        GString *payload;
-
-        if (!vmm_gdb_unframe(gdb->received, &gdb->position, &payload, error))
-            return FALSE;
-        if (payload == NULL)
-            return TRUE;
-        if (!is_notice(payload)) {
-            g_ptr_array_add(answers, payload);
-            continue;
-        }
-        take_notice(gdb, payload);
-        g_string_free(payload, TRUE);
-    }
-    return TRUE;
-}
-
-static void
-drop_what_was_taken(VmmGdb *gdb)
-{
-    g_string_erase(gdb->received, 0, gdb->position);
-    gdb->position = 0;
-}
-
-/*
- * Sends REQUESTS, N packets, and returns their N answers (GString). Reads while it sends: a stub that cannot get rid of
- * its answers does not take requests either. No answer is acknowledged; to QEMU's stub the next request does that, and
- * after the last one, a byte more would stop the guest again.
- */
-static GPtrArray *
-ask(VmmGdb *gdb, const GString *requests, guint n, GError **error)
-{
-    gint64 start = g_get_monotonic_time(), deadline = start + TIMEOUT_US;
-    g_autoptr(GPtrArray) answers = g_ptr_array_new_full(n, string_free);
-    gsize sent = 0;
-
-    while (sent < requests->len || answers->len < n) {
-        gboolean spin = g_get_monotonic_time() < start + SPIN_US;
-        short events = vmm_socket_wait(gdb->fd, sent < requests->len ? POLLIN | POLLOUT : POLLIN, spin ? 0 : deadline);
-
-        if (events == 0 && spin)
-            continue;
-        if (events == 0) {
-            g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "the gdb stub does not answer");
-            return NULL;
-        }
-        if ((events & POLLOUT) && !vmm_socket_send_some(gdb->fd, requests->str, requests->len, &sent, error))
-            return NULL;
-        if ((events & ~POLLOUT) && (!vmm_socket_receive(gdb->fd, gdb->received, deadline, error)
-                                    || !collect_answers(gdb, answers, n, error)))
-            return NULL;
-    }
-    drop_what_was_taken(gdb);
-    return g_steal_pointer(&answers);
-}
-
-static void
-add_request(GString *requests, const char *payload)
-{
-    vmm_gdb_frame(requests, payload, strlen(payload));
-}
-
-static const GString *
-answer_at(const GPtrArray *answers, guint index)
-{
-    return g_ptr_array_index(answers, index);
 }
 
 static void
@@ -192,7 +76,7 @@ add_document_request(GString *requests, const char *name, gsize offset)
     g_autofree char *request = g_strdup_printf("qXfer:features:read:%s:%" G_GSIZE_MODIFIER "x,%x", name, offset,
                                                DOCUMENT_PIECE);
 
-    add_request(requests, request);
+    vmm_gdb_add_request(requests, request);
 }
 
 /* Appends the pieces to DOCUMENT, up to the last one. */
@@ -201,11 +85,11 @@ join_pieces(const GPtrArray *answers, guint first, GString *document, gboolean *
 {
     *complete = FALSE;
     for (guint i = first; i < answers->len && !*complete; i++) {
-        const GString *answer = answer_at(answers, i);
+        const GString *answer = vmm_gdb_answer(answers, i);
 
         *complete = answer->str[0] == 'l';
         if (!*complete && (answer->str[0] != 'm' || answer->len - 1 != DOCUMENT_PIECE))
-            return set_answer_error("for its description of the registers", answer, error);
+            return vmm_gdb_set_answer_error("for its description of the registers", answer, error);
         g_string_append_len(document, answer->str + 1, answer->len - 1);
     }
     return TRUE;
@@ -223,7 +107,7 @@ read_document(VmmGdb *gdb, const char *name, GString *document, GError **error)
 
         for (guint i = 0; i < DOCUMENT_PIECES; i++)
             add_document_request(requests, name, document->len + i * DOCUMENT_PIECE);
-        answers = ask(gdb, requests, DOCUMENT_PIECES, error);
+        answers = vmm_gdb_link_ask(gdb->link, requests, DOCUMENT_PIECES, error);
         if (answers == NULL || !join_pieces(answers, 0, document, &complete, error))
             return FALSE;
         if (document->len > MAX_DOCUMENT) {
@@ -281,11 +165,11 @@ add_threads(GPtrArray *threads, const GString *answer, gboolean *complete, GErro
     if (*complete)
         return TRUE;
     if (answer->str[0] != 'm')
-        return set_answer_error("for its vCPUs", answer, error);
+        return vmm_gdb_set_answer_error("for its vCPUs", answer, error);
     names = g_strsplit(answer->str + 1, ",", -1);
     for (char **name = names; *name != NULL; name++) {
         if (threads->len >= MAX_VCPUS || !g_ascii_string_to_unsigned(*name, 16, 1, MAX_VCPUS, NULL, NULL))
-            return set_answer_error("for its vCPUs", answer, error);
+            return vmm_gdb_set_answer_error("for its vCPUs", answer, error);
         g_ptr_array_add(threads, g_strdup(*name));
     }
     return TRUE;
@@ -299,13 +183,13 @@ list_threads(VmmGdb *gdb, const GPtrArray *answers, guint first, guint n, GError
     gboolean complete = FALSE;
 
     for (guint i = first; i < first + n && !complete; i++)
-        if (!add_threads(threads, answer_at(answers, i), &complete, error))
+        if (!add_threads(threads, vmm_gdb_answer(answers, i), &complete, error))
             return NULL;
-    add_request(more, "qsThreadInfo");
+    vmm_gdb_add_request(more, "qsThreadInfo");
     while (!complete) {
-        g_autoptr(GPtrArray) late = ask(gdb, more, 1, error);
+        g_autoptr(GPtrArray) late = vmm_gdb_link_ask(gdb->link, more, 1, error);
 
-        if (late == NULL || !add_threads(threads, answer_at(late, 0), &complete, error))
+        if (late == NULL || !add_threads(threads, vmm_gdb_answer(late, 0), &complete, error))
             return NULL;
     }
     return g_steal_pointer(&threads);
@@ -328,8 +212,8 @@ add_register_requests(GString *requests, const GPtrArray *threads)
     for (guint i = 0; i < threads->len; i++) {
         g_autofree char *select = g_strconcat("Hg", g_ptr_array_index(threads, i), NULL);
 
-        add_request(requests, select);
-        add_request(requests, "g");
+        vmm_gdb_add_request(requests, select);
+        vmm_gdb_add_request(requests, "g");
     }
 }
 
@@ -340,10 +224,10 @@ decode_vcpu(VmmGdb *gdb, const char *thread, const GString *selected, const GStr
     g_autoptr(GByteArray) bytes = NULL;
 
     if (strcmp(selected->str, "OK") != 0)
-        return set_answer_error("to turn to a vCPU", selected, error);
+        return vmm_gdb_set_answer_error("to turn to a vCPU", selected, error);
     bytes = vmm_gdb_parse_hex(registers->str, registers->len);
     if (bytes == NULL)
-        return set_answer_error("for registers", registers, error);
+        return vmm_gdb_set_answer_error("for registers", registers, error);
     vcpu->index = g_ascii_strtoull(thread, NULL, 16) - 1;   /* the stub counts from 1 */
     return vmm_gdb_target_decode(gdb->facts->target, bytes->data, bytes->len, vcpu, error);
 }
@@ -354,8 +238,8 @@ decode_vcpus(VmmGdb *gdb, const GPtrArray *answers, guint first, GArray *vcpus, 
     for (guint i = 0; i < gdb->facts->threads->len; i++) {
         VmmVcpu vcpu = { 0 };
 
-        if (!decode_vcpu(gdb, g_ptr_array_index(gdb->facts->threads, i), answer_at(answers, first + 2 * i),
-                         answer_at(answers, first + 2 * i + 1), &vcpu, error))
+        if (!decode_vcpu(gdb, g_ptr_array_index(gdb->facts->threads, i), vmm_gdb_answer(answers, first + 2 * i),
+                         vmm_gdb_answer(answers, first + 2 * i + 1), &vcpu, error))
             return FALSE;
         g_array_append_val(vcpus, vcpu);
     }
@@ -369,38 +253,14 @@ read_vcpus(VmmGdb *gdb, GArray *vcpus, GError **error)
     g_autoptr(GPtrArray) answers = NULL;
 
     add_register_requests(requests, gdb->facts->threads);
-    answers = ask(gdb, requests, 2 * gdb->facts->threads->len, error);
+    answers = vmm_gdb_link_ask(gdb->link, requests, 2 * gdb->facts->threads->len, error);
     return answers != NULL && decode_vcpus(gdb, answers, 0, vcpus, error);
 }
 
-/*
- * QEMU's stub takes whatever comes for the rest of a packet that it has the beginning of, also from its next client. The
- * first "#00" ends that, or begins its checksum anew, and then the second one does; the wrong checksum is answered by a
- * '-', or not if there was nothing to end. What follows is a packet of its own, and its answer shows that we agree.
- */
 gboolean
 vmm_gdb_resync(VmmGdb *gdb, GError **error)
 {
-    static const char requests[] = "#00#00$qSupported#37", answer[] = "PacketSize=";
-    const gint64 deadline = g_get_monotonic_time() + TIMEOUT_US;
-    const char *found = NULL, *end = NULL;
-
-    if (!vmm_socket_send(gdb->fd, requests, strlen(requests), deadline, error))
-        return FALSE;
-    while (end == NULL) {
-        if (gdb->received->len > VMM_GDB_MAX_PACKET) {
-            g_set_error_literal(error, VMM_ERROR, VMM_ERROR_PROTOCOL, "the gdb stub does not come to itself");
-            return FALSE;
-        }
-        if (!vmm_socket_receive(gdb->fd, gdb->received, deadline, error))
-            return FALSE;
-        found = strstr(gdb->received->str, answer);
-        end = found != NULL ? strchr(found, '#') : NULL;
-        if (end != NULL && strlen(end) < strlen("#00"))
-            end = NULL;
-    }
-    g_string_truncate(gdb->received, 0);
-    return TRUE;
+    return vmm_gdb_link_resync(gdb->link, error);
 }
 
 /* The order of the requests that open every connection. */
@@ -415,18 +275,18 @@ say_hello(VmmGdb *gdb, GError **error)
     g_autoptr(GString) requests = g_string_new(NULL);
     guint n = HELLO_THREADS + 1 + facts->n_threads_guess;
 
-    add_request(requests, "QStartNoAckMode");
-    add_request(requests, "qSupported");
-    add_request(requests, "Qqemu.PhyMemMode:1");
-    add_request(requests, "qfThreadInfo");
+    vmm_gdb_add_request(requests, "QStartNoAckMode");
+    vmm_gdb_add_request(requests, "qSupported");
+    vmm_gdb_add_request(requests, "Qqemu.PhyMemMode:1");
+    vmm_gdb_add_request(requests, "qfThreadInfo");
     for (guint i = 0; i < facts->n_threads_guess; i++)
-        add_request(requests, "qsThreadInfo");
+        vmm_gdb_add_request(requests, "qsThreadInfo");
     if (facts->target != NULL)
         add_register_requests(requests, facts->threads);
     else
         add_document_request(requests, ROOT_DOCUMENT, 0);
     n += facts->target != NULL ? 2 * facts->threads->len : 1;
-    return ask(gdb, requests, n, error);
+    return vmm_gdb_link_ask(gdb->link, requests, n, error);
 }
 
 gboolean
@@ -439,8 +299,8 @@ vmm_gdb_begin(VmmGdb *gdb, GArray *vcpus, GError **error)
 
     if (answers == NULL)
         return FALSE;
-    gdb->accesses_are_physical = strcmp(answer_at(answers, HELLO_PHYSICAL)->str, "OK") == 0;
-    learn_packet_size(facts, answer_at(answers, HELLO_SUPPORTED));
+    gdb->accesses_are_physical = strcmp(vmm_gdb_answer(answers, HELLO_PHYSICAL)->str, "OK") == 0;
+    learn_packet_size(facts, vmm_gdb_answer(answers, HELLO_SUPPORTED));
     threads = list_threads(gdb, answers, HELLO_THREADS, n_listed, error);
     if (threads == NULL)
         return FALSE;
@@ -457,8 +317,8 @@ static gboolean
 all_ok(const GPtrArray *answers, const char *about, GError **error)
 {
     for (guint i = 0; i < answers->len; i++)
-        if (strcmp(answer_at(answers, i)->str, "OK") != 0)
-            return set_answer_error(about, answer_at(answers, i), error);
+        if (strcmp(vmm_gdb_answer(answers, i)->str, "OK") != 0)
+            return vmm_gdb_set_answer_error(about, vmm_gdb_answer(answers, i), error);
     return TRUE;
 }
 
@@ -507,7 +367,7 @@ vmm_gdb_write(VmmGdb *gdb, const VmmChunk *chunks, gsize n_chunks, GError **erro
         return FALSE;
     for (gsize i = 0; i < n_chunks; i++)
         n += add_write_requests(gdb, requests, &chunks[i]);
-    answers = ask(gdb, requests, n, error);
+    answers = vmm_gdb_link_ask(gdb->link, requests, n, error);
     return answers != NULL && all_ok(answers, "to write guest memory", error);
 }
 
@@ -528,13 +388,13 @@ vmm_gdb_read(VmmGdb *gdb, const VmmExtent *extents, gsize n_extents, GError **er
             g_autoptr(GPtrArray) answers = NULL;
             g_autoptr(GByteArray) bytes = NULL;
 
-            add_request(packet, request);
-            answers = ask(gdb, packet, 1, error);
+            vmm_gdb_add_request(packet, request);
+            answers = vmm_gdb_link_ask(gdb->link, packet, 1, error);
             if (answers == NULL)
                 return FALSE;
-            bytes = vmm_gdb_parse_hex(answer_at(answers, 0)->str, answer_at(answers, 0)->len);
+            bytes = vmm_gdb_parse_hex(vmm_gdb_answer(answers, 0)->str, vmm_gdb_answer(answers, 0)->len);
             if (bytes == NULL || bytes->len != piece)
-                return set_answer_error("for guest memory", answer_at(answers, 0), error);
+                return vmm_gdb_set_answer_error("for guest memory", vmm_gdb_answer(answers, 0), error);
             memcpy((guint8 *)extents[i].buffer + done, bytes->data, piece);
             done += piece;
         }
@@ -553,11 +413,10 @@ check_is_here(VmmGdb *gdb, GError **error)
 
     vmm_gdb_append_hex(request, (const guint8 *)command, strlen(command));
     /* The mode is the stub's, not the connection's: the next one to come expects virtual addresses. */
-    add_request(requests, "Qqemu.PhyMemMode:0");
-    add_request(requests, request->str);
-    g_string_truncate(gdb->printed, 0);
-    answers = ask(gdb, requests, 2, error);
-    return answers != NULL && (!vmm_qemu_tells_moved(gdb->printed->str) || vmm_qemu_set_moved_error(error));
+    vmm_gdb_add_request(requests, "Qqemu.PhyMemMode:0");
+    vmm_gdb_add_request(requests, request->str);
+    answers = vmm_gdb_link_ask(gdb->link, requests, 2, error);
+    return answers != NULL && (!vmm_qemu_tells_moved(vmm_gdb_link_printed(gdb->link)) || vmm_qemu_set_moved_error(error));
 }
 
 gboolean
@@ -568,8 +427,8 @@ vmm_gdb_detach(VmmGdb *gdb, GError **error)
 
     if (!check_is_here(gdb, error))
         return FALSE;
-    add_request(requests, "D");
-    answers = ask(gdb, requests, 1, error);
-    return answers != NULL && (strcmp(answer_at(answers, 0)->str, "OK") == 0
-                               || set_answer_error("to let the guest run", answer_at(answers, 0), error));
+    vmm_gdb_add_request(requests, "D");
+    answers = vmm_gdb_link_ask(gdb->link, requests, 1, error);
+    return answers != NULL && (strcmp(vmm_gdb_answer(answers, 0)->str, "OK") == 0
+                               || vmm_gdb_set_answer_error("to let the guest run", vmm_gdb_answer(answers, 0), error));
 }

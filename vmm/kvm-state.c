@@ -48,13 +48,6 @@ struct VmmState {
     const MachineNote *machine;     /* in FILE */
 };
 
-static gboolean
-set_kvm_error(const char *what, GError **error)
-{
-    g_set_error(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED, "KVM: cannot %s: %s", what, g_strerror(errno));
-    return FALSE;
-}
-
 /* --- Saving */
 
 /* Only one at a time shows which ones this processor does not have. */
@@ -88,7 +81,7 @@ read_vcpu(VmmVm *vm, guint index, VcpuNote *note, GError **error)
         || ioctl(fd, KVM_GET_SREGS, &note->sregs) != 0 || ioctl(fd, KVM_GET_XSAVE, &note->xsave) != 0
         || ioctl(fd, KVM_GET_XCRS, &note->xcrs) != 0 || ioctl(fd, KVM_GET_LAPIC, &note->lapic) != 0
         || ioctl(fd, KVM_GET_DEBUGREGS, &note->debug) != 0 || ioctl(fd, KVM_GET_VCPU_EVENTS, &note->events) != 0)
-        return set_kvm_error("save a vCPU", error);
+        return vmm_vm_set_kvm_error("save a vCPU", error);
     read_msrs(vm, index, note);
     return TRUE;
 }
@@ -109,10 +102,10 @@ read_machine(VmmVm *vm, VmmSerial *serial, const char *without, MachineNote *not
     for (guint i = 0; i < N_CHIPS; i++) {
         note->chips[i].chip_id = i;
         if (ioctl(fd, KVM_GET_IRQCHIP, &note->chips[i]) != 0)
-            return set_kvm_error("save an interrupt controller", error);
+            return vmm_vm_set_kvm_error("save an interrupt controller", error);
     }
     if (ioctl(fd, KVM_GET_PIT2, &note->pit) != 0 || ioctl(fd, KVM_GET_CLOCK, &note->clock) != 0)
-        return set_kvm_error("save the timer", error);
+        return vmm_vm_set_kvm_error("save the timer", error);
     return TRUE;
 }
 
@@ -290,12 +283,12 @@ write_vcpu(int fd, const VcpuNote *note, GError **error)
 {
     if (ioctl(fd, KVM_SET_SREGS, &note->sregs) != 0 || ioctl(fd, KVM_SET_REGS, &note->regs) != 0
         || ioctl(fd, KVM_SET_XCRS, &note->xcrs) != 0 || ioctl(fd, KVM_SET_XSAVE, &note->xsave) != 0)
-        return set_kvm_error("restore a vCPU's registers", error);
+        return vmm_vm_set_kvm_error("restore a vCPU's registers", error);
     if (!write_msrs(fd, note, error))
         return FALSE;
     if (ioctl(fd, KVM_SET_LAPIC, &note->lapic) != 0 || ioctl(fd, KVM_SET_DEBUGREGS, &note->debug) != 0
         || ioctl(fd, KVM_SET_VCPU_EVENTS, &note->events) != 0 || ioctl(fd, KVM_SET_MP_STATE, &note->mp) != 0)
-        return set_kvm_error("restore a vCPU", error);
+        return vmm_vm_set_kvm_error("restore a vCPU", error);
     return TRUE;
 }
 
@@ -307,9 +300,9 @@ write_machine(VmmVm *vm, const MachineNote *note, GError **error)
 
     for (guint i = 0; i < N_CHIPS; i++)
         if (ioctl(fd, KVM_SET_IRQCHIP, &note->chips[i]) != 0)
-            return set_kvm_error("restore an interrupt controller", error);
+            return vmm_vm_set_kvm_error("restore an interrupt controller", error);
     if (ioctl(fd, KVM_SET_PIT2, &note->pit) != 0 || ioctl(fd, KVM_SET_CLOCK, &clock) != 0)
-        return set_kvm_error("restore the timer", error);
+        return vmm_vm_set_kvm_error("restore the timer", error);
     return TRUE;
 }
 

@@ -73,6 +73,9 @@ int vmm_vm_end_fd(const VmmVm *vm);
 /* Why, or NULL if it ended as it should; owned by the machine. */
 const char *vmm_vm_end_reason(const VmmVm *vm);
 
+/* KVM cannot do WHAT, for the reason that errno says. Returns FALSE. */
+gboolean vmm_vm_set_kvm_error(const char *what, GError **error);
+
 /* What a control socket needs to know of it, which is used from one thread only. Pausing may fail with UNREACHABLE (a
  * vCPU does not stop; all run on) and LOST (the machine has ended). */
 gboolean vmm_vm_describe(VmmVm *vm, VmmControlled *machine, GError **error);

@@ -11,6 +11,7 @@ libvmm_a_SOURCES = \
 	vmm/firecracker.c vmm/firecracker.h \
 	vmm/flattened.c vmm/flattened.h \
 	vmm/gdb.c vmm/gdb.h \
+	vmm/gdb-link.c vmm/gdb-link.h \
 	vmm/gdb-target.c vmm/gdb-target.h \
 	vmm/gdb-wire.c vmm/gdb-wire.h \
 	vmm/guard.c vmm/guard.h \
@@ -24,6 +25,7 @@ libvmm_a_SOURCES = \
 	vmm/domains.h \
 	vmm/kvm.c vmm/kvm.h vmm/kvm-protocol.h \
 	vmm/kvm-control.c vmm/kvm-control.h \
+	vmm/kvm-files.c vmm/kvm-files.h \
 	vmm/kvm-registers.c vmm/kvm-registers.h \
 	vmm/kvm-slots.c vmm/kvm-slots.h \
 	vmm/libvirt.c \
@@ -59,5 +61,6 @@ virt_livepatch_kvm_SOURCES = \
 	vmm/kvm-mptable.c vmm/kvm-mptable.h \
 	vmm/kvm-serial.c vmm/kvm-serial.h \
 	vmm/kvm-state.c vmm/kvm-state.h \
+	vmm/kvm-vcpus.c vmm/kvm-vcpus.h \
 	vmm/kvm-vm.c vmm/kvm-vm.h
 virt_livepatch_kvm_LDADD = libvmm.a $(CAPSTONE_LIBS) $(VMM_LIBS)

@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -15,6 +13,7 @@
 
 #include "vmm/host-kernel.h"
 #include "vmm/inject.h"
+#include "vmm/kvm-files.h"
 #include "vmm/kvm-registers.h"
 #include "vmm/kvm-slots.h"
 #include "vmm/socket.h"
@@ -46,75 +45,23 @@ struct VmmStranger {
     VmmThreads *threads;
 };
 
-/* --- What it has open */
-
-static gint
-compare_vcpus(gconstpointer a, gconstpointer b)
-{
-    guint one = ((const Vcpu *)a)->id, other = ((const Vcpu *)b)->id;
-
-    return (one > other) - (one < other);
-}
-
-/* Sorts out one file of the process: VM is that of its machine, -1 before it is found, -2 if there are two. */
-static void
-take_file(VmmStranger *stranger, int fd, const char *target, int *vm)
-{
-    Vcpu vcpu = { .fd = fd };
-
-    if (strcmp(target, "anon_inode:kvm-vm") == 0) {
-        *vm = *vm == -1 ? fd : -2;
-    } else if (sscanf(target, "anon_inode:kvm-vcpu:%u", &vcpu.id) == 1) {
-        for (guint i = 0; i < stranger->vcpus->len; i++)
-            if (g_array_index(stranger->vcpus, Vcpu, i).id == vcpu.id)
-                *vm = -2;
-        g_array_append_val(stranger->vcpus, vcpu);
-    }
-}
-
-static gboolean
-find_files(VmmStranger *stranger, int *vm, GError **error)
-{
-    g_autofree char *path = g_strdup_printf("/proc/%d/fd", (int)stranger->pid);
-    g_autoptr(GDir) directory = g_dir_open(path, 0, NULL);
-    const char *name;
-
-    *vm = -1;
-    if (directory == NULL) {
-        g_set_error(error, VMM_ERROR, access(path, F_OK) == 0 ? VMM_ERROR_UNREACHABLE : VMM_ERROR_NOT_FOUND,
-                    "process %d: %s", (int)stranger->pid,
-                    access(path, F_OK) == 0 ? "may not be looked at; run this as root" : "there is none");
-        return FALSE;
-    }
-    while ((name = g_dir_read_name(directory)) != NULL) {
-        g_autofree char *link = g_build_filename(path, name, NULL);
-        char target[64];
-        ssize_t n = readlink(link, target, sizeof target - 1);
-
-        if (n > 0) {
-            target[n] = '\0';
-            take_file(stranger, atoi(name), target, vm);
-        }
-    }
-    g_array_sort(stranger->vcpus, compare_vcpus);
-    if (*vm >= 0 && stranger->vcpus->len > 0 && stranger->vcpus->len <= VMM_KVM_MAX_VCPUS)
-        return TRUE;
-    g_set_error(error, VMM_ERROR, *vm == -1 || stranger->vcpus->len == 0 ? VMM_ERROR_NOT_FOUND : VMM_ERROR_UNSUPPORTED,
-                "process %d has %s", (int)stranger->pid,
-                *vm == -1 || stranger->vcpus->len == 0 ? "no machine that was made with KVM"
-                : *vm == -2 ? "more than one machine" : "more vCPUs than this knows to handle");
-    return FALSE;
-}
-
 static gboolean
 open_files(VmmStranger *stranger, GError **error)
 {
     g_autofree char *path = g_strdup_printf("/proc/%d/mem", (int)stranger->pid);
     VMM_AUTO_FD int pid_fd = syscall(SYS_pidfd_open, stranger->pid, 0);
+    g_autoptr(GArray) vcpus = NULL;
     int vm;
 
-    if (!find_files(stranger, &vm, error))
+    vcpus = vmm_kvm_files_find(stranger->pid, &vm, error);
+    if (vcpus == NULL)
         return FALSE;
+    for (guint i = 0; i < vcpus->len; i++) {
+        const VmmKvmFile *file = &g_array_index(vcpus, VmmKvmFile, i);
+        const Vcpu vcpu = { .id = file->id, .fd = file->fd };
+
+        g_array_append_val(stranger->vcpus, vcpu);
+    }
     stranger->memory_fd = open(path, O_RDWR | O_CLOEXEC);
     stranger->vm_fd = pid_fd >= 0 ? syscall(SYS_pidfd_getfd, pid_fd, vm, 0) : -1;
     if (stranger->memory_fd >= 0 && stranger->vm_fd >= 0)
