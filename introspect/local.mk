@@ -17,6 +17,7 @@ libintrospect_a_SOURCES = \
 	introspect/module-table.c introspect/module-table.h \
 	introspect/modules.c introspect/modules.h \
 	introspect/probes.c introspect/probes.h \
+	introspect/scan.c introspect/scan.h \
 	introspect/space.c introspect/space.h \
 	introspect/symbols.c introspect/symbols.h \
 	introspect/table-cache.c introspect/table-cache.h
@@ -31,7 +32,8 @@ libintrospect_a_SOURCES += \
 	introspect/tasks.c introspect/tasks.h \
 	introspect/thunks.c introspect/thunks.h \
 	introspect/tracers.c introspect/tracers.h \
-	introspect/unwind.c introspect/unwind.h
+	introspect/unwind.c introspect/unwind.h \
+	introspect/unwinder.c introspect/unwinder.h
 libintrospect_a_SOURCES += \
 	introspect/condition.c introspect/condition.h \
 	introspect/ftrace-sites.c introspect/ftrace-sites.h \

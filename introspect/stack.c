@@ -3,6 +3,7 @@
 
 #include "introspect/cursor.h"
 #include "introspect/generated.h"
+#include "introspect/scan.h"
 #include "introspect/stack-facts.h"
 #include "introspect/vcpus.h"
 
@@ -159,7 +160,7 @@ intro_stack_scan_task(const IntroKernel *kernel, const IntroTask *task, GError *
     g_array_append_val(areas, area);
     if (!intro_space_read(intro_kernel_space(kernel), area.start, area.bytes, task->stack_bytes, error))
         return NULL;
-    return intro_unwind_scan(&unwind_ops, &context, &context.facts->regs, areas);
+    return intro_scan_all(&unwind_ops, &context, &context.facts->regs, areas);
 }
 
 IntroStack *

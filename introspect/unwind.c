@@ -2,20 +2,13 @@
 #include "introspect/unwind.h"
 
 #include "introspect/cursor.h"
+#include "introspect/scan.h"
+#include "introspect/unwinder.h"
 
 #define MAX_FRAMES          4096
-#define MAX_AREA_BYTES      (1u << 20)
 #define MAX_TOP_PADDING     64          /* bytes between a user's registers and the end of the stack; 16 with FRED */
 #define WORD                sizeof(guint64)
 #define KERNEL_CS           0x10        /* __KERNEL_CS, arch/x86/include/asm/segment.h */
-
-typedef struct {
-    const IntroUnwindOps *ops;
-    gpointer self;
-    const IntroRegsLayout *layout;
-    GArray *areas;                  /* of IntroStackArea */
-    GArray *frames;                 /* of IntroFrame */
-} Unwinder;
 
 /* Where the unwinding stands; the members are those of the kernel's struct unwind_state. */
 typedef struct {
@@ -27,64 +20,23 @@ typedef struct {
     IntroStackArea *area;           /* the stack in use; NULL before the first access */
 } State;
 
-void
-intro_stack_area_clear(IntroStackArea *area)
-{
-    g_clear_pointer(&area->bytes, g_free);
-}
-
-static gboolean
-is_inside(const IntroStackArea *area, GuestVa va, gsize length)
-{
-    return va >= area->start && va < area->end && area->end - va >= length;
-}
-
-static IntroStackArea *
-area_of(const Unwinder *unwinder, GuestVa va, gsize length)
-{
-    for (guint i = 0; i < unwinder->areas->len; i++) {
-        IntroStackArea *area = &g_array_index(unwinder->areas, IntroStackArea, i);
-
-        if (is_inside(area, va, length))
-            return area;
-    }
-    return NULL;
-}
-
-static gboolean
-load(const Unwinder *unwinder, IntroStackArea *area)
-{
-    g_autofree guint8 *bytes = NULL;
-    gsize length = area->end - area->start;
-
-    if (area->bytes != NULL)
-        return TRUE;
-    if (length > MAX_AREA_BYTES)
-        return FALSE;
-    bytes = g_malloc(length);
-    if (!unwinder->ops->read(unwinder->self, area->start, bytes, length))
-        return FALSE;
-    area->bytes = g_steal_pointer(&bytes);
-    return TRUE;
-}
-
 /* LENGTH bytes at VA, on the stack in use or on one that has not been in use yet. */
 static const guint8 *
-bytes_at(const Unwinder *unwinder, State *state, GuestVa va, gsize length)
+bytes_at(const IntroUnwinder *unwinder, State *state, GuestVa va, gsize length)
 {
-    if (state->area == NULL || !is_inside(state->area, va, length)) {
-        IntroStackArea *area = area_of(unwinder, va, length);
+    if (state->area == NULL || !intro_stack_area_holds(state->area, va, length)) {
+        IntroStackArea *area = intro_unwinder_area(unwinder, va, length);
 
         if (area == NULL || area->entered)
             return NULL;
         area->entered = TRUE;
         state->area = area;
     }
-    return load(unwinder, state->area) ? state->area->bytes + (va - state->area->start) : NULL;
+    return intro_unwinder_load(unwinder, state->area) ? state->area->bytes + (va - state->area->start) : NULL;
 }
 
 static gboolean
-read_word(const Unwinder *unwinder, State *state, GuestVa va, guint64 *value)
+read_word(const IntroUnwinder *unwinder, State *state, GuestVa va, guint64 *value)
 {
     const guint8 *bytes = bytes_at(unwinder, state, va, WORD);
 
@@ -95,7 +47,7 @@ read_word(const Unwinder *unwinder, State *state, GuestVa va, guint64 *value)
 }
 
 static gboolean
-read_regs(const Unwinder *unwinder, State *state, GuestVa va, IntroRegs *regs)
+read_regs(const IntroUnwinder *unwinder, State *state, GuestVa va, IntroRegs *regs)
 {
     const IntroRegsLayout *layout = unwinder->layout;
     const guint8 *bytes = bytes_at(unwinder, state, va, layout->size_bytes);
@@ -115,7 +67,7 @@ read_regs(const Unwinder *unwinder, State *state, GuestVa va, IntroRegs *regs)
 
 /* What iret takes: the end of struct pt_regs, from IP on. */
 static gboolean
-read_iret_frame(const Unwinder *unwinder, State *state, GuestVa va, IntroRegs *regs)
+read_iret_frame(const IntroUnwinder *unwinder, State *state, GuestVa va, IntroRegs *regs)
 {
     const IntroRegsLayout *layout = unwinder->layout;
     const guint8 *bytes = bytes_at(unwinder, state, va, layout->size_bytes - layout->ip);
@@ -142,7 +94,7 @@ full_regs(const State *state)
 /* What ENTRY's stack pointer register holds, with the offset added: the caller's stack pointer, or where its
  * registers lie. */
 static gboolean
-find_sp(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry, guint64 *sp)
+find_sp(const IntroUnwinder *unwinder, State *state, const IntroOrcEntry *entry, guint64 *sp)
 {
     const IntroRegs *regs = full_regs(state);
 
@@ -184,13 +136,13 @@ find_sp(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry, guin
 }
 
 static void
-recover_return(const Unwinder *unwinder, State *state, GuestVa slot)
+recover_return(const IntroUnwinder *unwinder, State *state, GuestVa slot)
 {
     state->is_hidden = !unwinder->ops->original(unwinder->self, state->ip, slot, &state->ip);
 }
 
 static gboolean
-find_caller(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry, guint64 sp)
+find_caller(const IntroUnwinder *unwinder, State *state, const IntroOrcEntry *entry, guint64 sp)
 {
     GuestVa from = state->ip;
     IntroRegs regs;
@@ -232,7 +184,7 @@ find_caller(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry, 
 }
 
 static gboolean
-find_bp(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry, guint64 sp)
+find_bp(const IntroUnwinder *unwinder, State *state, const IntroOrcEntry *entry, guint64 sp)
 {
     const IntroRegs *regs;
 
@@ -283,7 +235,7 @@ is_first_on_stack(const State *state)
 /* Where the saved registers cannot be such: ORC is not right for an instruction or two of exception entry, and what is taken for
  * them then is some registers' contents. */
 static gboolean
-are_senseless(const Unwinder *unwinder, const State *state)
+are_senseless(const IntroUnwinder *unwinder, const State *state)
 {
     if (!state->regs.is_present)
         return FALSE;
@@ -295,7 +247,7 @@ are_senseless(const Unwinder *unwinder, const State *state)
 
 /* Moves STATE to the caller's frame; on failure it is left as it was. */
 static gboolean
-step(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry)
+step(const IntroUnwinder *unwinder, State *state, const IntroOrcEntry *entry)
 {
     State next = *state;
     guint64 sp;
@@ -306,14 +258,15 @@ step(const Unwinder *unwinder, State *state, const IntroOrcEntry *entry)
         return FALSE;
     if (are_senseless(unwinder, &next))
         return FALSE;
-    if (next.area == state->area && next.area != NULL && is_inside(next.area, next.sp, WORD) && next.sp <= state->sp)
+    if (next.area == state->area && next.area != NULL && intro_stack_area_holds(next.area, next.sp, WORD)
+        && next.sp <= state->sp)
         return FALSE;
     *state = next;
     return TRUE;
 }
 
 static gboolean
-find_entry(const Unwinder *unwinder, const State *state, IntroOrcEntry *entry)
+find_entry(const IntroUnwinder *unwinder, const State *state, IntroOrcEntry *entry)
 {
     /* A call through a NULL pointer has left just its return address. */
     if (state->signal && state->ip == 0) {
@@ -325,83 +278,13 @@ find_entry(const Unwinder *unwinder, const State *state, IntroOrcEntry *entry)
     return unwinder->ops->find(unwinder->self, state->ip, !state->signal, entry);
 }
 
-static void
-add_frame(const Unwinder *unwinder, GuestVa pc, gboolean is_return, gboolean certain)
-{
-    const IntroFrame frame = { pc, is_return, certain };
-
-    g_array_append_val(unwinder->frames, frame);
-}
-
-/* Those from FROM to END, of a stack that was loaded, that could be return addresses. */
-static void
-add_words(const Unwinder *unwinder, const IntroStackArea *area, GuestVa from, GuestVa end)
-{
-    for (GuestVa va = MAX(from & ~(WORD - 1), area->start); end - va >= WORD; va += WORD) {
-        guint64 word = intro_word(area->bytes + (va - area->start));
-
-        if (unwinder->ops->is_text(unwinder->self, word))
-            add_frame(unwinder, word, TRUE, FALSE);
-    }
-}
-
-static void
-scan_words(const Unwinder *unwinder, IntroStackArea *area, GuestVa from)
-{
-    area->scanned = TRUE;
-    if (load(unwinder, area))
-        add_words(unwinder, area, from, area->end);
-}
-
-static gboolean
-linked_sp(const Unwinder *unwinder, const IntroStackArea *area, GuestVa *sp)
-{
-    gsize length = area->end - area->start, regs_bytes = unwinder->layout->size_bytes;
-
-    if (area->bytes == NULL)
-        return FALSE;
-    if (area->link == INTRO_STACK_SAVED_SP && length >= WORD) {
-        *sp = intro_word(area->bytes + length - WORD);
-        return TRUE;
-    }
-    if (area->link == INTRO_STACK_SAVED_REGS && length >= regs_bytes) {
-        *sp = intro_word(area->bytes + length - regs_bytes + unwinder->layout->sp);
-        return TRUE;
-    }
-    return FALSE;
-}
-
-/*
- * Reports every word from SP to the end of its stack that could be a return address, and the same of the stacks left
- * for that one. The task's own stack is the last of them; if the way does not lead there, or begins nowhere, what was
- * missed is scanned from end to end.
- */
-static void
-scan(const Unwinder *unwinder, GuestVa sp)
-{
-    IntroStackArea *area = area_of(unwinder, sp, WORD);
-    gboolean is_lost = area == NULL;
-
-    while (area != NULL && !area->scanned) {
-        scan_words(unwinder, area, sp);
-        if (area->link == INTRO_STACK_FROM_USER)
-            return;
-        area = linked_sp(unwinder, area, &sp) ? area_of(unwinder, sp, WORD) : NULL;
-    }
-    for (guint i = 0; i < unwinder->areas->len; i++) {
-        area = &g_array_index(unwinder->areas, IntroStackArea, i);
-        if (!area->scanned && (i == 0 || is_lost))
-            scan_words(unwinder, area, area->start);
-    }
-}
-
 /* What saved its registers at the top of the stack AREA came from user mode, so that nothing was left for it. */
 static gboolean
-is_from_user_mode(const Unwinder *unwinder, IntroStackArea *area)
+is_from_user_mode(const IntroUnwinder *unwinder, IntroStackArea *area)
 {
     gsize length = area->end - area->start, regs_bytes = unwinder->layout->size_bytes;
 
-    return length >= regs_bytes && load(unwinder, area)
+    return length >= regs_bytes && intro_unwinder_load(unwinder, area)
            && (intro_word(area->bytes + length - regs_bytes + unwinder->layout->cs) & 3) == 3;
 }
 
@@ -410,7 +293,7 @@ is_from_user_mode(const Unwinder *unwinder, IntroStackArea *area)
  * can follow: at the top of a stack that was not left another one for, or while entry code is still on user mode's.
  */
 static gboolean
-is_end(const Unwinder *unwinder, const State *state)
+is_end(const IntroUnwinder *unwinder, const State *state)
 {
     IntroStackArea *area = state->area;
 
@@ -451,18 +334,18 @@ entry_of_frame(const State *state)
 /* A function that was interrupted may not have made its frame yet, or have left it: its caller's address lies then
  * between the stack pointer and the frame, which is another function's. */
 static void
-scan_to_frame(const Unwinder *unwinder, const State *state)
+scan_to_frame(const IntroUnwinder *unwinder, const State *state)
 {
-    IntroStackArea *area = area_of(unwinder, state->sp, WORD);
+    IntroStackArea *area = intro_unwinder_area(unwinder, state->sp, WORD);
 
-    if (area != NULL && state->bp > state->sp && is_inside(area, state->bp, WORD) && load(unwinder, area))
-        add_words(unwinder, area, state->sp, state->bp);
+    if (area != NULL && state->bp > state->sp && intro_stack_area_holds(area, state->bp, WORD) && intro_unwinder_load(unwinder, area))
+        intro_scan_words(unwinder, area, state->sp, state->bp);
 }
 
 /* The end of a task's stack, told by where it is, since frame pointers do not mark it: entry code has called the last
  * function with nothing but saved registers on the stack. */
 static gboolean
-is_end_of_task(const Unwinder *unwinder, const State *state)
+is_end_of_task(const IntroUnwinder *unwinder, const State *state)
 {
     return state->area != NULL && state->area->link == INTRO_STACK_LAST && state->sp <= state->area->end
            && state->area->end - state->sp <= unwinder->layout->size_bytes;
@@ -470,7 +353,7 @@ is_end_of_task(const Unwinder *unwinder, const State *state)
 
 /* TRUE if the end of the stack was reached. */
 static gboolean
-unwind(const Unwinder *unwinder, State *state)
+unwind(const IntroUnwinder *unwinder, State *state)
 {
     for (guint i = 0; i < MAX_FRAMES; i++) {
         IntroOrcEntry entry;
@@ -478,7 +361,7 @@ unwind(const Unwinder *unwinder, State *state)
         if (is_user_mode(state))
             return TRUE;
         if (is_kernel_half(state->ip))
-            add_frame(unwinder, state->ip, !state->signal, TRUE);
+            intro_unwinder_add_frame(unwinder, state->ip, !state->signal, TRUE);
         if (state->is_hidden || !find_entry(unwinder, state, &entry))
             return FALSE;
         if (entry.type == INTRO_ORC_END_OF_STACK)
@@ -501,7 +384,7 @@ intro_unwind(const IntroUnwindOps *ops, gpointer self, const IntroRegsLayout *la
              const IntroUnwindStart *start)
 {
     IntroStack *stack = g_new0(IntroStack, 1);
-    const Unwinder unwinder = {
+    const IntroUnwinder unwinder = {
         ops, self, layout, areas, stack->frames = g_array_new(FALSE, FALSE, sizeof(IntroFrame)),
     };
     State state = {
@@ -509,22 +392,11 @@ intro_unwind(const IntroUnwindOps *ops, gpointer self, const IntroRegsLayout *la
         .signal = start->signal,
     };
 
-    state.area = area_of(&unwinder, state.sp, WORD);
+    state.area = intro_unwinder_area(&unwinder, state.sp, WORD);
     if (state.area != NULL)
         state.area->entered = TRUE;
     stack->complete = unwind(&unwinder, &state);
     if (!stack->complete)
-        scan(&unwinder, state.sp);
-    return stack;
-}
-
-IntroStack *
-intro_unwind_scan(const IntroUnwindOps *ops, gpointer self, const IntroRegsLayout *layout, GArray *areas)
-{
-    IntroStack *stack = g_new0(IntroStack, 1);
-    const Unwinder unwinder = { ops, self, layout, areas, stack->frames = g_array_new(FALSE, FALSE, sizeof(IntroFrame)) };
-
-    for (guint i = 0; i < areas->len; i++)
-        scan_words(&unwinder, &g_array_index(areas, IntroStackArea, i), g_array_index(areas, IntroStackArea, i).start);
+        intro_scan_from(&unwinder, state.sp);
     return stack;
 }

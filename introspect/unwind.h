@@ -62,7 +62,4 @@ void intro_stack_area_clear(IntroStackArea *area);
 IntroStack *intro_unwind(const IntroUnwindOps *ops, gpointer self, const IntroRegsLayout *layout, GArray *areas,
                          const IntroUnwindStart *start);
 
-/* All words of AREAS, of which there are copies, that could be return addresses. */
-IntroStack *intro_unwind_scan(const IntroUnwindOps *ops, gpointer self, const IntroRegsLayout *layout, GArray *areas);
-
 #endif
