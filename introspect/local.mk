@@ -16,6 +16,7 @@ libintrospect_a_SOURCES = \
 	introspect/module-uses.c introspect/module-uses.h \
 	introspect/module-table.c introspect/module-table.h \
 	introspect/modules.c introspect/modules.h \
+	introspect/mutex.c introspect/mutex.h \
 	introspect/probes.c introspect/probes.h \
 	introspect/scan.c introspect/scan.h \
 	introspect/space.c introspect/space.h \

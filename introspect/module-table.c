@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "introspect/module-table.h"
 
+#include "introspect/mutex.h"
+
 #define POINTER_BYTES 8
 
 static gboolean
@@ -100,7 +102,7 @@ intro_module_table_read(const IntroKernel *kernel, IntroModuleTable *table, GErr
     *table = (IntroModuleTable) { 0 };
     if (!address_of(kernel, "modules", &table->list) || !address_of(kernel, "module_mutex", &mutex))
         return unsupported(error, "the guest's kernel was built without modules");
-    if (!intro_btf_offset(btf, "mutex", "owner", &owner, error) ||
+    if (!intro_mutex_owner(btf, &owner, error) ||
         !intro_btf_size(btf, "module", &table->module_bytes, error) ||
         !intro_btf_offset(btf, "module", "list", &table->link, error) ||
         !find_text(btf, table, &type, error) || !intro_btf_offset(btf, type, "base", &base, error) ||

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "introspect/mutex.h"
 #include "patcher/error.h"
 
 static void
@@ -134,7 +135,6 @@ patch_plan_require(PatchPlan *plan, GuestVa va, GBytes *bytes, PatchError error,
     g_ptr_array_add(plan->conditions, condition);
 }
 
-/* A mutex that nobody has is all zero. */
 gboolean
 patch_plan_require_unlocked(PatchPlan *plan, const IntroKernel *kernel, const char *mutex, GError **error)
 {
@@ -143,7 +143,7 @@ patch_plan_require_unlocked(PatchPlan *plan, const IntroKernel *kernel, const ch
     GuestVa va;
 
     if (!intro_symbols_address(intro_kernel_symbols(kernel), mutex, &va, error) ||
-        !intro_btf_offset(intro_kernel_btf(kernel), "mutex", "owner", &owner, error))
+        !intro_mutex_owner(intro_kernel_btf(kernel), &owner, error))
         return FALSE;
     patch_plan_require(plan, va + owner, nobody, PATCH_ERROR_PASSING,
                        g_strdup_printf("the guest's kernel is rewriting its code at the moment (%s)", mutex));

@@ -91,6 +91,11 @@ TESTS += tests/introspect/test-unwind-frames
 tests_introspect_test_unwind_frames_SOURCES = tests/introspect/test-unwind-frames.c tests/introspect/unwind-fixture.h
 tests_introspect_test_unwind_frames_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
 
+check_PROGRAMS += tests/introspect/test-mutex
+TESTS += tests/introspect/test-mutex
+tests_introspect_test_mutex_SOURCES = tests/introspect/test-mutex.c tests/introspect/btf-writer.c tests/introspect/btf-writer.h
+tests_introspect_test_mutex_LDADD = libintrospect.a libvmm.a $(VMM_LIBS)
+
 check_PROGRAMS += tests/introspect/test-generated
 TESTS += tests/introspect/test-generated
 tests_introspect_test_generated_SOURCES = tests/introspect/test-generated.c $(FAKE_KERNEL)
