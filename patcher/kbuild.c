@@ -99,7 +99,7 @@ run_walk(const char *source, const char *build, const char *store, GError **erro
 {
     g_autofree char *script = g_strconcat(store, ".mk", NULL), *tops = g_strconcat(store, ".tops", NULL);
     g_autofree char *source_is = g_strconcat("srctree=", source, NULL), *tops_are = g_strconcat("tops=", tops, NULL);
-    const char *argv[] = { "make", "--no-print-directory", "-f", script, source_is, tops_are, NULL };
+    const char *argv[] = { "make", "--no-print-directory", "-I", source, "-f", script, source_is, tops_are, NULL };
     g_autoptr(GError) cause = NULL;
     g_autofree char *output = NULL;
 

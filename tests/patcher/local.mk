@@ -20,10 +20,12 @@ TESTS += tests/patcher/test-guestcode
 tests_patcher_test_guestcode_SOURCES = tests/patcher/test-guestcode.c
 tests_patcher_test_guestcode_LDADD = libpatcher.a libintrospect.a libvmm.a $(CAPSTONE_LIBS) $(VMM_LIBS)
 
-check_PROGRAMS += tests/patcher/test-diff tests/patcher/test-source
-TESTS += tests/patcher/test-diff tests/patcher/test-source
+check_PROGRAMS += tests/patcher/test-diff tests/patcher/test-kbuild tests/patcher/test-source
+TESTS += tests/patcher/test-diff tests/patcher/test-kbuild tests/patcher/test-source
 tests_patcher_test_diff_SOURCES = tests/patcher/test-diff.c
 tests_patcher_test_diff_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
+tests_patcher_test_kbuild_SOURCES = tests/patcher/test-kbuild.c
+tests_patcher_test_kbuild_LDADD = libpatcher.a libintrospect.a libvmm.a $(VMM_LIBS)
 tests_patcher_test_source_SOURCES = tests/patcher/test-source.c
 tests_patcher_test_source_LDADD = libpatcher.a libintrospect.a libvmm.a $(VMM_LIBS)
 

@@ -10,7 +10,6 @@
 #include "patcher/constructs.h"
 #include "patcher/csource.h"
 #include "patcher/error.h"
-#include "patcher/kbuild.h"
 #include "patcher/kconfig.h"
 #include "patcher/patchfile.h"
 #include "patcher/savedcmd.h"
@@ -282,25 +281,6 @@ test_dry_run_with_objtool_apart(void)
     g_assert_cmpstr(argv[4], ==, "fs/x.o");
 }
 
-static void
-test_kbuild(void)
-{
-    g_autoptr(PatchKbuild) kbuild = patch_kbuild_parse("y fs/./x.o\nm net/a/../b/y.o net/b/mod-x\nm net/a/../b/y.o net/b/mod-x\n"
-                                                        "noise\ny\nm z.o\n");
-    g_autofree char *plain = patch_kbuild_target(kbuild, "fs/x.c"), *far = patch_kbuild_target(kbuild, "net/b/y.c");
-    g_autofree char *tops = patch_kbuild_tops("core-y := a/\nfoo := b\nobj-$(CONFIG_NET)\t+= net/\nifdef X\n"
-                                              "core-y := $(patsubst %/,%,$(core-y))\nobj-y\n");
-
-    g_assert_cmpuint(g_hash_table_size(kbuild->objects), ==, 2);
-    g_assert_cmpstr(g_hash_table_lookup(kbuild->objects, "fs/x.o"), ==, "");
-    g_assert_cmpstr(g_hash_table_lookup(kbuild->objects, "net/b/y.o"), ==, "net/b/mod-x");
-    g_assert_cmpstr(plain, ==, "fs/x.o");
-    g_assert_cmpstr(far, ==, "net/a/../b/y.o");
-    g_assert_true(patch_kbuild_has(kbuild, "fs/x.c"));
-    g_assert_false(patch_kbuild_has(kbuild, "z.c"));
-    g_assert_cmpstr(tops, ==, "core-y := a/\nobj-$(CONFIG_NET)\t+= net/\n");
-}
-
 /* What of the names in the text OTHERS (which stand beside the changed one) a change of OLD to NEW reaches. */
 static char *
 spread(const char *old_text, const char *new_text, const char *others)
@@ -488,7 +468,6 @@ main(int argc, char **argv)
     g_test_add_func("/source/functions-in-source", test_functions_in_source);
     g_test_add_func("/source/dry-run", test_dry_run);
     g_test_add_func("/source/dry-run-with-objtool-apart", test_dry_run_with_objtool_apart);
-    g_test_add_func("/source/kbuild", test_kbuild);
     g_test_add_func("/source/reach-of-changes", test_reach_of_changes);
     g_test_add_func("/source/mentions", test_mentions);
     g_test_add_func("/source/changed-constants", test_changed_constants);
