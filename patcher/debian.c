@@ -56,6 +56,13 @@ parse_wanted(Fetch *fetch, const char *wanted, GError **error)
     fetch->version = g_match_info_fetch(match, 1);
     fetch->series = g_match_info_fetch(match, 2);
     flavour = g_match_info_fetch(match, 3);
+    if (flavour && g_str_has_prefix(flavour, "rt-")) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE,
+                    "the package linux-source-%s lacks the changes for real time that %s kernels are built with; unpack Debian's "
+                    "source package linux, version %s, with them (`debian/rules source`), and give that with --source and "
+                    "--config", fetch->series, flavour, fetch->version);
+        return FALSE;
+    }
     fetch->flavour = g_strdup(flavour && *flavour ? flavour : DEFAULT_FLAVOUR);
     return TRUE;
 }
