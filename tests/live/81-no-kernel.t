@@ -47,7 +47,7 @@ bare_start -DPAGED_32
 says 4 '32-bit mode' "a guest in 32-bit mode"
 stop
 
-kernel=$("$top/images/fetch-kernel" --suite bookworm --architecture i386 --flavour 686-pae 6.1) ||
+kernel=$("$top/images/fetch-kernel" --suite bookworm --architecture i386 6.1/686-pae) ||
     give_up "there is no 32-bit kernel"
 linux_start "$kernel" -m32
 says 4 '32-bit mode' "a 32-bit Linux"
