@@ -4,19 +4,32 @@
 
 #define MAX_FEATURE_NAME_BYTES 64
 
+/* Whether CPU is in the kernel's mask of that name; a kernel for one CPU only has none, and that CPU is in each. */
 static gboolean
-is_possible(const IntroKernel *kernel, guint cpu, gboolean *possible, GError **error)
+is_in_mask(const IntroKernel *kernel, const char *name, guint cpu, gboolean *is_in, GError **error)
 {
     guint64 word;
     GuestVa mask;
 
-    *possible = cpu < intro_kernel_n_cpus(kernel);
-    if (!*possible || !intro_symbols_address(intro_kernel_symbols(kernel), "__cpu_possible_mask", &mask, NULL))
+    *is_in = cpu < intro_kernel_n_cpus(kernel);
+    if (!*is_in || !intro_symbols_address(intro_kernel_symbols(kernel), name, &mask, NULL))
         return TRUE;
     if (!intro_space_read_u64(intro_kernel_space(kernel), mask + cpu / 64 * sizeof word, &word, error))
         return FALSE;
-    *possible = (word >> cpu % 64 & 1) != 0;
+    *is_in = (word >> cpu % 64 & 1) != 0;
     return TRUE;
+}
+
+static gboolean
+is_possible(const IntroKernel *kernel, guint cpu, gboolean *possible, GError **error)
+{
+    return is_in_mask(kernel, "__cpu_possible_mask", cpu, possible, error);
+}
+
+gboolean
+intro_kernel_cpu_is_online(const IntroKernel *kernel, guint cpu, gboolean *online, GError **error)
+{
+    return is_in_mask(kernel, "__cpu_online_mask", cpu, online, error);
 }
 
 gboolean

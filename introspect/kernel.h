@@ -67,6 +67,8 @@ GArray *intro_kernel_percpu_copies(const IntroKernel *kernel, const char *name, 
 /* What is added to a per-CPU symbol's address for CPU's copy. */
 gboolean intro_kernel_percpu_offset(const IntroKernel *kernel, guint cpu, guint64 *offset, GError **error);
 guint intro_kernel_n_cpus(const IntroKernel *kernel);           /* possible ones */
+/* Of those, some may not be there yet, or be switched off. */
+gboolean intro_kernel_cpu_is_online(const IntroKernel *kernel, guint cpu, gboolean *online, GError **error);
 
 /* A bit of boot_cpu_data.x86_capability: WORD * 32 + BIT as in the kernel's cpufeatures.h. */
 gboolean intro_kernel_has_cpu_feature(const IntroKernel *kernel, guint feature, gboolean *has, GError **error);

@@ -89,9 +89,10 @@ add_cpus(IntroPulse *pulse, GError **error)
     pulse->n_times = MIN(times.n_elements, MAX_TIMES);
     for (guint i = 0; i < facts->cpus->len; i++) {
         const IntroCpu *cpu = facts->cpus->pdata[i];
+        gboolean online;
 
-        /* One without a descriptor table has not been started. */
-        if (cpu->gdt != 0 && !add_cpu(pulse, cpu->number, times.offset_bits / 8, switches, idle, error))
+        if (!intro_kernel_cpu_is_online(pulse->kernel, cpu->number, &online, error)
+            || (online && !add_cpu(pulse, cpu->number, times.offset_bits / 8, switches, idle, error)))
             return FALSE;
     }
     return TRUE;

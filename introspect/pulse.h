@@ -2,7 +2,7 @@
 /*
  * Do the guest's CPUs still move? A CPU that has something to do takes the timer's ticks and changes from task to task,
  * and counts both; one that has nothing to do need not, for as long as it likes. So a CPU has stood still since it was
- * last seen to have counted, or to be idle.
+ * last seen to have counted, or to be idle. Only those that are online when this begins are looked at.
  * Sources: kernel/sched/cputime.c (kernel_cpustat) and kernel/sched/sched.h (struct rq) of Linux.
  */
 #ifndef INTROSPECT_PULSE_H

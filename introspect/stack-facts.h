@@ -14,7 +14,7 @@
 typedef struct IntroCpu {
     guint number;                   /* as the kernel counts */
     guint64 base;                   /* of its per-CPU variables: what GS holds in kernel mode */
-    GuestVa gdt;                    /* its descriptor table, once it has been started; else 0 */
+    GuestVa gdt;                    /* its descriptor table; 0 if the kernel does not tell where */
     GuestVa current_task;           /* where it keeps the pointer to its current task */
     GArray *stacks;                 /* of IntroStackArea: its interrupt, exception and entry stacks, once started */
 } IntroCpu;

@@ -24,7 +24,7 @@ breaks oops '*(volatile int *) 8 = 1;'
 breaks stuck 'local_irq_disable(); for (;;) cpu_relax();'
 breaks panic 'panic("told to");'
 
-guest_start
+guest_start -s 2,maxcpus=4      # those that may be plugged in later stand still
 read_on
 before=$(text)
 
