@@ -26,6 +26,18 @@ compare_function_home(PatchDiff *diff, const char *name, const char *old_section
                            "update cannot put it there", name, old_home, new_home);
 }
 
+/* As with notrace, which is there for what the tracer itself calls, or where nothing may be traced. */
+static void
+compare_tracing(PatchDiff *diff, const PatchElfItem *old_item, const PatchElfItem *new_item)
+{
+    if (patch_tables_tracer(diff->old_entries, old_item->section, old_item->offset, old_item->size) &&
+        !patch_tables_tracer(diff->new_entries, new_item->section, new_item->offset, new_item->size))
+        patch_findings_add(diff->findings, PATCH_FINDING_FUNCTION, new_item->name,
+                           "%s can be traced, and with the patch it cannot (notrace): calls of it go by the old function's place "
+                           "for the function tracer, which stays, so it still could be; give the new one another name, and "
+                           "have its callers call that", new_item->name);
+}
+
 typedef enum { HOME_READ_ONLY, HOME_AFTER_BOOT, HOME_BOOT, HOME_PER_CPU, HOME_WRITABLE } DataHome;
 
 static DataHome
@@ -65,18 +77,21 @@ compare_homes(PatchDiff *diff)
     const PatchPairing *pairing = diff->pairing;
 
     for (guint32 i = 0; i < pairing->new_elf->items->len; i++) {
-        const PatchElfItem *item = patch_elf_item(pairing->new_elf, i);
+        const PatchElfItem *item = patch_elf_item(pairing->new_elf, i), *old_item;
         gint32 pair = pairing->old_of_new[i];
         const PatchElfSection *old_section, *new_section;
 
         if (pair < 0)
             continue;
-        old_section = patch_elf_section(pairing->old_elf, patch_elf_item(pairing->old_elf, pair)->section);
+        old_item = patch_elf_item(pairing->old_elf, pair);
+        old_section = patch_elf_section(pairing->old_elf, old_item->section);
         new_section = patch_elf_section(pairing->new_elf, item->section);
-        if (item->is_function)
+        if (item->is_function) {
             compare_function_home(diff, item->name, old_section->name, new_section->name);
-        else if (item->size)
+            compare_tracing(diff, old_item, item);
+        } else if (item->size) {
             compare_data_home(diff, item->name, old_section, new_section);
+        }
     }
 }
 

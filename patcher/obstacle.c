@@ -5,7 +5,6 @@
 
 #define JUMP_BYTES 5
 #define TRACER_BYTES 5
-#define ENDBR_BYTES 4
 
 gboolean
 patch_obstacle_always_sleeps(const char *name)
@@ -26,15 +25,9 @@ patch_obstacle_always_sleeps(const char *name)
 static guint64
 jump_offset(const PatchEntries *entries, const PatchElfItem *item)
 {
-    guint end = patch_tables_first(entries->entries, item->section, item->offset + item->size);
+    const PatchTableEntry *tracer = patch_tables_tracer(entries->entries, item->section, item->offset, item->size);
 
-    for (guint i = patch_tables_first(entries->entries, item->section, item->offset); i < end; i++) {
-        const PatchTableEntry *entry = &g_array_index(entries->entries, PatchTableEntry, i);
-
-        if (entry->kind == PATCH_TABLE_MCOUNT && entry->code_offset - item->offset <= ENDBR_BYTES)
-            return entry->code_offset - item->offset + TRACER_BYTES;
-    }
-    return 0;
+    return tracer ? tracer->code_offset - item->offset + TRACER_BYTES : 0;
 }
 
 /* Bytes from the start of the function to that of the next: its own, and the padding behind it. */

@@ -5,6 +5,8 @@
 
 #include "patcher/error.h"
 
+#define ENDBR_BYTES 4
+
 static const struct {
     const char *name;
     const char *meaning;
@@ -199,6 +201,20 @@ patch_tables_first(GArray *entries, guint32 section, guint64 offset)
             high = middle;
     }
     return low;
+}
+
+const PatchTableEntry *
+patch_tables_tracer(GArray *entries, guint32 section, guint64 offset, guint64 size)
+{
+    guint end = patch_tables_first(entries, section, offset + size);
+
+    for (guint i = patch_tables_first(entries, section, offset); i < end; i++) {
+        const PatchTableEntry *entry = &g_array_index(entries, PatchTableEntry, i);
+
+        if (entry->kind == PATCH_TABLE_MCOUNT && entry->code_offset - offset <= ENDBR_BYTES)
+            return entry;
+    }
+    return NULL;
 }
 
 const PatchReloc *

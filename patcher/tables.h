@@ -37,6 +37,10 @@ GArray *patch_tables_read(const PatchElf *elf, GError **error);
 /* Index into ENTRIES of the first that speaks of OFFSET in SECTION, or of a place behind. */
 guint patch_tables_first(GArray *entries, guint32 section, guint64 offset);
 
+/* The call of the function tracer at the start of the SIZE bytes of code at OFFSET in SECTION, at most behind an ENDBR; NULL if
+ * there is none. */
+const PatchTableEntry *patch_tables_tracer(GArray *entries, guint32 section, guint64 offset, guint64 size);
+
 /* Name of a table's section, and what an entry stands for in the source ("a WARN() or BUG()"). */
 const char *patch_table_name(PatchTableKind kind);
 const char *patch_table_meaning(PatchTableKind kind);

@@ -38,6 +38,7 @@
     "case 3: return print(\"d\"); case 4: return print(\"e\"); case 5: return print(\"" value "\"); } return 9; }"
 #define COLD_PART(more) \
     "__attribute__((cold)) void cold(int); int f(int x) { if (x == 3) { cold(x); use(0); " more " return 7; } return other + x; }"
+#define TRACED "asm volatile(\"1: .byte 0x0f, 0x1f, 0x44, 0, 0\\n.pushsection __mcount_loc,\\\"a\\\"\\n.quad 1b\\n.popsection\");"
 #define EXPORT(name) \
     "asm(\".pushsection ___ksymtab+" name ",\\\"a\\\"\\n__ksymtab_" name ": .long " name " - .\\n.popsection\");"
 
@@ -152,6 +153,8 @@ const DiffCase diff_cases[] = {
     { "runtime-constant", COMMON "int f(void) { return 1; }", COMMON "int f(void) { " RUNTIME_CONSTANT " return 1; }", "changed f" },
     { "runtime-constant-same", COMMON "int f(void) { " RUNTIME_CONSTANT " return 1; }",
       COMMON "int f(void) {\n" RUNTIME_CONSTANT " return 1; }", "" },
+    { "traced-no-more", COMMON "void f(void) { " TRACED " use(0); }", COMMON "void f(void) { use(0); }", "changed f, function f" },
+    { "traced-now", COMMON "void f(void) { use(0); }", COMMON "void f(void) { " TRACED " use(0); }", "changed f" },
     { "other-home", COMMON "int f(int x) { return x + other; }",
       COMMON "in(\".cpuidle.text\") int f(int x) { return x + other; }", "function f" },
     { "entry-code", COMMON "in(\".noinstr.text\") int f(int x) { return x + other; }",
