@@ -434,6 +434,26 @@ patch_assembly_plan(const PatchAssembly *assembly, PatchPlan *plan, GError **err
 }
 
 void
+patch_assembly_note_overridden(const PatchAssembly *assembly, PatchPlan *plan)
+{
+    for (guint i = 0; i < assembly->parts->len; i++) {
+        const PatchPart *part = assembly->parts->pdata[i];
+
+        for (guint r = 0; r < part->object->replacements->len; r++) {
+            const PatchReplacement *replacement = part->object->replacements->pdata[r];
+            const PatchOldFunction *function = part->object->functions->pdata[replacement->function];
+
+            if (patch_resolved_is_overridden(part->resolved, replacement->function))
+                g_ptr_array_add(plan->notes,
+                                g_strdup_printf("%s of %s is not in use: the guest's kernel has another function of that name "
+                                                "in its place, so that a change of this one does nothing",
+                                                ((const PatchSymbol *) part->object->symbols->pdata[function->symbol])->name,
+                                                part->object->path));
+        }
+    }
+}
+
+void
 patch_assembly_forbid(const PatchAssembly *assembly, PatchPlan *plan)
 {
     guint next_jump = 0;

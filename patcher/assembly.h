@@ -50,6 +50,9 @@ gboolean patch_assembly_plan(const PatchAssembly *assembly, PatchPlan *plan, GEr
 /* The part of that which is a condition of the change itself: that data hold what is expected of them. */
 gboolean patch_assembly_require_data(const PatchAssembly *assembly, PatchPlan *plan, GError **error);
 
+/* Has PLAN tell of each function to be replaced that the guest's kernel does not use. */
+void patch_assembly_note_overridden(const PatchAssembly *assembly, PatchPlan *plan);
+
 /* Forbids the old code that is replaced. */
 void patch_assembly_forbid(const PatchAssembly *assembly, PatchPlan *plan);
 

@@ -378,6 +378,26 @@ patch_match_object(const IntroKernel *kernel, const PatchArena *arena, const Pat
     return g_steal_pointer(&resolved);
 }
 
+/* Whether the guest's kernel means another object's by the name of a symbol that the object defines, as it does where that
+ * one is weak. VA is where it is. */
+static gboolean
+is_elsewhere(const PatchResolved *resolved, const PatchSymbol *symbol, GuestVa *va)
+{
+    GuestVa section = symbol->section >= 0 ? resolved->section_va[symbol->section] : 0;
+
+    return section && symbol->is_global && patch_lookup(resolved->kernel, resolved->object, symbol->name, va, NULL) &&
+           *va != section + symbol->value;
+}
+
+gboolean
+patch_resolved_is_overridden(const PatchResolved *resolved, guint32 index)
+{
+    const PatchOldFunction *function = resolved->object->functions->pdata[index];
+    GuestVa va;
+
+    return is_elsewhere(resolved, symbol_of(resolved->object, function->symbol), &va);
+}
+
 gboolean
 patch_resolved_symbol(const PatchResolved *resolved, guint32 index, GuestVa *va, GError **error)
 {
@@ -387,6 +407,8 @@ patch_resolved_symbol(const PatchResolved *resolved, guint32 index, GuestVa *va,
         *va = resolved->symbol_va[index];
         return TRUE;
     }
+    if (is_elsewhere(resolved, symbol, va))
+        return TRUE;
     if (symbol->section < 0)
         return patch_lookup(resolved->kernel, resolved->object, symbol->name, va, error);
     if (resolved->section_va[symbol->section]) {

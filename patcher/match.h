@@ -28,6 +28,10 @@ const PatchObject *patch_resolved_object(const PatchResolved *resolved);
 /* Where OBJECT->functions[index] runs. */
 GuestVa patch_resolved_function(const PatchResolved *resolved, guint32 index);
 
+/* Whether that code is in use by nobody, since another object's function has its name in the guest's kernel: of two functions the
+ * linker leaves a weak one (__weak) aside. */
+gboolean patch_resolved_is_overridden(const PatchResolved *resolved, guint32 index);
+
 /* The address of OBJECT->symbols[index], learnt in matching or, for a symbol of another object, from the guest's
  * kallsyms. PATCH_ERROR_DOES_NOT_FIT if it cannot be told. */
 gboolean patch_resolved_symbol(const PatchResolved *resolved, guint32 index, GuestVa *va, GError **error);

@@ -215,6 +215,7 @@ add_symbol(PatchElf *elf, const GElf_Sym *raw, guint32 shndx, const char *name, 
 
     g_ptr_array_add(elf->symbols, symbol);
     symbol->is_global = GELF_ST_BIND(raw->st_info) != STB_LOCAL;
+    symbol->is_weak = GELF_ST_BIND(raw->st_info) == STB_WEAK;
     symbol->is_function = type == STT_FUNC;
     symbol->is_section = type == STT_SECTION;
     symbol->value = raw->st_value;

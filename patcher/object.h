@@ -32,7 +32,7 @@ typedef struct {
     char *name;                 /* of a section symbol: its section's */
     gint32 section;             /* PatchElf.sections[section]; -1: undefined; -2: absolute */
     guint64 value, size;
-    gboolean is_global, is_function, is_section;
+    gboolean is_global, is_weak, is_function, is_section;
 } PatchElfSymbol;
 
 /* A function or datum, or bytes of a section that have no symbol. */

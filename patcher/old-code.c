@@ -156,6 +156,37 @@ fill_code(PatchOldCode *old, const PatchElfItem *item, PatchCode *code, GError *
     return TRUE;
 }
 
+/* Any function, of SECTION if that is not -1, that can be told by its name; the smallest that is not tiny. */
+static gint32
+find_any_function(const PatchOldCode *old, gint64 section)
+{
+    gint32 best = -1;
+
+    for (guint32 i = 0; i < old->elf->items->len; i++) {
+        const PatchElfItem *item = patch_elf_item(old->elf, i);
+
+        if (!item->is_function || item->symbol < 0 || item->size < MIN_TELLING_BYTES || item->is_opaque ||
+            patch_is_boot_section(patch_elf_section(old->elf, item->section)->name) ||
+            patch_elf_find_item(old->elf, item->name) != (gint32) i || patch_elf_symbol(old->elf, item->symbol)->is_weak ||
+            (section >= 0 && item->section != section))
+            continue;
+        if (best < 0 || item->size < patch_elf_item(old->elf, best)->size)
+            best = i;
+    }
+    return best;
+}
+
+/* Another object's function may have taken the place of a weak one, and its name. Where the weak one is then tells only one
+ * that is matched before. */
+static gboolean
+add_guide(PatchOldCode *old, const PatchElfItem *item, GError **error)
+{
+    gint32 guide = patch_elf_symbol(old->elf, item->symbol)->is_weak ? find_any_function(old, item->section) : -1;
+    guint32 index;
+
+    return guide < 0 || patch_old_code_function(old, guide, &index, error);
+}
+
 gboolean
 patch_old_code_function(PatchOldCode *old, guint32 elf_item, guint32 *index, GError **error)
 {
@@ -167,6 +198,8 @@ patch_old_code_function(PatchOldCode *old, guint32 elf_item, guint32 *index, GEr
         *index = known - 1;
         return TRUE;
     }
+    if (!add_guide(old, item, error))
+        return FALSE;
     function = patch_object_add_function(old->object, patch_old_code_symbol(old, item->symbol));
     *index = remember(old->functions, GUINT_TO_POINTER(elf_item), old->object->functions);
     if (fill_code(old, item, function->code, error))
@@ -277,29 +310,10 @@ patch_old_code_value(PatchOldCode *old, guint32 elf_item, guint64 offset, guint6
     return patch_sites_copy(&source, value, error);
 }
 
-/* Any function that can be told by its name; the smallest that is not tiny. */
-static gint32
-find_any_function(const PatchOldCode *old)
-{
-    gint32 best = -1;
-
-    for (guint32 i = 0; i < old->elf->items->len; i++) {
-        const PatchElfItem *item = patch_elf_item(old->elf, i);
-
-        if (!item->is_function || item->symbol < 0 || item->size < MIN_TELLING_BYTES || item->is_opaque ||
-            patch_is_boot_section(patch_elf_section(old->elf, item->section)->name) ||
-            patch_elf_find_item(old->elf, item->name) != (gint32) i)
-            continue;
-        if (best < 0 || item->size < patch_elf_item(old->elf, best)->size)
-            best = i;
-    }
-    return best;
-}
-
 static gboolean
 add_any_function(PatchOldCode *old, GError **error)
 {
-    gint32 any = old->object->functions->len > 0 ? -1 : find_any_function(old);
+    gint32 any = old->object->functions->len > 0 ? -1 : find_any_function(old, -1);
     guint32 function;
 
     return any < 0 || patch_old_code_function(old, any, &function, error);

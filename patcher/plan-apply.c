@@ -311,6 +311,7 @@ plan_blocks(const Application *application, GError **error)
                   : patch_assembly_plan(assembly, application->plan, error)) ||
             !check_order(application, assembly->record, error))
             return FALSE;
+        patch_assembly_note_overridden(assembly, application->plan);
         patch_assembly_forbid(assembly, application->plan);
         forbid_superseded(application, assembly->record);
     }

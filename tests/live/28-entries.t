@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Functions whose first instructions are special: no ftrace site, or a jump label or static call right behind it, which the
-# guest's kernel switches while the function is replaced.
+# guest's kernel switches while the function is replaced. And a function whose name means another one in the guest's kernel.
 . "$(dirname "$0")/lib.sh"
 
 text() { in_guest 'ktext | sha256sum'; }
@@ -20,7 +20,11 @@ make_patch swappiness mm/memcontrol.c \
     '/^static u64 mem_cgroup_swappiness_read/,/^}/s/return mem_cgroup_swappiness(memcg);/return 1000 + mem_cgroup_swappiness(memcg);/'
 make_patch softirq kernel/softirq.c '/^void __raise_softirq_irqoff/,/^}/s/or_softirq_pending(1UL << nr);/if (nr < NR_SOFTIRQS) &/'
 make_patch mmput kernel/fork.c '/^void mmput(struct/,/^}/s/if (atomic_dec_and_test/if (mm \&\& atomic_dec_and_test/'
-for name in id swappiness softirq mmput; do
+# crash_smp_send_stop() and nmi_panic_self_stop() are weak, and x86 has its own.
+make_patch weak kernel/panic.c '/^void __weak crash_smp_send_stop/,/^}/s/if (cpus_stopped)/if (cpus_stopped || !num_online_cpus())/'
+make_patch named kernel/panic.c \
+    '/^static ssize_t warn_count_show/,/^}/s/"%d\\n", atomic_read(&warn_count)/"%px\\n", nmi_panic_self_stop/'
+for name in id swappiness softirq mmput weak named; do
     update_create "$work/$name.patch" "$name"
 done
 guest_start
@@ -64,5 +68,13 @@ for name in swappiness softirq mmput; do
     ${name}_off
     is "$(text)" "$off" "and switching works as before"
 done
+vlp_exits 0 "apply to a weak function" apply "$qmp" "$work/weak.vlp"
+like "$err" "crash_smp_send_stop of kernel/panic.o is not in use" "that another one has its place is said"
+vlp_exits 0 "undo" undo "$qmp" "$(< "$work/weak.id")"
+vlp_exits 0 "apply what refers to a weak function" apply "$qmp" "$work/named.vlp"
+unlike "$err" "is not in use" "what is in use is not said to be none"
+is "$(in_guest cat /sys/kernel/warn_count)" "$(in_guest 'sed -n "s/ T nmi_panic_self_stop$//p" /proc/kallsyms')" \
+    "what has its place is meant"
+vlp_exits 0 "undo" undo "$qmp" "$(< "$work/named.id")"
 ok "the guest is well" guest_is_well
 done_testing
