@@ -2,7 +2,9 @@
 #include "patcher/changes.h"
 
 #include "patcher/carry.h"
+#include "patcher/handed-out.h"
 #include "patcher/new-code.h"
+#include "patcher/renamed-types.h"
 #include "patcher/types.h"
 
 typedef struct {
@@ -153,8 +155,10 @@ compare_types(Job *job)
     g_autoptr(PatchDwarf) old_dwarf = patch_dwarf_read(old_elf);
     g_autoptr(PatchDwarf) new_dwarf = old_dwarf ? patch_dwarf_read(job->diff->pairing->new_elf) : NULL;
 
-    if (new_dwarf)
+    if (new_dwarf) {
         patch_types_compare(job->diff->pairing, old_dwarf, new_dwarf, job->changes->findings, NULL, NULL);
+        patch_renamed_types_find(old_dwarf, new_dwarf, NULL, job->changes->findings);
+    }
 }
 
 static int
@@ -192,6 +196,7 @@ patch_changes_find(const PatchElf *old_elf, const PatchElf *new_elf, GError **er
         .replaced = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free),
     };
     compare_types(&job);
+    patch_handed_out_find(job.diff, job.changes->findings);
     add_changed(&job, job.diff->changed);
     add_changed(&job, job.diff->boot_only);
     add_changed(&job, job.diff->changed_data);

@@ -7,10 +7,12 @@
 #include "patcher/constant-use.h"
 #include "patcher/csource.h"
 #include "patcher/error.h"
+#include "patcher/handed-out.h"
 #include "patcher/hook-table.h"
 #include "patcher/new-code.h"
 #include "patcher/new-data.h"
 #include "patcher/reasons.h"
+#include "patcher/renamed-types.h"
 #include "patcher/runner-end.h"
 #include "patcher/types.h"
 
@@ -107,8 +109,10 @@ compare_types(Job *job, GError **error)
     g_autoptr(PatchDwarf) new_dwarf = old_dwarf ? patch_dwarf_read(job->new_elf) : NULL;
     g_autoptr(GPtrArray) counts = g_ptr_array_new_with_free_func(g_free);
 
-    if (new_dwarf)
+    if (new_dwarf) {
         patch_types_compare(job->diff->pairing, old_dwarf, new_dwarf, job->findings, job->compose->notes, counts);
+        patch_renamed_types_find(old_dwarf, new_dwarf, patch_build_files(job->build)->text, job->findings);
+    }
     job->reasons = patch_reasons_new(job->build, job->file, g_steal_pointer(&old_dwarf), g_steal_pointer(&new_dwarf));
     return check_counts(job, counts, error);
 }
@@ -157,6 +161,7 @@ find_changes(Job *job, GError **error)
         return FALSE;
     if (!compare_types(job, error) || !forget_lines(job, error))
         return FALSE;
+    patch_handed_out_find(job->diff, job->findings);
     for (guint i = 0; i < job->diff->changed->len; i++) {
         guint32 item = g_array_index(job->diff->changed, guint32, i);
 

@@ -49,7 +49,7 @@ libpatcher_a_SOURCES += \
 	patcher/blockers.c patcher/blockers.h \
 	patcher/task-table.c patcher/task-table.h \
 	patcher/places.c patcher/places.h \
-	patcher/reset.c patcher/reset.h \
+	patcher/renamed-types.c patcher/renamed-types.h patcher/reset.c patcher/reset.h \
 	patcher/brief.c patcher/brief.h \
 	patcher/commit.c patcher/commit.h \
 	patcher/watch.c patcher/watch.h
@@ -98,6 +98,7 @@ libpatcher_a_SOURCES += \
 	patcher/leftover.c patcher/leftover.h \
 	patcher/compare.c patcher/compare.h \
 	patcher/finding.c patcher/finding.h \
+	patcher/handed-out.c patcher/handed-out.h \
 	patcher/homes.c patcher/homes.h \
 	patcher/diff.c patcher/diff.h \
 	patcher/obstacle.c patcher/obstacle.h \

@@ -153,6 +153,18 @@ const DiffCase diff_cases[] = {
     { "runtime-constant", COMMON "int f(void) { return 1; }", COMMON "int f(void) { " RUNTIME_CONSTANT " return 1; }", "changed f" },
     { "runtime-constant-same", COMMON "int f(void) { " RUNTIME_CONSTANT " return 1; }",
       COMMON "int f(void) {\n" RUNTIME_CONSTANT " return 1; }", "" },
+    { "callback-no-more", COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); other += x; }"
+      "void g(struct s *s) { s->done = f; }",
+      COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); } "
+      "void h(int x) { f(x); other += x; } void g(struct s *s) { s->done = h; }", "changed f, changed g, new h, function f" },
+    { "callback-as-before", COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); other += x; }"
+      "void g(struct s *s) { s->done = f; }",
+      COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); other -= x; }"
+      "void g(struct s *s) { f(1); s->done = f; }", "changed f, changed g" },
+    { "callback-left-alone", COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); other += x; }"
+      "void g(struct s *s) { s->done = f; }",
+      COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); other += x; }"
+      "void h(int x) { f(x); other -= x; } void g(struct s *s) { s->done = h; }", "changed g, new h" },
     { "traced-no-more", COMMON "void f(void) { " TRACED " use(0); }", COMMON "void f(void) { use(0); }", "changed f, function f" },
     { "traced-now", COMMON "void f(void) { use(0); }", COMMON "void f(void) { " TRACED " use(0); }", "changed f" },
     { "other-home", COMMON "int f(int x) { return x + other; }",
@@ -163,6 +175,14 @@ const DiffCase diff_cases[] = {
       "changed __schedule, function __schedule" },
     { "layout", COMMON "struct s { int a; long b; }; int f(struct s *s) { return s->a; }",
       COMMON "struct s { int a; long n; long b; }; int f(struct s *s) { return s->a; }", "layout struct s" },
+    { "layout-renamed", COMMON "struct s { int a; long b; char c; }; int f(struct s *s) { return s->a; }",
+      COMMON "struct t { int a; long n; long b; char c; }; int f(struct t *s) { return s->a; }", "layout struct s" },
+    { "members-renamed", COMMON "struct s { int a; long b; char c; }; int f(struct s *s) { return s->a; }",
+      COMMON "struct t { int a; long b; char c, d; }; int f(struct t *s) { return s->a; }", "members struct s" },
+    { "renamed-only", COMMON "struct s { int a; long b; char c; }; int f(struct s *s) { return s->a; }",
+      COMMON "struct t { int a; long b; char c; }; int f(struct t *s) { return s->a; }", "" },
+    { "unlike-types", COMMON "struct s { int a; long b; char c; }; int f(struct s *s) { return s->a; }",
+      COMMON "struct t { int a; long x; char y; }; int f(struct t *s) { return s->a; }", "" },
     { "layout-within", COMMON "struct i { int a; }; struct s { struct i i; int b; }; int f(struct s *s) { return s->b; }",
       COMMON "struct i { int a, n; }; struct s { struct i i; int b; }; int f(struct s *s) { return s->b; }",
       "changed f, layout struct i, layout struct s" },
