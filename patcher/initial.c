@@ -75,13 +75,46 @@ has_boot_referrer(const PatchElf *elf, guint32 number)
     return FALSE;
 }
 
+/* Whether it leads to functions, of this file or others. */
+static gboolean
+has_callbacks(const PatchElf *elf, guint32 number)
+{
+    const PatchElfItem *item = patch_elf_item(elf, number);
+    const PatchElfSection *section = patch_elf_section(elf, item->section);
+
+    for (guint i = patch_elf_first_reloc(section, item->offset); i < section->relocs->len; i++) {
+        const PatchReloc *reloc = &g_array_index(section->relocs, PatchReloc, i);
+        PatchPlace place;
+
+        if (reloc->offset >= item->offset + item->size)
+            break;
+        place = patch_elf_place(elf, reloc);
+        if (place.kind == PATCH_PLACE_EXTERN ||
+            (place.kind == PATCH_PLACE_ITEM && patch_elf_item(elf, place.index)->is_function))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* Code gives such a table to objects (as a file's operations), which go on using the one that they have been given: those of
+ * before would keep the old one, and those that are made meanwhile would have one that undo takes away. */
+static gboolean
+is_given_away(const PatchDiff *diff, guint32 new_item)
+{
+    const PatchElf *old_elf = diff->pairing->old_elf, *new_elf = diff->pairing->new_elf;
+    gint32 old_item = diff->pairing->old_of_new[new_item];
+
+    return old_item >= 0 && patch_elf_item(old_elf, old_item)->size == patch_elf_item(new_elf, new_item)->size &&
+           (has_callbacks(old_elf, old_item) || has_callbacks(new_elf, new_item));
+}
+
 gboolean
 patch_initial_goes_with_code(const PatchDiff *diff, guint32 new_item)
 {
     const PatchElf *elf = diff->pairing->new_elf;
     const PatchElfItem *item = patch_elf_item(elf, new_item);
 
-    return !(patch_elf_section(elf, item->section)->flags & SHF_WRITE) && item->symbol >= 0 &&
+    return !(patch_elf_section(elf, item->section)->flags & SHF_WRITE) && item->symbol >= 0 && !is_given_away(diff, new_item) &&
            !patch_elf_symbol(elf, item->symbol)->is_global && !has_data_referrer(elf, new_item) &&
            !has_boot_referrer(elf, new_item);
 }

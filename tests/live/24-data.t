@@ -210,5 +210,27 @@ set_warnings 77
 vlp_exits 0 "undo" undo --all "$qmp"
 is "$(oopses) $(sysctls)" "10000 0 10 (none)" "all have their old values"
 is "$(image)" "$old" "nothing is left"
+
+# --- A table of callbacks that code gives to what is opened
+make_patch maps fs/proc/task_mmu.c '/^static const struct seq_operations proc_pid_maps_op/i\
+static int show_other(struct seq_file *m, void *v)\
+{\
+	seq_puts(m, "other\\n");\
+	return show_map(m, v);\
+}
+/^static const struct seq_operations proc_pid_maps_op/,/^}/s/show_map$/show_other/'
+update_create "$work/maps.patch" maps
+open_maps() {
+    in_guest "cd /run; mkfifo $1 $1.opened $1.lines; { exec 5< /proc/1/maps; echo > $1.opened; read _ < $1
+        head -n 1 <&5 > $1.lines; } < /dev/null > /dev/null 2>&1 & read _ < /run/$1.opened"
+}
+read_maps() { in_guest "cd /run && echo > $1 && cat $1.lines"; }
+open_maps before
+vlp_exits 0 "apply" apply "$qmp" "$work/maps.vlp"
+is "$(read_maps before)" other "what was opened before calls the new function"
+open_maps meanwhile
+vlp_exits 0 "undo" undo "$qmp" "$(< "$work/maps.id")"
+like "$(read_maps meanwhile)" '^[0-9a-f]+-[0-9a-f]+ ' "what was opened meanwhile calls the old one"
+is "$(image)" "$old" "nothing is left"
 ok "the guest is well" guest_is_well
 done_testing

@@ -87,6 +87,14 @@ const DiffCase diff_cases[] = {
       "changed f" },
     { "bug-line", COMMON "void f(void) { " BUG("7") " }", COMMON "void f(void) { " BUG("9") " }", "" },
     { "smp-lock", COMMON "void f(void) { " LOCKED("addl") " }", COMMON "void f(void) { " LOCKED("subl") " }", "changed f" },
+    { "callbacks-of-code", COMMON "struct s { void (*a)(void), (*b)(void); }; void x(void) { use(0); } void y(void) { use(&other); }"
+      "static const struct s t = { x, y }; void f(void) { use((void *) &t); }",
+      COMMON "struct s { void (*a)(void), (*b)(void); }; void x(void) { use(0); } void y(void) { use(&other); }"
+      "static const struct s t = { x, x }; void f(void) { use((void *) &t); }", "changed t" },
+    { "callbacks-of-code-grow", COMMON "struct s { void (*a)(void), (*b)(void); }; void x(void) { use(0); } void y(void) { use(&other); }"
+      "static const struct s t[] = { { x, y } }; void f(void) { use((void *) t); }",
+      COMMON "struct s { void (*a)(void), (*b)(void); }; void x(void) { use(0); } void y(void) { use(&other); }"
+      "static const struct s t[] = { { x, y }, { y, x } }; void f(void) { use((void *) t); }", "changed f, changed t" },
     { "read-only-table-of-code", COMMON "static const int t[] = { 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5 };"
       "int f(unsigned i) { return t[i]; }",
       COMMON "static const int t[] = { 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 8 };" "int f(unsigned i) { return t[i]; }",
