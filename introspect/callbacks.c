@@ -375,6 +375,7 @@ search_srcu(Search *search, GError **error)
 
 /* ---- All of them ---- */
 
+/* Those that change most come last: in a guest that runs, what comes apart ends the search. */
 static const struct {
     const char *plural;
     gboolean (*find)(IntroCallbacks *callbacks, GError **error);
@@ -384,9 +385,9 @@ static const struct {
     { "high-resolution timers", intro_callback_places_hrtimers, search_hrtimers },
     { "work items", intro_callback_places_works, search_works },
     { "tasklets", intro_callback_places_tasklets, search_tasklets },
-    { "RCU callbacks", intro_callback_places_rcu, search_rcu },
     { "irq work items", intro_callback_places_irq_works, search_irq_works },
     { "SRCU callbacks", intro_callback_places_srcu, search_srcu },
+    { "RCU callbacks", intro_callback_places_rcu, search_rcu },
 };
 
 IntroCallbacks *

@@ -40,15 +40,27 @@ patch_blockers_add(GPtrArray *blockers, const GPtrArray *more)
         g_ptr_array_add(blockers, blocker_copy(more->pdata[i]));
 }
 
-void
-patch_blockers_add_pending(GPtrArray *blockers, const char *kind, GuestVa object, const char *why)
+static void
+add_of_kernel(GPtrArray *blockers, const char *name, GuestVa at, char *why)
 {
     PatchBlocker *blocker = g_new0(PatchBlocker, 1);
 
     *blocker = (PatchBlocker) {
-        .name = g_strdup_printf("%s at %#" G_GINT64_MODIFIER "x", kind, object), .why = g_strdup(why), .certain = TRUE,
+        .name = g_strdup_printf("%s at %#" G_GINT64_MODIFIER "x", name, at), .why = why, .certain = TRUE,
     };
     g_ptr_array_add(blockers, blocker);
+}
+
+void
+patch_blockers_add_pending(GPtrArray *blockers, const char *kind, GuestVa object, const char *name)
+{
+    add_of_kernel(blockers, kind, object, g_strdup_printf("is pending, and is to call %s of the update", name));
+}
+
+void
+patch_blockers_add_reference(GPtrArray *blockers, const char *variable, GuestVa at, const char *name)
+{
+    add_of_kernel(blockers, variable, at, g_strdup_printf("leads to %s of the update", name));
 }
 
 /* A function that is being traced at its return has its caller's address replaced by one of these on the stack. */

@@ -24,8 +24,7 @@ set_blocked(GError **error, const PatchPlan *plan, const GPtrArray *blockers)
             g_string_append_printf(text, "%s (pid %d) is in %s, at %s%s", blocker->name, blocker->pid, blocker->why,
                                    blocker->where, blocker->certain ? "" : " (perhaps)");
         else
-            g_string_append_printf(text, "the %s is pending, and is to call %s of the update, which a pre-undo hook has to see to",
-                                   blocker->name, blocker->why);
+            g_string_append_printf(text, "the %s %s, which a pre-undo hook has to see to", blocker->name, blocker->why);
     }
     if (blockers->len > MAX_NAMED_BLOCKERS)
         g_string_append_printf(text, "; and %u more", blockers->len - MAX_NAMED_BLOCKERS);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "introspect/references.h"
+
 /* Functions of a record, by where they begin. */
 typedef struct {
     GHashTable *placed;         /* address of a GuestVa -> const PatchPlaced; borrowed from the record */
@@ -100,12 +102,28 @@ note_unknown(PatchPlan *plan, const IntroKernel *kernel)
         g_ptr_array_add(plan->notes, g_strdup_printf("the guest's kernel does not tell where its %s are: whether any of them "
                                                      "was to call the update's code was not looked at",
                                                      (const char *) unknown->pdata[i]));
+    if (!intro_references_are_known(kernel, NULL))
+        g_ptr_array_add(plan->notes, g_strdup("the guest's kernel does not tell where its variables are: whether any of them leads "
+                                              "to the update's code was not looked at"));
+}
+
+/* Where one of its functions may be known to the kernel, it is as a rule by an object with the function's address in it. */
+static void
+add_data(PatchPlan *plan, const PatchRecord *record)
+{
+    for (guint i = 0; i < record->placed->len; i++) {
+        const PatchPlaced *placed = record->placed->pdata[i];
+
+        if (placed->kind == PATCH_PIECE_DATA || placed->kind == PATCH_PIECE_BSS)
+            patch_plan_add_given_data(plan, placed->name, placed->va, placed->size);
+    }
 }
 
 void
 patch_pending_plan(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record)
 {
     g_auto(Functions) functions = { 0 };
+    guint n_before = plan->given->len;
     gboolean is_read = TRUE;
 
     find_functions(&functions, record);
@@ -123,6 +141,8 @@ patch_pending_plan(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord
         }
         patch_plan_add_given(plan, placed->name, placed->va, placed->size);
     }
+    if (plan->given->len > n_before)
+        add_data(plan, record);
 }
 
 static const PatchForbidden *
@@ -147,18 +167,70 @@ gboolean
 patch_pending_look(const IntroCallbacks *callbacks, const GPtrArray *functions, GPtrArray *blockers, GError **error)
 {
     g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(IntroCallback));
-    gboolean in_motion;
+    gboolean in_motion, is_whole = intro_callbacks_find(callbacks, is_given, functions, found, &in_motion, error);
 
-    if (!intro_callbacks_find(callbacks, is_given, functions, found, &in_motion, error))
-        return FALSE;
     for (guint i = 0; i < found->len; i++) {
         const IntroCallback *callback = &g_array_index(found, IntroCallback, i);
 
         patch_blockers_add_pending(blockers, callback->kind, callback->object,
                                    find_given(functions, callback->function)->name);
     }
+    if (!is_whole)
+        return FALSE;
     if (in_motion && found->len == 0)
         g_set_error_literal(error, PATCH_ERROR, PATCH_ERROR_PASSING,
                             "the guest's kernel is at changing its lists of timers, work items or the like; try again");
     return !in_motion || found->len > 0;
+}
+
+/* ---- What the kernel's variables lead to ---- */
+
+static gboolean
+is_meant(GuestVa to, gconstpointer data)
+{
+    const PatchPlan *plan = data;
+    const PatchForbidden *function = find_given(plan->given, to);
+
+    return (function && function->va == to) || find_given(plan->given_data, to);
+}
+
+static gboolean
+is_within(PatchArea area, GuestVa va)
+{
+    return va >= area.va && va - area.va < area.length;
+}
+
+/* What the updates themselves consist of goes, or stands on nothing that goes. */
+static gboolean
+is_in(const GPtrArray *records, GuestVa at)
+{
+    for (guint i = 0; i < records->len; i++) {
+        const PatchRecord *record = records->pdata[i];
+        const PatchArea code = { record->code_va, record->block.length };
+
+        if (is_within(record->block, at) || is_within(record->data, at) || is_within(code, at))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+gboolean
+patch_pending_look_at_variables(const IntroKernel *kernel, const PatchPlan *plan, GPtrArray *blockers, GError **error)
+{
+    g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(IntroReference));
+
+    if (!intro_references_are_known(kernel, NULL))
+        return TRUE;
+    if (!intro_references_find(kernel, is_meant, plan, found, error))
+        return FALSE;
+    for (guint i = 0; i < found->len; i++) {
+        const IntroReference *reference = &g_array_index(found, IntroReference, i);
+        const PatchForbidden *function = find_given(plan->given, reference->to);
+        const PatchForbidden *what = function ? function : find_given(plan->given_data, reference->to);
+        g_autofree char *variable = intro_kernel_describe(kernel, reference->at, FALSE);
+
+        if (!is_in(plan->records, reference->at) && !is_in(plan->replaced, reference->at))
+            patch_blockers_add_reference(blockers, variable, reference->at, what->name);
+    }
+    return TRUE;
 }

@@ -38,6 +38,7 @@ patch_plan_new(const char *verb)
     plan->writes = g_ptr_array_new_with_free_func((GDestroyNotify) write_free);
     plan->forbidden = g_ptr_array_new_with_free_func((GDestroyNotify) forbidden_free);
     plan->given = g_ptr_array_new_with_free_func((GDestroyNotify) forbidden_free);
+    plan->given_data = g_ptr_array_new_with_free_func((GDestroyNotify) forbidden_free);
     plan->conditions = g_ptr_array_new_with_free_func((GDestroyNotify) condition_free);
     plan->records = g_ptr_array_new_with_free_func((GDestroyNotify) patch_record_unref);
     plan->replaced = g_ptr_array_new_with_free_func((GDestroyNotify) patch_record_unref);
@@ -54,6 +55,7 @@ patch_plan_free(PatchPlan *plan)
     g_ptr_array_unref(plan->writes);
     g_ptr_array_unref(plan->forbidden);
     g_ptr_array_unref(plan->given);
+    g_ptr_array_unref(plan->given_data);
     g_ptr_array_unref(plan->conditions);
     g_ptr_array_unref(plan->records);
     g_ptr_array_unref(plan->replaced);
@@ -113,6 +115,12 @@ void
 patch_plan_add_given(PatchPlan *plan, const char *name, GuestVa va, guint64 length)
 {
     g_ptr_array_add(plan->given, forbidden_new(name, va, length, 0));
+}
+
+void
+patch_plan_add_given_data(PatchPlan *plan, const char *name, GuestVa va, guint64 length)
+{
+    g_ptr_array_add(plan->given_data, forbidden_new(name, va, length, 0));
 }
 
 void

@@ -51,7 +51,8 @@ typedef struct {
     GPtrArray *writes;          /* of PatchWrite, in the order in which they are made, step by step */
     PatchStep step;             /* of the writes that are added next */
     GPtrArray *forbidden;       /* of PatchForbidden */
-    GPtrArray *given;           /* of PatchForbidden: code that goes, and that the kernel must not be about to call */
+    GPtrArray *given;           /* of PatchForbidden: code that goes, and that the kernel must not be about to call, */
+    GPtrArray *given_data;      /* of PatchForbidden: and data that goes with it; may be empty where GIVEN is not */
     GPtrArray *conditions;      /* of PatchCondition */
     GPtrArray *records;         /* of PatchRecord: what is installed or removed */
     GPtrArray *replaced;        /* of PatchRecord: what is removed on the way, since others take its place */
@@ -90,8 +91,9 @@ void patch_plan_forbid(PatchPlan *plan, const char *name, GuestVa va, guint64 le
 /* The kernel's own functions that are called one of NAMES (ends in NULL), and what the compiler made of them (.part, .isra): but for
  * their first instruction, before which nothing has begun. */
 void patch_plan_forbid_named(PatchPlan *plan, const IntroKernel *kernel, const char *const *names);
-/* Code that goes, and whose address the update may have given to the kernel (pending.h). */
+/* Code, or data, that goes, and whose address the update may have given to the kernel (pending.h). */
 void patch_plan_add_given(PatchPlan *plan, const char *name, GuestVa va, guint64 length);
+void patch_plan_add_given_data(PatchPlan *plan, const char *name, GuestVa va, guint64 length);
 /* All of RECORD's new code. */
 void patch_plan_forbid_text(PatchPlan *plan, const PatchRecord *record);
 

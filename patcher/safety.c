@@ -25,7 +25,7 @@ struct PatchSurvey {
     const IntroKernel *kernel;
     gboolean forbids_nothing;
     PatchJudge *judge;
-    const GPtrArray *given;     /* of PatchForbidden */
+    const PatchPlan *plan;
     IntroCallbacks *callbacks;  /* NULL if there is none of those */
     PatchTaskTable *tasks;      /* as the last look found them */
     GArray *restless;           /* of guint: index of those that were not asleep in the last look at the running guest */
@@ -52,7 +52,7 @@ patch_survey_new(const IntroKernel *kernel, const PatchPlan *plan)
     survey->kernel = kernel;
     survey->forbids_nothing = plan->forbidden->len == 0;
     survey->judge = patch_judge_new(kernel, plan->forbidden);
-    survey->given = plan->given;
+    survey->plan = plan;
     survey->callbacks = plan->given->len > 0 ? intro_callbacks_new(kernel) : NULL;
     survey->tasks = patch_task_table_new(kernel);
     survey->looks = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, (GDestroyNotify) look_free);
@@ -329,7 +329,7 @@ patch_survey_rehearse(const PatchSurvey *survey)
     gboolean may_be_more;
 
     if (survey->callbacks)
-        (void) patch_pending_look(survey->callbacks, survey->given, pending, NULL);
+        (void) patch_pending_look(survey->callbacks, survey->plan->given, pending, NULL);
     if (!survey->watch || !intro_task_watch_look(survey->watch, NULL, 0, tasks, &may_be_more, NULL) ||
         !intro_run_queues_read(survey->queues, tasks, NULL))
         return;
@@ -352,8 +352,10 @@ look_at_pending(PatchSurvey *survey, gboolean is_paused, GError **error)
 {
     g_autoptr(GError) failure = NULL;
 
+    if (survey->callbacks && !is_paused && !patch_pending_look_at_variables(survey->kernel, survey->plan, survey->blockers, error))
+        return FALSE;
     if (!survey->callbacks || (is_paused && survey->blockers->len > 0) ||
-        patch_pending_look(survey->callbacks, survey->given, survey->blockers, &failure))
+        patch_pending_look(survey->callbacks, survey->plan->given, survey->blockers, &failure))
         return TRUE;
     if (g_error_matches(failure, INTRO_ERROR, INTRO_ERROR_CORRUPT)) {
         g_set_error_literal(error, PATCH_ERROR, PATCH_ERROR_PASSING, failure->message);

@@ -123,9 +123,16 @@ pending_is_seen() {
     is_pending work "work item" on_second
     # Those come and go all the time, by a task that is at that, or interrupted in it: a tasklet that is disabled, a callback that
     # asks for another.
-    local between='\(pid [0-9]+\) is in (tasklet|__hrtimer|__run_timer|run_timer|call_timer|rcu_)'
+    local between='\(pid [0-9]+\) is in (tasklet|__hrtimer|__run_timer|run_timer|call_timer|rcu_|irq_work)'
     is_pending tasklet tasklet on_tasklet "$between"
     is_pending rcu "RCU callback" on_rcu "$between"
+    is_pending irq "irq work item" on_irq_work "$between"
+    is_pending srcu "SRCU callback" on_srcu
+    begins notifier
+    vlp_exits 3 "undo while there is a notifier of the update's" undo --timeout 0.1 "$qmp" "$id"
+    like "$err" "the reboot_notifier_list\+0x[0-9a-f]+/0x[0-9a-f]+ at 0x[0-9a-f]+ leads to notifier of the update" \
+        "says where, and what"
+    begins stop
     begins timer
     vlp_exits 3 "apply of another one in its place, while there is one" apply --replace --timeout 0.1 "$qmp" "$work/hooks.vlp"
     like "$err" "to call on_timer of the update" "is refused, too"
@@ -139,6 +146,9 @@ pending_is_seen() {
     vlp_exits 0 "apply of the same with a hook" apply --settle 0 "$qmp" "$work/pending.vlp"
     begins timer
     begins rcu
+    begins irq
+    begins srcu
+    begins notifier
     vlp_exits 0 "undo, for which the hook stops them" undo "$qmp" "$id"
     is "$(image)" "$before" "and nothing is left"
 }

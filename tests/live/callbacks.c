@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * callbacks GUEST: what the guest's kernel is to call later, at one moment, a line each: kind and function. And of which kinds
- * it does not tell: "unknown: timers".
+ * it does not tell: "unknown: timers"; and whether it does not tell where its variables are: "unknown: variables".
  */
 #include <stdio.h>
 
 #include "introspect/callbacks.h"
+#include "introspect/references.h"
 
 static gboolean
 takes_any(GuestVa function, gconstpointer data)
@@ -45,6 +46,8 @@ print_callbacks(const char *name, GError **error)
         return FALSE;
     for (guint i = 0; i < intro_callbacks_unknown(callbacks)->len; i++)
         printf("unknown: %s\n", (const char *)intro_callbacks_unknown(callbacks)->pdata[i]);
+    if (!intro_references_are_known(kernel, NULL))
+        printf("unknown: variables\n");
     return print_found(machine, kernel, callbacks, error);
 }
 
