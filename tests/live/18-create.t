@@ -99,10 +99,7 @@ cut_off() {
     kill -TERM "$pid"
     wait "$pid"
     status=$?
-    for _ in $(seq 50); do
-        [ -n "$(ps -o pid= -s "$pid")" ] || break
-        sleep 0.1
-    done
+    timeout 60 sh -c "while [ -n \"\$(ps -o pid= -s $pid)\" ]; do sleep 0.1; done"
     left=$(ps -o args= -s "$pid")
 }
 cut_off

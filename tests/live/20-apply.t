@@ -19,12 +19,17 @@ is "$out" "" "is empty"
 vlp_exits 0 "check" check "$qmp" "$work/uptime.vlp"
 is "$(text)" "$before" "changes nothing"
 
-ok "a witness watches" witness_start
-vlp_exits 0 "apply" -o json apply "$qmp" "$work/uptime.vlp"
-pause=$(sed -n 's/.*"pause_ns":\([0-9]*\).*"total_ns":\([0-9]*\).*"total_ns":\([0-9]*\).*/(\1 + \2 + \3) \/ 1000/p' <<< "$out")
-pause=$((pause))
-read -r stood error < <(witness_stop)
-ok "the reported pauses ($pause us) are not less than what the guest saw ($stood us, +- $error)" test $((stood - pause)) -le $((error + 100))
+# A host that is busy with something else adds to what is reported, and nothing takes from it: the least of some tells.
+for _ in 1 2 3 4 5; do
+    ok "a witness watches" witness_start
+    vlp_exits 0 "apply" -o json apply "$qmp" "$work/uptime.vlp"
+    pause=$(sed -n 's/.*"pause_ns":\([0-9]*\).*"total_ns":\([0-9]*\).*"total_ns":\([0-9]*\).*/(\1 + \2 + \3) \/ 1000/p' <<< "$out")
+    pause=$((pause))
+    read -r stood error < <(witness_stop)
+    ok "the reported pauses ($pause us) are not less than what the guest saw ($stood us, +- $error)" test $((stood - pause)) -le $((error + 100))
+    [ "$pause" -gt $((2 * stood + 4000)) ] || break
+    vlp_exits 0 "undo" undo "$qmp" "$(< "$work/uptime.id")"
+done
 ok "and not much more" test "$pause" -le $((2 * stood + 4000))
 like "$(uptime)" '\(idle time of 2 CPUs\)$' "the guest runs the new code"
 like "$(in_guest tail -n 1 /run/calls)" 'caller: ' "callers go on"
@@ -44,7 +49,7 @@ ok "the function can still be traced" in_guest 'cd /sys/kernel/tracing && echo u
 ok "and probed" in_guest 'cd /sys/kernel/tracing && echo "p:vlp uptime_proc_show" > kprobe_events &&
     echo 1 > events/kprobes/vlp/enable && cat /proc/uptime | grep -q CPUs && echo 0 > events/kprobes/vlp/enable &&
     grep -q "vlp: (uptime_proc_show" trace && echo > kprobe_events'
-vlp_exits 0 "a second update, of another function" apply --no-log "$qmp" "$work/select.vlp"
+vlp_exits 0 "a second update, of another function" apply --no-log --settle 0 "$qmp" "$work/select.vlp"
 vlp_exits 0 "verify both" verify "$qmp"
 is "$(grep -c intact <<< "$out")" 2 "are intact"
 vlp_exits 0 "undo of the first" undo "$qmp" "$id"
@@ -64,7 +69,7 @@ vlp_exits 3 "apply while a task sleeps in the function" apply --timeout 1 "$qmp"
 like "$err" "sleeper \(pid $pid\) is in core_sys_select, at core_sys_select\+0x" "says who and where"
 is "$(text)" "$before" "and changes nothing"
 in_guest "kill $pid; while kill -0 $pid 2> /dev/null; do :; done"
-vlp_exits 0 "apply when it has left" apply "$qmp" "$work/select.vlp"
+vlp_exits 0 "apply when it has left" apply --settle 0 "$qmp" "$work/select.vlp"
 
 # The new code is as hard to take out as the old was to replace.
 in_guest 'rm /run/sleeper; sleeper select > /run/sleeper & until [ -s /run/sleeper ]; do :; done'
@@ -84,7 +89,7 @@ until in_guest "grep -q core_sys_select /proc/$pid/stack"; do :; done
 vlp_exits 3 "apply while one of 1,500 tasks sleeps in the function" apply --timeout 1 "$qmp" "$work/select.vlp"
 like "$err" "sleeper \(pid $pid\) is in core_sys_select" "says who"
 in_guest "kill $pid; while kill -0 $pid 2> /dev/null; do :; done"
-vlp_exits 0 "apply when it has left" -o json apply --timeout 60 "$qmp" "$work/select.vlp"
+vlp_exits 0 "apply when it has left" -o json apply --settle 0 --timeout 60 "$qmp" "$work/select.vlp"
 [[ $out =~ \"pause_stacks\":([0-9]+) ]]
 ok "the pause went to few of them (${BASH_REMATCH[1]})" test "${BASH_REMATCH[1]}" -lt 500
 vlp_exits 0 "undo" undo --timeout 60 "$qmp" "$(< "$work/select.id")"

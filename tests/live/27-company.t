@@ -6,8 +6,8 @@
 text() { in_guest 'ktext | sha256sum'; }
 uptime() { in_guest 'cut -d " " -f 3- /proc/uptime'; }
 tracing() { in_guest "cd /sys/kernel/tracing && $1"; }
-apply() { vlp_exits 0 "apply $1" apply "$qmp" "$work/uptime.vlp" && is "$(uptime)" new "the new code is in force"; }
-undo() { vlp_exits 0 "undo $1" undo "$qmp" "$(< "$work/uptime.id")" && is "$(uptime)" "" "the old code is in force"; }
+apply() { vlp_exits 0 "apply $1" apply --settle 0 --timeout 60 "$qmp" "$work/uptime.vlp" && is "$(uptime)" new "the new code is in force"; }
+undo() { vlp_exits 0 "undo $1" undo --timeout 60 "$qmp" "$(< "$work/uptime.id")" && is "$(uptime)" "" "the old code is in force"; }
 
 # livepatch_build: makes $VLP_KERNEL/livepatch-sample.ko, the kernel's own example, once; without versions of symbols,
 # which only a build of the whole kernel knows.
@@ -91,7 +91,7 @@ tracing 'touch /run/busy; {
     touch /run/busy_ended
 } & until [ -s /run/rounds ]; do sleep 0.1; done'
 for _ in 1 2 3; do
-    vlp_exits 0 "apply while kprobes come and go elsewhere" apply --timeout 60 "$qmp" "$work/uptime.vlp"
+    vlp_exits 0 "apply while kprobes come and go elsewhere" apply --settle 0 --timeout 60 "$qmp" "$work/uptime.vlp"
     vlp_exits 0 "and undo" undo --timeout 60 "$qmp" "$(< "$work/uptime.id")"
 done
 is "$(in_guest 'rm /run/busy; until [ -e /run/busy_ended ]; do sleep 0.1; done; cat /run/busy.log')" "" "they did come and go"
@@ -155,7 +155,7 @@ if tap_result $klp "the kernel's example of a livepatch builds" "$(tail -n 20 "$
     like "$err" "cmdline_proc_show is replaced by the guest's own livepatch livepatch_sample" "is refused, with its name"
     in_guest 'cd /sys/kernel/livepatch/livepatch_sample && echo 0 > enabled && while [ -e enabled ]; do sleep 0.2; done
         rmmod livepatch_sample'
-    vlp_exits 0 "apply when it is gone" apply "$qmp" "$work/cmdline.vlp"
+    vlp_exits 0 "apply when it is gone" apply --settle 0 "$qmp" "$work/cmdline.vlp"
     is "$(in_guest cat /proc/cmdline)" "$cmdline!" "the new code is in force"
     in_guest 'insmod /run/livepatch-sample.ko'
     is "$(in_guest cat /proc/cmdline)" "this has been live patched" "a livepatch that comes later wins"

@@ -20,8 +20,8 @@ sleeper_start() {
 # How many frames the guest's reliable unwinder finds, which tells nothing of a stack that it is not sure of.
 reliable_stack_of() {
     local task
-    task=$("$VLP_BUILD/tests/live/run-in-guest" "$qmp" 20 find_get_task_by_vpid "$1" | cut -d ' ' -f 1)
-    "$VLP_BUILD/tests/live/run-in-guest" "$qmp" 20 stack_trace_save_tsk_reliable "$task" "=$(printf %512s)" 64 |
+    task=$("$VLP_BUILD/tests/live/run-in-guest" "$qmp" 60 find_get_task_by_vpid "$1" | cut -d ' ' -f 1)
+    "$VLP_BUILD/tests/live/run-in-guest" "$qmp" 60 stack_trace_save_tsk_reliable "$task" "=$(printf %512s)" 64 |
         cut -d ' ' -f 1
 }
 

@@ -6,10 +6,10 @@
 
 text() { in_guest 'ktext | sha256sum'; }
 
-# What switches each: a memory controller of cgroups that goes to a hierarchy of version 1 and back, a tracepoint, and how
-# the kernel is to be preempted.
+# What switches each: a memory controller of cgroups that goes to a hierarchy of version 1 and back (which it does some time after
+# that is unmounted, under the lock that /proc/self/cgroup takes too), a tracepoint, and how the kernel is to be preempted.
 swappiness_on() { in_guest 'mkdir -p /run/memory && mount -t cgroup -o memory none /run/memory'; }
-swappiness_off() { in_guest 'umount /run/memory'; }
+swappiness_off() { in_guest 'umount /run/memory; until grep -q "^memory[[:space:]]*0" /proc/cgroups; do usleep 10000; done; cat /proc/self/cgroup > /dev/null'; }
 softirq_on() { in_guest 'echo 1 > /sys/kernel/tracing/events/irq/softirq_raise/enable'; }
 softirq_off() { in_guest 'echo 0 > /sys/kernel/tracing/events/irq/softirq_raise/enable'; }
 mmput_on() { in_guest 'echo full > /sys/kernel/debug/sched/preempt'; }

@@ -32,7 +32,7 @@ like "$err" "uptime_proc_show is not the code this update was made for: at \+0x"
 
 vlp_exits 1 "a socket that is not there" inspect "qmp:$work/none.sock"
 socat "UNIX-LISTEN:$work/dead.sock" /dev/null &
-until [ -S "$work/dead.sock" ]; do :; done
+listens "$work/dead.sock"
 vlp_exits 1 "a socket that says nothing" inspect "qmp:$work/dead.sock"
 vlp_exits 4 "a libvirt connection to something else than QEMU" -c test:///default inspect test
 

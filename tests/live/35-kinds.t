@@ -29,7 +29,7 @@ uptime() { in_guest cat /proc/uptime; }
 
 # The next whole line but one on the console, of those that a guest prints by itself.
 printed() {
-    timeout 30 tail -n 0 -s 0.1 -F --pid=$$ "$guest/console.log" 2> /dev/null | grep -am 3 '^[0-9.]* [0-9.]*' | tail -n 1
+    timeout 300 tail -n 0 -s 0.1 -F --pid=$$ "$guest/console.log" 2> /dev/null | grep -am 3 '^[0-9.]* [0-9.]*' | tail -n 1
 }
 
 update_create "$top/tests/live/patches/hooks.patch" hooks

@@ -9,7 +9,7 @@ image() {
     rm -f "$work/$1"
     monitor_does "{\"execute\":\"dump-guest-memory\",\"arguments\":{\"paging\":false,\"protocol\":\"file:$work/$1\"}}" DUMP_COMPLETED
 }
-nmi() { monitor_does '{"execute":"inject-nmi"}' '"return": {}'; }
+nmi() { qmp_at "$guest/qmp.sock" inject-nmi; }
 address() { "$VLP_BUILD/virt-livepatch" symbols "$qmp" "$1" | awk -v name="$1" '$3 == name { print "0x" $1 }'; }
 
 # --- What gdb does: it steps into the function, and on; then an NMI comes at the entry, and one inside.
@@ -76,9 +76,9 @@ function=$(address uptime_proc_show) callee=$(address seq_printf) nmi=$(address 
 end=$("$VLP_BUILD/virt-livepatch" symbols "$qmp" | awk '$3 == "uptime_proc_show" { at = $1 } at && $1 != at { print "0x" $1; exit }')
 size=$((end - function))
 script > "$work/script"
-export -f image nmi monitor_does
+export -f image nmi monitor_does qmp_at
 export work guest
-SHELL=/bin/bash timeout 100 gdb -nx -q -batch -x "$work/script" > "$work/gdb" 2> "$work/gdb.err"
+SHELL=/bin/bash timeout 600 gdb -nx -q -batch -x "$work/script" > "$work/gdb" 2> "$work/gdb.err"
 is "$(grep -cE '^(entry 0|site 5|inside [0-9]+|(callee|returned|nmi-at-entry|nmi-inside) -?[0-9]+)$' "$work/gdb")" 7 \
     "gdb has stopped it everywhere"
 moment entry 0 "before the first instruction"

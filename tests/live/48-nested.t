@@ -7,7 +7,8 @@
 
 nested() { in_guest "rm -f /run/real /run/long; nested real > /run/real 2>&1 & nested long > /run/long 2>&1 & until [ -s /run/real ] && [ -s /run/long ]; do usleep 10000; done; cat /run/real /run/long"; }
 running=$'it runs\nit runs'
-complaints() { grep -acE 'BUG|WARNING: (CPU|at)|Oops|general protection|panic -' "$guest/console.log"; }
+# What this CPU model's weaknesses need and do not have is no trouble.
+complaints() { grep -aE "$trouble" "$guest/console.log" | grep -v hw-vuln; }
 elsewhere() { vlp -o json stack "$qmp" && [[ $out == *'"name":"elsewhere"'* ]]; }
 
 # make_updates RELEASE: to what both have called, and to something else, with a hook.
@@ -42,9 +43,9 @@ hosts() {
     ok "$release: stack says that a vCPU is elsewhere" ever elsewhere
     vlp_exits 3 "$release: apply, to what both have called" apply --timeout 2 "$qmp" "$work/kvm.vlp"
     like "$err" "nested \(pid [0-9]+\) is in kvm_vcpu_ioctl" "$release: names them"
-    vlp_exits 0 "$release: apply, to something else, with a hook" apply "$qmp" "$work/other.vlp"
+    vlp_exits 0 "$release: apply, to something else, with a hook" apply --timeout 120 "$qmp" "$work/other.vlp"
     like "$(in_guest cat /proc/uptime)" "hooked 1" "$release: the new code is in force, and the hook was called"
-    vlp_exits 0 "$release: undo" undo "$qmp" "$other"
+    vlp_exits 0 "$release: undo" undo --timeout 120 "$qmp" "$other"
     unlike "$(in_guest cat /proc/uptime)" hooked "$release: the old code is in force"
     like "$(in_guest dmesg)" "hook at the end" "$release: and the other hook was called"
 
@@ -58,7 +59,7 @@ hosts() {
     in_guest 'killall nested; while pidof nested > /dev/null; do usleep 10000; done'
     vlp_exits 0 "$release: undo when they have ended" undo "$qmp" "$kvm"
     is "$(nested)" "$running" "$release: the old code works"
-    is "$(complaints)" 0 "$release: the guest has nothing to complain of"
+    is "$(complaints)" "" "$release: the guest has nothing to complain of"
     "$top/images/stop-guest" "$guest"
 }
 

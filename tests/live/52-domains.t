@@ -56,7 +56,8 @@ release=$(in_guest uname -r)
 
 setsid virsh event --loop --all > "$work/events" 2>&1 &
 guests+=("kill $!")
-virsh -q domstate "$second" > /dev/null
+ok "virsh tells of events by now" timeout 60 sh -c "until grep -q 'lifecycle.*$second' '$work/events'; do
+    virsh -q suspend $second; virsh -q resume $second; sleep 0.2; done"
 
 vlp_exits 0 "list" list
 is "$(row "$first")" "$(virsh domid "$first" | head -n 1) $first running $release none" "has the one on memfd"
@@ -119,6 +120,7 @@ vlp_exits 0 "undo in the second, when it goes on" undo "$second" "$id"
 is "$(virsh domstate "$first" | head -n 1) $(virsh domstate "$second" | head -n 1)" "running running" \
     "libvirt sees both running"
 
+timeout 60 sh -c "until [ \$(grep -ac 'lifecycle.*$first' '$work/events') -ge 8 ]; do sleep 0.1; done"
 grep -a "lifecycle.*$first" "$work/events" | sed "s/.*: //" > "$work/lifecycle"
 is "$(sort "$work/lifecycle" | sed 's/ .*//' | uniq -c | tr -s ' \n' ' ')" " 4 Resumed 4 Suspended " \
     "virsh saw the first one suspended and resumed: for each change, and before or after it to prepare or to clean"

@@ -115,11 +115,10 @@ ok "and is well" guest_is_well
 
 mv "$work/saved" "$work/before"
 clean=$(digest "$work/before")
-flock "$work/before" sleep 60 &
-holder=$!
-until ! flock -n "$work/before" true; do :; done
+exec 9< "$work/before"
+flock 9
 vlp_exits 3 "a file that somebody uses" apply "saved:$work/before" "$work/uptime.vlp"
-kill $holder
+exec 9<&-
 cp --sparse=always "$work/before" "$work/file"
 vlp_exits 0 "apply" apply "saved:$work/file" "$work/uptime.vlp"
 vlp_exits 0 "undo" undo "saved:$work/file" "$id"

@@ -18,7 +18,7 @@ bare_start() {
         "$VLP_BUILD/tests/vmm/bare-guest" < /dev/null > "$work/letters" &
     pid=$!
     guests+=("bare_end $pid")
-    timeout 30 sh -c "until [ \$(wc -c < $work/letters 2> /dev/null) = 2 ]; do sleep 0.1; done" || give_up "the machine does not start"
+    timeout 60 sh -c "until [ \$(wc -c < $work/letters 2> /dev/null) = 2 ]; do sleep 0.1; done" || give_up "the machine does not start"
 }
 
 # bare_end PID: ends it, if it has not ended.
@@ -34,7 +34,7 @@ running_again() {
 }
 
 leftovers() {
-    ls -d "$VIRT_LIVEPATCH_RUN"/* /var/lib/libvirt/qemu/domain-*/vlp* 2> /dev/null
+    ls -d "$VIRT_LIVEPATCH_RUN"/* /var/lib/libvirt/qemu/domain-*-"$domain"/vlp* 2> /dev/null
 }
 
 # stranger_start OPTION...: a QEMU on KVM without any monitor; sets $pid.
@@ -62,7 +62,6 @@ without_libvirt() {
 }
 
 with_libvirt() {
-    local domain=vlp-backend-$$
     domain_start -m 256 "$domain"
     check "libvirt" "$domain"
     ok "libvirt sees it running" test "$(virsh domstate "$domain" | head -n 1)" = running
@@ -96,6 +95,7 @@ on_kvm() {
 }
 
 command -v socat > /dev/null || skip_all "there is no socat"
+domain=vlp-backend-$$
 before=$(leftovers)
 at_once without_libvirt with_libvirt on_kvm
 is "$(leftovers)" "$before" "no socket and no file is left"

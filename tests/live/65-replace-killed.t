@@ -7,13 +7,15 @@
 text() { in_guest 'ktext | sha256sum'; }
 seen() { in_guest -t 30 'cut -d " " -f 3- /proc/uptime; cut -d " " -f 6- /proc/loadavg' | xargs; }
 
-# killed_at N ARGUMENT...: runs the tool and kills it as it sends its N-th message. FALSE if it got to its end before.
+# killed_at N ARGUMENT...: runs the tool and kills it as it sends its N-th message. FALSE if it got to its end before. Waits for its guard.
 killed_at() {
     local n=$1
     shift
     strace -o /dev/null -e trace=sendto -e "inject=sendto:signal=SIGKILL:when=$n" "$VLP_BUILD/virt-livepatch" "$@" \
         > "$work/out" 2> "$work/err"
-    [ $? = 137 ]
+    local status=$?
+    timeout 60 pidwait -f "[v]irt-livepatch .*$qmp"
+    [ $status = 137 ]
 }
 
 # kill_all: for every N; counts in $n_old and $n_new what was found. The last one, not killed, puts the new one in place.

@@ -35,6 +35,7 @@ moved_in_pause() {
     err=$(< "$work/err")
     timeout 60 pidwait -f "[v]irt-livepatch .*$qmp"
     is "$(run_state_at "$work/monitor")" postmigrate "it does not go on where it was"
+    until [ "$(run_state_at "$there/qmp.sock")" != inmigrate ]; do :; done
     is "$(run_state_at "$there/qmp.sock")" paused "and is still there where it went"
     "$top/images/stop-guest" "$there"
     qmp_at "$work/monitor" cont > "$work/said"
