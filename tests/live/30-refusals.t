@@ -21,7 +21,7 @@ for length in 0 7 100 $((size / 2)) $((size - 1)); do
     vlp_exits 1 "an update file cut off after $length bytes" apply "$qmp" "$work/short.vlp"
 done
 cp "$work/uptime.vlp" "$work/flipped.vlp"
-printf '\x5a' | dd of="$work/flipped.vlp" bs=1 seek=$((size / 2)) conv=notrunc status=none
+perl -e 'seek(STDIN, shift, 0); read(STDIN, $_, 1); print ~$_' $((size / 2)) < "$work/uptime.vlp" | dd of="$work/flipped.vlp" bs=1 seek=$((size / 2)) conv=notrunc status=none
 vlp_exits 1 "an update file with one byte changed" apply "$qmp" "$work/flipped.vlp"
 like "$err" "damaged" "is called damaged"
 

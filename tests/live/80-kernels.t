@@ -41,7 +41,7 @@ inspected() {
 callbacks_are_found() {
     in_guest 'sleep 100000 > /dev/null 2>&1 &'
     "$VLP_BUILD/tests/live/callbacks" "$qmp" > "$work/callbacks" || give_up "what the guest is to call cannot be looked at"
-    unlike "$(< "$work/callbacks")" unknown "$release: it tells where timers, work items and the like, and its variables are"
+    is "$(grep '^unknown: ' "$work/callbacks")" "" "$release: it tells where timers, work items and the like, and its variables are"
     like "$(< "$work/callbacks")" 'high-resolution timer: hrtimer_wakeup' "$release: a program's timer"
     like "$(sort "$work/callbacks")" $'(^|\n)timer: [a-z]' "$release: timers of its own"
     diag "$release: $(cut -d : -f 1 "$work/callbacks" | sort | uniq -c | paste -sd ,)"
