@@ -15,7 +15,7 @@ id=$(< "$work/three.id")
 guest_start -m 256
 target=$qmp
 run_state() { run_state_at "$guest/qmp.sock"; }
-check 9 36
+check 15 36
 
 # --- Paused by somebody else
 hmp stop
