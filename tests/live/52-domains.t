@@ -107,7 +107,7 @@ ok "is JSON that says what is installed where" perl -MJSON::PP -0777 -ne '
     "$work/out"
 
 hung=$(< "/run/libvirt/qemu/$second.pid")
-kill -STOP "$hung"
+stand_still "$hung"
 SECONDS=0
 vlp_exits 0 "list with one whose QEMU hangs" list
 like "$err" "$second: .*no answer through libvirt" "says so of that"

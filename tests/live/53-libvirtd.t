@@ -137,7 +137,7 @@ hit() {
     ok "it has all of the update or nothing, and nothing is left on the host" whole
 }
 
-stop_it() { kill -STOP "$libvirtd"; }
+stop_it() { stand_still "$libvirtd"; }
 let_it_go_on() { kill -CONT "$libvirtd"; }
 kill_it() { kill -KILL "$libvirtd"; wait "$libvirtd"; } 2> /dev/null
 

@@ -134,7 +134,7 @@ like "$err" "no update $id is installed in this guest" "says that it is not"
 
 # --- QEMU does not answer
 applying_starts 10
-kill -STOP "$(< "$guest/pid")"
+stand_still "$(< "$guest/pid")"
 applying_ends 3 "apply while which QEMU stops answering"
 like "$err" "sleeper \(pid $pid\) is in core_sys_select" "says what it waited for"
 vlp_exits 3 "apply when it does not answer at all" apply "$qmp" "$work/uptime.vlp"

@@ -111,6 +111,12 @@ listens() {
     timeout 60 sh -c "until grep -q ' 00010000 .* $1\$' /proc/net/unix; do sleep 0.02; done" || give_up "nobody listens at $1"
 }
 
+# stand_still PID: stops a process, all of whose threads stand still when this returns.
+stand_still() {
+    kill -STOP "$1"
+    timeout 60 sh -c "while grep -qsv ') T ' /proc/$1/task/*/stat; do sleep 0.02; done"
+}
+
 # witness_start: from now on, the guest watches for how long it stands still. Nothing may pause it before this returns.
 witness_start() {
     in_guest 'witness > /run/witness & until grep -q ready /run/witness; do sleep 0.1; done'
