@@ -169,7 +169,8 @@ set_not_well(const PatchCli *cli, const Job *job, const Options *chosen, PatchWa
     return FALSE;
 }
 
-/* PLAN was executed. Text for people comes at once, the object for programs when all is known. */
+/* PLAN was executed. Text for people comes at once, the object for programs when all is known. The guest is to write into its log
+ * only when it has been seen to be well: what it is told to run and cannot is in the way of undo. */
 static gboolean
 finish_apply(const PatchCli *cli, const Job *job, const Options *chosen, const PatchPlan *plan, PatchReport *report,
              PatchWatch *watch, GError **error)
@@ -178,18 +179,17 @@ finish_apply(const PatchCli *cli, const Job *job, const Options *chosen, const P
     g_auto(PatchWatchReport) watched = { PATCH_HEALTH_WELL };
     gboolean is_well;
 
-    if (!job->no_log)
-        patch_report_in_guest(cli, job->guest, plan, report);
-    if (!watch || !cli->json)
+    if (!cli->json)
         patch_report_commit(cli, plan, name, report);
-    if (!watch)
-        return TRUE;
-    patch_watch_settle(watch, plan->records->pdata[0], chosen->settle_s, &watched);
+    if (watch)
+        patch_watch_settle(watch, plan->records->pdata[0], chosen->settle_s, &watched);
     is_well = watched.health != PATCH_HEALTH_ILL || set_not_well(cli, job, chosen, &watched, error);
-    report->watched = &watched;
+    if (is_well && !job->no_log)
+        patch_report_in_guest(cli, job->guest, plan, report);
+    report->watched = watch ? &watched : NULL;
     if (cli->json)
         patch_report_commit(cli, plan, name, report);
-    else if (is_well)
+    else if (watch && is_well)
         patch_report_watch(cli, name, &watched);
     return is_well;
 }
