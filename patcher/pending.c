@@ -214,6 +214,19 @@ is_in(const GPtrArray *records, GuestVa at)
     return FALSE;
 }
 
+/* A table of the kernel's that leads to the update's code because the update says so. */
+static gboolean
+is_written(const PatchPlan *plan, GuestVa at)
+{
+    for (guint i = 0; i < plan->writes->len; i++) {
+        const PatchWrite *write = plan->writes->pdata[i];
+
+        if (is_within((PatchArea) { write->va, g_bytes_get_size(write->after) }, at))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 gboolean
 patch_pending_look_at_variables(const IntroKernel *kernel, const PatchPlan *plan, GPtrArray *blockers, GError **error)
 {
@@ -229,7 +242,7 @@ patch_pending_look_at_variables(const IntroKernel *kernel, const PatchPlan *plan
         const PatchForbidden *what = function ? function : find_given(plan->given_data, reference->to);
         g_autofree char *variable = intro_kernel_describe(kernel, reference->at, FALSE);
 
-        if (!is_in(plan->records, reference->at) && !is_in(plan->replaced, reference->at))
+        if (!is_in(plan->records, reference->at) && !is_in(plan->replaced, reference->at) && !is_written(plan, reference->at))
             patch_blockers_add_reference(blockers, variable, reference->at, what->name);
     }
     return TRUE;

@@ -185,6 +185,21 @@ vlp_exits 0 "verify" verify "$qmp"
 vlp_exits 0 "undo" undo --all "$qmp"
 is "$(image)" "$old" "nothing is left"
 
+# --- A callback in a table that the kernel may write to, which the new code gives away as well
+make_patch handler kernel/utsname_sysctl.c '/^static struct ctl_table uts_kern_table/i\
+static int vlp_do_uts(struct ctl_table *table, int write, void *buffer, size_t *lenp, loff_t *ppos)\
+{\
+	pr_info("here is %ps\\n", vlp_do_uts);\
+	return proc_do_uts_string(table, write, buffer, lenp, ppos);\
+}\
+
+/\.procname.*"domainname"/,/proc_handler/s/= proc_do_uts_string/= vlp_do_uts/'
+update_create "$work/handler.patch" handler
+vlp_exits 0 "apply" apply --settle 0 "$qmp" "$work/handler.vlp"
+like "$(in_guest 'cat /proc/sys/kernel/domainname; dmesg')" "here is vlp_do_uts" "the table leads to the new function"
+vlp_exits 0 "undo" undo --all "$qmp"
+is "$(image)" "$old" "nothing is left"
+
 in_guest 'echo 7 > /proc/sys/kernel/oops_limit'
 vlp_exits 4 "apply where the guest has another value" apply "$qmp" "$work/limit.vlp"
 like "$err" "oops_limit, at 0x[0-9a-f]*, holds 7, and the update expects 10000" "names it, and both values"
