@@ -39,6 +39,19 @@ mirrors() {
     apt-get indextargets --format '$(SITE)' 2> /dev/null | sed -E 's#^[a-z+]+://([^@/]*@)?([^:/]+).*#\2#' | sort -u
 }
 
+# commands, options: those of the command line, as the manual page has to name them.
+commands() {
+    grep -hoP 'PatchCommand patch_cmd_\K[a-z]+(?= = \{)' patcher/*.c | sed 's/^/.It Cm /'
+}
+options() {
+    grep -hoP "\{ \"\K[a-z-]+(?=\", (0|'[a-z]'), )" patcher/*.[ch] | sort -u | sed 's/^/-/'
+}
+undescribed() {
+    { commands; options; } | while read -r name; do
+        grep -qE -- "(^|[ ,])$name( |\$)" docs/virt-livepatch.8 || echo "$name"
+    done
+}
+
 isnt "$(inclusions tests tests)" "" "inclusions are found"
 is "$(inclusions vmm 'introspect|patcher')" "" "vmm includes nothing of introspect or patcher"
 is "$(inclusions introspect patcher)" "" "introspect includes nothing of patcher"
@@ -48,4 +61,6 @@ is "$(programs | xargs grep -L 'SPDX-License-Identifier: GPL-2.0-or-later')" "" 
 is "$(unlisted)" "" "the Makefile has each"
 is "$(mirrors | grep . | grep -rlFf - "${existing[@]}" docs quickstart README.md configure.ac Makefile.am)" "" \
     "no host that this machine's packages come from is named"
+like "$(commands)$(options)" '\.It Cm apply.*-undo-on-oops' "commands and options are found"
+is "$(undescribed)" "" "the manual page has each"
 done_testing
