@@ -14,6 +14,8 @@
 
 /* For how long a guest that has complained is looked at further: an oops may end in a panic. */
 #define LAST_LOOK_US 300000
+/* And one that has crashed, for what its kernel says of that: it counts as crashed before it does. */
+#define LAST_WORDS_US (5 * G_USEC_PER_SEC)
 
 /* A CPU that has stood still for so long is looked at further; and it has to go on for so long, since the host may have
  * been busy with something else. */
@@ -156,7 +158,7 @@ look(PatchWatch *watch, PatchWatchReport *report)
         return FALSE;
     if (intro_kernel_has_panicked(watch->guest->kernel)) {
         find_ill(report, watch, FALSE, "has crashed (panic)");
-        return FALSE;
+        return watch->alarm == NULL;
     }
     if (watch->alarm && report->health == PATCH_HEALTH_WELL)
         find_ill(report, watch, TRUE, NULL);
@@ -197,7 +199,7 @@ goes_on(const PatchWatchReport *report, const IntroPulse *pulse, gint64 end, gin
     guint cpu;
 
     if (report->health == PATCH_HEALTH_ILL)
-        return now < ill_since + LAST_LOOK_US;
+        return now < ill_since + (report->runs ? LAST_LOOK_US : LAST_WORDS_US);
     stillness = pulse ? intro_pulse_stillness(pulse, &cpu, &task) : 0;
     return stillness < STUCK_US && (now < end || stillness >= SUSPICIOUS_US);
 }
