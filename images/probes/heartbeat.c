@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#define MISSED_MS 20000
+#define MISSED_MS 5000
 
 int
 main(void)
