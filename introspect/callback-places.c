@@ -222,13 +222,15 @@ intro_callback_places_rcu(IntroCallbacks *callbacks, GError **error)
 gboolean
 intro_callback_places_irq_works(IntroCallbacks *callbacks, GError **error)
 {
+    GuestVa calls;
+
     if (!find_linked(callbacks, "irq_work", "node.llist.next", "func", &callbacks->irq_work, error)
         || !add_percpu(callbacks, "raised_list", "llist_head", callbacks->irq_works, error)
         || !add_percpu(callbacks, "lazy_list", "llist_head", callbacks->irq_works, error))
         return FALSE;
-    if (find_linked(callbacks, "__call_single_data", "node.llist.next", "func", &callbacks->call, NULL))
-        (void) add_percpu(callbacks, "call_single_queue", "llist_head", callbacks->calls, NULL);
-    return TRUE;
+    return !intro_symbols_address(intro_kernel_symbols(callbacks->kernel), "call_single_queue", &calls, NULL)
+        || (find_linked(callbacks, "__call_single_data", "node.llist.next", "func", &callbacks->call, error)
+            && add_percpu(callbacks, "call_single_queue", "llist_head", callbacks->calls, error));
 }
 
 static gboolean
