@@ -11,7 +11,7 @@ libpatcher_a_SOURCES += \
 libpatcher_a_SOURCES += \
 	patcher/error.c patcher/error.h \
 	patcher/guest.c patcher/guest.h \
-	patcher/record.c patcher/record.h \
+	patcher/record.c patcher/record.h patcher/record-body.c patcher/record-check.c patcher/record-private.h \
 	patcher/arena-private.h patcher/arena-room.c patcher/arena.c patcher/arena.h \
 	patcher/guestcode.c patcher/guestcode.h \
 	patcher/lookup.c patcher/lookup.h \
