@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,15 +16,12 @@
 #include "vmm/kvm-registers.h"
 #include "vmm/kvm-slots.h"
 #include "vmm/socket.h"
+#include "vmm/stranger-memory.h"
 #include "vmm/threads.h"
 
 /* For how long no vCPU may be in the guest before its owner is taken to have paused it. */
 #define IDLE_TIMEOUT_US G_USEC_PER_SEC
 #define IDLE_INTERVAL_NS 1000000
-
-#ifndef KVM_MEM_GUEST_MEMFD
-#define KVM_MEM_GUEST_MEMFD (1UL << 2)
-#endif
 
 typedef struct {
     guint id;
@@ -39,8 +35,7 @@ struct VmmStranger {
     VmmHostKernel *kernel;
     guint64 kvm;
     GArray *vcpus;              /* of Vcpu, by id */
-    GArray *slots;              /* of VmmSlot, as they were seen first */
-    GArray *regions;            /* of VmmKvmRegion */
+    VmmStrangerMemory *memory;
     VmmInjector *injector;
     VmmThreads *threads;
 };
@@ -71,45 +66,14 @@ open_files(VmmStranger *stranger, GError **error)
     return FALSE;
 }
 
-/* --- What the kernel says of it */
-
-static void
-add_region(VmmStranger *stranger, const VmmSlot *slot)
-{
-    VmmKvmRegion region = {
-        slot->region.range.start.value, slot->region.range.length, slot->region.hva,
-    };
-    VmmKvmRegion *last = stranger->regions->len > 0
-                             ? &g_array_index(stranger->regions, VmmKvmRegion, stranger->regions->len - 1) : NULL;
-
-    if (last != NULL && last->pa + last->length == region.pa && last->offset + last->length == region.offset)
-        last->length += region.length;
-    else
-        g_array_append_val(stranger->regions, region);
-}
-
 static gboolean
-find_memory(VmmStranger *stranger, GError **error)
+find_machine(VmmStranger *stranger, GError **error)
 {
     stranger->kernel = vmm_host_kernel_new("kvm", error);
     if (stranger->kernel == NULL || !vmm_host_kernel_object(stranger->kernel, stranger->vm_fd, &stranger->kvm, error))
         return FALSE;
-    stranger->slots = vmm_slots_read(stranger->kernel, stranger->kvm, error);
-    for (guint i = 0; stranger->slots != NULL && i < stranger->slots->len; i++) {
-        const VmmSlot *slot = &g_array_index(stranger->slots, VmmSlot, i);
-
-        if ((slot->flags & KVM_MEM_GUEST_MEMFD) != 0) {
-            g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED,
-                                "the guest has memory that its host cannot see (a confidential machine)");
-            return FALSE;
-        }
-        if ((slot->flags & KVM_MEM_READONLY) == 0)
-            add_region(stranger, slot);
-    }
-    if (stranger->slots != NULL && (stranger->regions->len == 0 || stranger->regions->len > VMM_KVM_MAX_REGIONS))
-        g_set_error(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED, "the machine has %u pieces of memory",
-                    stranger->regions->len);
-    return stranger->slots != NULL && stranger->regions->len > 0 && stranger->regions->len <= VMM_KVM_MAX_REGIONS;
+    stranger->memory = vmm_stranger_memory_new(stranger->pid, stranger->kernel, stranger->kvm, error);
+    return stranger->memory != NULL;
 }
 
 VmmStranger *
@@ -120,9 +84,8 @@ vmm_stranger_new(pid_t pid, GError **error)
     stranger->pid = pid;
     stranger->memory_fd = stranger->vm_fd = -1;
     stranger->vcpus = g_array_new(FALSE, FALSE, sizeof(Vcpu));
-    stranger->regions = g_array_new(FALSE, FALSE, sizeof(VmmKvmRegion));
     stranger->threads = vmm_threads_new(pid);
-    if (!open_files(stranger, error) || !find_memory(stranger, error))
+    if (!open_files(stranger, error) || !find_machine(stranger, error))
         return NULL;
     stranger->injector = vmm_injector_new(pid, stranger->memory_fd, error);
     return stranger->injector != NULL ? g_steal_pointer(&stranger) : NULL;
@@ -135,9 +98,8 @@ vmm_stranger_free(VmmStranger *stranger)
         return;
     vmm_threads_free(stranger->threads);
     vmm_injector_free(stranger->injector);
+    vmm_stranger_memory_free(stranger->memory);
     vmm_host_kernel_free(stranger->kernel);
-    g_clear_pointer(&stranger->slots, g_array_unref);
-    g_array_unref(stranger->regions);
     g_array_unref(stranger->vcpus);
     vmm_fd_clear(&stranger->vm_fd);
     vmm_fd_clear(&stranger->memory_fd);
@@ -252,32 +214,6 @@ check_vcpus(VmmStranger *stranger, GError **error)
     return same;
 }
 
-static gboolean
-check_memory(VmmStranger *stranger, GError **error)
-{
-    g_autoptr(GArray) slots = vmm_slots_read(stranger->kernel, stranger->kvm, error);
-    gboolean same;
-
-    if (slots == NULL)
-        return FALSE;
-    same = slots->len == stranger->slots->len;
-    for (guint i = 0; same && i < slots->len; i++) {
-        VmmSlot *now = &g_array_index(slots, VmmSlot, i);
-        const VmmSlot *before = &g_array_index(stranger->slots, VmmSlot, i);
-
-        same = now->region.range.start.value == before->region.range.start.value
-               && now->region.range.length == before->region.range.length && now->region.hva == before->region.hva
-               && ((now->flags ^ before->flags) & ~KVM_MEM_LOG_DIRTY_PAGES) == 0;
-    }
-    if (!same) {
-        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_BUSY, "the machine's memory map has changed; try again");
-        return FALSE;
-    }
-    g_array_unref(stranger->slots);
-    stranger->slots = g_steal_pointer(&slots);
-    return TRUE;
-}
-
 /* --- Registers */
 
 static gboolean
@@ -364,7 +300,7 @@ hold(VmmStranger *stranger, GError **error)
 {
     if (!stop(stranger, error))
         return FALSE;
-    if (check_vcpus(stranger, error) && check_memory(stranger, error))
+    if (check_vcpus(stranger, error) && vmm_stranger_memory_check(stranger->memory, error))
         return TRUE;
     stranger_resume(stranger, NULL);
     return FALSE;
@@ -411,68 +347,16 @@ stranger_is_running(gpointer self, gboolean *running, GError **error)
     return FALSE;
 }
 
-static guint64
-find_hva(const VmmStranger *stranger, guint64 pa)
-{
-    for (guint i = 0; i < stranger->regions->len; i++) {
-        const VmmKvmRegion *region = &g_array_index(stranger->regions, VmmKvmRegion, i);
-
-        if (pa >= region->pa && pa - region->pa < region->length)
-            return region->offset + (pa - region->pa);
-    }
-    return 0;
-}
-
-static gboolean
-set_memory_error(const VmmStranger *stranger, gboolean is_short, GError **error)
-{
-    if (!is_short && errno == ESRCH)
-        g_set_error(error, VMM_ERROR, VMM_ERROR_LOST, "the machine's process %d has ended", (int)stranger->pid);
-    else
-        g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "cannot reach the memory of process %d: %s",
-                    (int)stranger->pid, is_short ? "a part of it is not there" : g_strerror(errno));
-    return FALSE;
-}
-
 static gboolean
 stranger_read(gpointer self, guint64 pa, void *buffer, gsize length, GError **error)
 {
-    VmmStranger *stranger = self;
-    struct iovec local = { buffer, length }, remote = { GSIZE_TO_POINTER(find_hva(stranger, pa)), length };
-    ssize_t n = process_vm_readv(stranger->pid, &local, 1, &remote, 1, 0);
-
-    return n == (ssize_t)length || set_memory_error(stranger, n >= 0, error);
-}
-
-/* Whoever logs what the guest writes, for a migration, would not see what we do. */
-static gboolean
-check_not_logged(const VmmStranger *stranger, guint64 pa, gsize length, GError **error)
-{
-    for (guint i = 0; i < stranger->slots->len; i++) {
-        const VmmSlot *slot = &g_array_index(stranger->slots, VmmSlot, i);
-        guint64 start = slot->region.range.start.value;
-
-        if ((slot->flags & KVM_MEM_LOG_DIRTY_PAGES) == 0 || pa >= start + slot->region.range.length
-            || pa + length <= start)
-            continue;
-        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_BUSY,
-                            "the guest is being migrated or saved (its writes are logged); try again afterwards");
-        return FALSE;
-    }
-    return TRUE;
+    return vmm_stranger_memory_read(((VmmStranger *)self)->memory, pa, buffer, length, error);
 }
 
 static gboolean
 stranger_write(gpointer self, guint64 pa, const void *data, gsize length, GError **error)
 {
-    VmmStranger *stranger = self;
-    struct iovec local = { (void *)data, length }, remote = { GSIZE_TO_POINTER(find_hva(stranger, pa)), length };
-    ssize_t n;
-
-    if (!check_not_logged(stranger, pa, length, error))
-        return FALSE;
-    n = process_vm_writev(stranger->pid, &local, 1, &remote, 1, 0);
-    return n == (ssize_t)length || set_memory_error(stranger, n >= 0, error);
+    return vmm_stranger_memory_write(((VmmStranger *)self)->memory, pa, data, length, error);
 }
 
 static gboolean
@@ -499,12 +383,14 @@ static const VmmControlOps stranger_ops = {
 void
 vmm_stranger_describe(VmmStranger *stranger, VmmControlled *machine)
 {
+    const GArray *regions = vmm_stranger_memory_regions(stranger->memory);
+
     *machine = (VmmControlled) {
         .ops = &stranger_ops,
         .self = stranger,
         .n_vcpus = stranger->vcpus->len,
-        .n_regions = stranger->regions->len,
-        .regions = (const VmmKvmRegion *)(gpointer)stranger->regions->data,
+        .n_regions = regions->len,
+        .regions = (const VmmKvmRegion *)(gpointer)regions->data,
         .memory_fd = -1,
     };
 }
