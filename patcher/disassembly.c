@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "patcher/disassembly.h"
 
-#include <capstone/capstone.h>
 #include <string.h>
 
+#include "patcher/decode.h"
 #include "patcher/object.h"
 
 #define MAX_SHOWN 60            /* bytes of a string */
@@ -165,7 +165,7 @@ patch_disassemble(const PatchObject *object, const PatchCode *code)
     while (left) {
         guint32 offset = address;
 
-        if (cs_disasm_iter(decoder, &bytes, &left, &address, insn)) {
+        if (patch_decode_next(decoder, &bytes, &left, &address, insn)) {
             add_insn(&reader, insns, offset, insn->size, insn);
             continue;
         }

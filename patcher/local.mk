@@ -125,6 +125,7 @@ libpatcher_a_SOURCES += \
 	patcher/reasons.c patcher/reasons.h \
 	patcher/buildid.c patcher/buildid.h \
 	patcher/compose.c patcher/compose.h patcher/compose-changes.c patcher/compose-private.h patcher/compose-settings.c \
+	patcher/decode.c patcher/decode.h \
 	patcher/copy-piece.c patcher/copy-piece.h \
 	patcher/shadow.c patcher/shadow.h \
 	patcher/merge.c patcher/merge.h \

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "patcher/object-items.h"
 
-#include <capstone/capstone.h>
 #include <elf.h>
 
+#include "patcher/decode.h"
 #include "patcher/error.h"
 
 /* What every module calls its first and last function, beside their own names. */
@@ -206,7 +206,7 @@ decode_item(PatchElf *elf, PatchElfItem *item, csh decoder, cs_insn *insn, GArra
         gboolean is_branch;
         guint first = next;
 
-        if (!cs_disasm_iter(decoder, &code, &left, &address, insn)) {
+        if (!patch_decode_next(decoder, &code, &left, &address, insn)) {
             item->is_opaque = TRUE;
             item->is_padding = FALSE;
             code++;

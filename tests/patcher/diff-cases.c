@@ -380,6 +380,10 @@ const DiffCase diff_cases[] = {
       "static const struct s a = { &b, \"two\" }; static const struct s b = { &a, \"b\" };"
       "void f(int x) { use((void *) (x ? &a : 0)); } void g(int x) { use((void *) (x ? &b : 0)); }",
       "changed a" },
+    { "protection-keys", COMMON "int f(void) { asm volatile(\".byte 0x0f, 0x01, 0xee\"); return other; }",
+      COMMON "int f(void) { asm volatile(\".byte 0x0f, 0x01, 0xee\"); return other + 1; }", "changed f" },
+    { "no-instruction", COMMON "int f(void) { asm volatile(\".byte 0x06\"); return other; }",
+      COMMON "int f(void) { asm volatile(\".byte 0x06\"); return other + 1; }", "changed f, code f" },
 };
 
 const gsize diff_cases_n = G_N_ELEMENTS(diff_cases);

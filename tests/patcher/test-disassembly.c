@@ -129,6 +129,36 @@ test_jumps(void)
         patch_code_free(codes[i]);
 }
 
+/* What capstone 4 has no word for; with the byte behind each, which has to be read as an instruction of its own. */
+static void
+test_unknown(void)
+{
+    static const guint8 known[] = {
+        0x0f, 0x01, 0xee, 0xc3, 0x0f, 0x01, 0xef, 0x90, 0x0f, 0x01, 0xe8, 0x90, 0x0f, 0x01, 0xfa, 0x90, 0x0f, 0x01, 0xfb, 0x90,
+        0xf2, 0x0f, 0x01, 0xff, 0x90, 0xf3, 0x0f, 0x01, 0xfe, 0x90, 0xf3, 0x0f, 0x01, 0xff, 0x90,
+        0xc4, 0xe2, 0x78, 0x49, 0xc0, 0x90, 0x66, 0x0f, 0xae, 0xf1, 0x90, 0xf3, 0x0f, 0xae, 0xf7, 0x90,
+    };
+    static const guint8 cut_short[] = { 0x90, 0x0f, 0x01 };
+    g_autoptr(PatchObject) object = patch_object_new();
+    PatchCode *codes[] = { patch_code_new(), patch_code_new() };
+    g_autoptr(GPtrArray) insns = NULL, rest = NULL;
+    g_autofree char *text = NULL, *rest_text = NULL;
+
+    set_code(codes[0], known, sizeof known);
+    set_code(codes[1], cut_short, sizeof cut_short);
+    insns = patch_disassemble(object, codes[0]);
+    rest = patch_disassemble(object, codes[1]);
+    text = show(insns);
+    rest_text = show(rest);
+    g_assert_cmpstr(text, ==, "0 rdpkru <>\n3 retq <>\n4 wrpkru <>\n7 nop <>\n8 serialize <>\n11 nop <>\n12 monitorx <>\n"
+                    "15 nop <>\n16 mwaitx <>\n19 nop <>\n20 pvalidate <>\n24 nop <>\n25 rmpadjust <>\n29 nop <>\n30 psmash <>\n"
+                    "34 nop <>\n35 tilerelease <>\n40 nop <>\n41 tpause <>\n45 nop <>\n46 umonitor <>\n"
+                    "50 nop <>\n");
+    g_assert_cmpstr(rest_text, ==, "0 nop <>\n1 .byte 0x0f <>\n2 .byte 0x01 <>\n");
+    for (guint i = 0; i < G_N_ELEMENTS(codes); i++)
+        patch_code_free(codes[i]);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -136,5 +166,6 @@ main(int argc, char **argv)
     g_test_add_func("/disassembly/code", test_code);
     g_test_add_func("/disassembly/align", test_align);
     g_test_add_func("/disassembly/jumps", test_jumps);
+    g_test_add_func("/disassembly/unknown", test_unknown);
     return g_test_run();
 }
