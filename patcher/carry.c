@@ -32,6 +32,8 @@ obstacle(const PatchCarry *carry, const char *name)
 
     if (carry->clones && strchr(name, '.'))
         return g_strdup("is a variant that the compiler specialised, and may take other arguments than before");
+    if (!patch_elf_has_item(carry->code, name))
+        return g_strdup("was inlined wherever new code calls it");
     return item >= 0 ? patch_obstacle(&carry->running, item) : NULL;
 }
 

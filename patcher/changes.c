@@ -192,7 +192,8 @@ patch_changes_find(const PatchElf *old_elf, const PatchElf *new_elf, GError **er
         return NULL;
     g_ptr_array_extend_and_steal(job.changes->findings, g_ptr_array_ref(job.diff->findings));
     job.carry = (PatchCarry) {
-        .pairing = job.diff->pairing, .running = { old_elf, job.diff->old_entries }, .findings = job.changes->findings,
+        .pairing = job.diff->pairing, .running = { old_elf, job.diff->old_entries }, .code = new_elf,
+        .findings = job.changes->findings,
         .replaced = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free),
     };
     compare_types(&job);

@@ -80,6 +80,7 @@ build_code(PatchJob *job, GError **error)
     if (!job->code_diff)
         return FALSE;
     job->carry.pairing = job->diff->pairing;
+    job->carry.code = job->code_diff->pairing->new_elf;
     job->carry.running.elf = job->running;
     job->carry.running.entries = patch_tables_read(job->running, error);
     job->carry.is_module = *job->object->module;

@@ -117,6 +117,12 @@ patch_elf_find_item(const PatchElf *elf, const char *name)
     return number == G_MAXUINT ? -1 : (gint32) number - 1;
 }
 
+gboolean
+patch_elf_has_item(const PatchElf *elf, const char *name)
+{
+    return g_hash_table_contains(elf->by_name, name);
+}
+
 guint
 patch_elf_first_reloc(const PatchElfSection *section, guint64 offset)
 {

@@ -84,6 +84,9 @@ const PatchElfItem *patch_elf_item(const PatchElf *elf, guint32 index);
 guint32 patch_elf_find_section(const PatchElf *elf, const char *name, guint32 after);
 /* Number of the item of that name, -1 if there is none or more than one. */
 gint32 patch_elf_find_item(const PatchElf *elf, const char *name);
+
+/* Whether there is any. */
+gboolean patch_elf_has_item(const PatchElf *elf, const char *name);
 /* Number of the item that the byte at OFFSET belongs to, -1 if none. */
 gint32 patch_elf_item_at(const PatchElf *elf, guint32 section, guint64 offset);
 
