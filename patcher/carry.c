@@ -2,6 +2,7 @@
 #include "patcher/carry.h"
 
 #include "patcher/diff.h"
+#include "patcher/item-name.h"
 #include "patcher/tables.h"
 
 /* What the function that the new object calls NAME is called in the old one: variants that the compiler made are numbered. */

@@ -3,6 +3,7 @@
 
 #include "patcher/carry.h"
 #include "patcher/handed-out.h"
+#include "patcher/item-name.h"
 #include "patcher/new-code.h"
 #include "patcher/renamed-types.h"
 #include "patcher/types.h"

@@ -6,6 +6,7 @@
 #include "patcher/compare.h"
 #include "patcher/homes.h"
 #include "patcher/initial.h"
+#include "patcher/item-name.h"
 #include "patcher/tables.h"
 
 #define PART ".cold"
@@ -35,14 +36,6 @@ patch_diff_is_same(PatchDiff *diff, guint32 new_item)
     gint32 old_item = diff->pairing->old_of_new[new_item];
 
     return old_item >= 0 && patch_compare_items(diff, old_item, new_item);
-}
-
-char *
-patch_whole_name(const char *name)
-{
-    const char *dot = strstr(name, PART);
-
-    return dot && (dot[strlen(PART)] == 0 || dot[strlen(PART)] == '.') ? g_strndup(name, dot - name) : g_strdup(name);
 }
 
 static void

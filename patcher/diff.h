@@ -40,7 +40,4 @@ void patch_diff_add_boot_finding(GPtrArray *findings, const PatchElf *elf, const
 /* Whether the function or datum NEW_ITEM has a pair with the same content. */
 gboolean patch_diff_is_same(PatchDiff *diff, guint32 new_item);
 
-/* The function that the function NAME is a .cold part of, or NAME itself; to be freed. */
-char *patch_whole_name(const char *name);
-
 #endif

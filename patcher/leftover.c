@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <string.h>
 
+#include "patcher/item-name.h"
 #include "patcher/referrers.h"
 #include "patcher/tables.h"
 

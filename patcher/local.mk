@@ -93,6 +93,7 @@ libpatcher_a_SOURCES += \
 	patcher/tables.c patcher/tables.h \
 	patcher/sites.c patcher/sites.h \
 	patcher/unwind-table.c patcher/unwind-table.h \
+	patcher/item-name.c patcher/item-name.h \
 	patcher/pairing.c patcher/pairing.h \
 	patcher/referrers.c patcher/referrers.h \
 	patcher/leftover.c patcher/leftover.h \

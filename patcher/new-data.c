@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "patcher/error.h"
+#include "patcher/item-name.h"
 #include "patcher/tables.h"
 #include "patcher/variable.h"
 

@@ -3,16 +3,12 @@
 
 #include <elf.h>
 
+#include "patcher/item-name.h"
 #include "patcher/leftover.h"
 #include "patcher/referrers.h"
 #include "patcher/tables.h"
 
 #define MAX_COMPARED (1 << 20)
-
-/* Names that hold a running number, or a line, in the middle. */
-static const char *const counted_prefixes[] = {
-    "__UNIQUE_ID_", "__BTF_ID__", "__initcall__", "__exitcall_", "__addressable_",
-};
 
 typedef struct {
     GArray *old_items, *new_items;      /* of guint32 */
@@ -24,42 +20,6 @@ group_free(Group *group)
     g_array_unref(group->old_items);
     g_array_unref(group->new_items);
     g_free(group);
-}
-
-static char *
-without_digits(const char *name)
-{
-    GString *result = g_string_new(NULL);
-
-    for (; *name; name++)
-        if (!g_ascii_isdigit(*name))
-            g_string_append_c(result, *name);
-        else if (!result->len || result->str[result->len - 1] != '#')
-            g_string_append_c(result, '#');
-    return g_string_free(result, FALSE);
-}
-
-char *
-patch_plain_name(const char *name)
-{
-    g_auto(GStrv) parts = NULL;
-    GString *result = g_string_new(NULL);
-
-    for (gsize i = 0; i < G_N_ELEMENTS(counted_prefixes); i++)
-        if (g_str_has_prefix(name, counted_prefixes[i])) {
-            g_string_free(result, TRUE);
-            return without_digits(name);
-        }
-    parts = g_strsplit(name, ".", -1);
-    for (char **part = parts; *part; part++) {
-        gboolean is_number = **part && (*part)[strspn(*part, "0123456789")] == 0;
-
-        if (part == parts)
-            g_string_append(result, *part);
-        else if (!is_number)
-            g_string_append_printf(result, ".%s", *part);
-    }
-    return g_string_free(result, FALSE);
 }
 
 /* A variable within a function: the compiler numbers them. */

@@ -34,9 +34,6 @@ gboolean patch_elf_takes_part(const PatchElf *elf, guint32 item);
  * often, or switch it. */
 gboolean patch_elf_is_interchangeable(const PatchElf *elf, guint32 item);
 
-/* NAME without the numbers that the compiler and the kernel's macros give out; to be freed. */
-char *patch_plain_name(const char *name);
-
 /* Whether a new item that has no pair might be the same as an old one that has none. */
 gboolean patch_pairing_is_ambiguous(const PatchPairing *pairing, const char *name);
 

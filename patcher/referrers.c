@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "patcher/referrers.h"
 
+#include "patcher/item-name.h"
 #include "patcher/pairing.h"
 
 static void
@@ -23,11 +24,12 @@ patch_referrers_find(const PatchElf *elf)
     for (guint32 i = 0; i < elf->items->len; i++) {
         const PatchElfItem *item = patch_elf_item(elf, i);
         const PatchElfSection *section = patch_elf_section(elf, item->section);
-        g_autofree char *name = NULL;
+        g_autofree char *whole = NULL, *name = NULL;
 
         if (!patch_elf_takes_part(elf, i))
             continue;
-        name = patch_plain_name(item->name);
+        whole = patch_whole_name(item->name);
+        name = patch_plain_name(whole);
         for (guint j = patch_elf_first_reloc(section, item->offset); j < section->relocs->len; j++) {
             const PatchReloc *reloc = &g_array_index(section->relocs, PatchReloc, j);
             PatchPlace place;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "patcher/types.h"
 
+#include "patcher/item-name.h"
 #include "patcher/type-difference.h"
 
 /* Where what differs is told: see patch_types_compare(). */

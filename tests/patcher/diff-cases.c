@@ -380,6 +380,10 @@ const DiffCase diff_cases[] = {
       "static const struct s a = { &b, \"two\" }; static const struct s b = { &a, \"b\" };"
       "void f(int x) { use((void *) (x ? &a : 0)); } void g(int x) { use((void *) (x ? &b : 0)); }",
       "changed a" },
+    { "static-gets-cold", COMMON "__attribute__((cold)) void cold(int); int f(int x) { static int n; use(&n);"
+      "if (x == 3) { cold(x); use(0); } return other; }",
+      COMMON "__attribute__((cold)) void cold(int); int f(int x) { if (x == 3) { static int n; cold(x); use(&n); } return other; }",
+      "changed f" },
     { "protection-keys", COMMON "int f(void) { asm volatile(\".byte 0x0f, 0x01, 0xee\"); return other; }",
       COMMON "int f(void) { asm volatile(\".byte 0x0f, 0x01, 0xee\"); return other + 1; }", "changed f" },
     { "no-instruction", COMMON "int f(void) { asm volatile(\".byte 0x06\"); return other; }",
