@@ -14,6 +14,9 @@
 #define BUG(line) \
     "asm volatile(\"1: ud2\\n.pushsection __bug_table,\\\"aw\\\"\\n.long 1b - .\\n.long 0\\n" \
     ".word " line "\\n.word 0\\n.popsection\");"
+#define BUG_OF(file, flags) \
+    "asm volatile(\"1: ud2\\n.pushsection .rodata.str1.1,\\\"aMS\\\",@progbits,1\\n3: .string \\\"" file "\\\"\\n.popsection\\n" \
+    ".pushsection __bug_table,\\\"aw\\\"\\n.long 1b - .\\n.long 3b - .\\n.word 1\\n.word " flags "\\n.popsection\");"
 #define LOCKED(instruction) \
     "asm volatile(\".pushsection .smp_locks,\\\"a\\\"\\n.long 1f - .\\n.popsection\\n1: lock; " instruction " $1, other(%rip)\");"
 #define KEY(key) \
@@ -384,6 +387,19 @@ const DiffCase diff_cases[] = {
       "if (x == 3) { cold(x); use(0); } return other; }",
       COMMON "__attribute__((cold)) void cold(int); int f(int x) { if (x == 3) { static int n; cold(x); use(&n); } return other; }",
       "changed f" },
+    { "reference-comes", COMMON "int f(void) { asm volatile(\"movl $0, %eax\"); return 1; }",
+      COMMON "int f(void) { asm volatile(\"movl $other, %eax\"); return 1; }", "changed f" },
+    { "bug-becomes-warning", COMMON "void f(void) { " BUG_OF("a.c", "0") " }", COMMON "void f(void) { " BUG_OF("a.c", "1") " }", "changed f" },
+    { "bug-of-another-file", COMMON "void f(void) { " BUG_OF("a.c", "0") " }", COMMON "void f(void) { " BUG_OF("b.c", "0") " }", "changed f" },
+    { "bug-is-no-longer-told", COMMON "void f(void) { " BUG("1") " }", COMMON "void f(void) { asm volatile(\"ud2\"); }", "changed f" },
+    { "calls-another-of-the-same-code", COMMON "noinline static int g(int x) { return x + other; } int f(int x) { return g(x) * 3; }",
+      COMMON "noinline static int h(int x) { return x + other; } int f(int x) { return h(x) * 3; }", "changed f, new h, gone g" },
+    { "what-dynamic-debug-keeps", COMMON "in(\"__dyndbg\") static int n = 1; void f(void) { use(&n); }",
+      COMMON "in(\"__dyndbg\") static int n = 2; void f(void) { use(&n); }", "" },
+    { "variable-of-another-type", COMMON "static long n; long f(void) { return ++n; }",
+      COMMON "static char *p; long f(void) { return (long) ++p; }", "changed f, new p, gone n" },
+    { "member-grows-into-padding", COMMON "struct s { long a; char b; } *s; void f(void) { use(s); }",
+      COMMON "struct s { long a; char b[3]; } *s; void f(void) { use(s); }", "layout struct s" },
     { "protection-keys", COMMON "int f(void) { asm volatile(\".byte 0x0f, 0x01, 0xee\"); return other; }",
       COMMON "int f(void) { asm volatile(\".byte 0x0f, 0x01, 0xee\"); return other + 1; }", "changed f" },
     { "no-instruction", COMMON "int f(void) { asm volatile(\".byte 0x06\"); return other; }",
