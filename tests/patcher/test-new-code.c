@@ -93,11 +93,45 @@ test_table_of_jumps(gconstpointer new_number)
     check_table(one.object);
 }
 
+#define TABLE(third, n) \
+    "static const int table[64] = { 1, 2, " third " }; int f(int x) { return table[x] + " n "; }\n"
+
+/* What a fixup of f's new code refers to: "t", a symbol of the running kernel, or "+t", a new piece of the update. */
+static char *
+refers_to(const PatchObject *object, guint index)
+{
+    const PatchPiece *piece = object->pieces->pdata[0];
+    const PatchFixup *fixup = &g_array_index(piece->code->fixups, PatchFixup, index);
+
+    g_assert_cmpstr(piece->name, ==, "f");
+    if (fixup->target == PATCH_TARGET_SYMBOL)
+        return g_strdup(((const PatchSymbol *) object->symbols->pdata[fixup->index])->name);
+    g_assert_cmpint(fixup->target, ==, PATCH_TARGET_PIECE);
+    return g_strconcat("+", ((const PatchPiece *) object->pieces->pdata[fixup->index])->name, NULL);
+}
+
+/* The running kernel's is used as long as it is the same. */
+static void
+test_constants(void)
+{
+    g_auto(Case) same = { 0 }, changed = { 0 };
+    g_autofree char *of_same = NULL, *of_changed = NULL;
+
+    compose(&same, TABLE("3", "4"), TABLE("3", "5"));
+    of_same = refers_to(same.object, 0);
+    g_assert_cmpstr(of_same, ==, "table");
+    g_assert_cmpuint(same.object->pieces->len, ==, 1);
+    compose(&changed, TABLE("3", "4"), TABLE("7", "4"));
+    of_changed = refers_to(changed.object, 0);
+    g_assert_cmpstr(of_changed, ==, "+table");
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_data_func("/new-code/table-of-jumps/moved", "1700", test_table_of_jumps);
     g_test_add_data_func("/new-code/table-of-jumps/unmoved", "18", test_table_of_jumps);
+    g_test_add_func("/new-code/constants", test_constants);
     return g_test_run();
 }
