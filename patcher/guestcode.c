@@ -154,6 +154,15 @@ match_insn(PatchCompare *compare, const guint8 *code, gsize size, gsize at, cons
     return size;
 }
 
+static gboolean
+may_all_be(const PatchCompare *compare, guint first)
+{
+    for (guint i = first; i < compare->bindings->len; i++)
+        if (!compare->may_be(compare, &g_array_index(compare->bindings, PatchBinding, i)))
+            return FALSE;
+    return TRUE;
+}
+
 /* The running stretch consists of CODE's instructions, whatever nops lie between and behind them. */
 static gboolean
 match_form(PatchCompare *compare, const GByteArray *code, const GArray *fixups, const PatchSite *site)
@@ -179,7 +188,7 @@ match_form(PatchCompare *compare, const GByteArray *code, const GArray *fixups, 
         at += size;
         live_at += taken;
     }
-    if (live_at == site->length)
+    if (live_at == site->length && may_all_be(compare, learnt))
         return TRUE;
     g_array_set_size(compare->bindings, learnt);
     return FALSE;

@@ -19,7 +19,7 @@ typedef struct {
 } PatchBinding;
 
 /* One function being compared. */
-typedef struct {
+typedef struct PatchCompare {
     const IntroKernel *kernel;
     const PatchObject *object;
     csh decoder;                /* with details off */
@@ -27,6 +27,8 @@ typedef struct {
     const guint8 *live;         /* the running code, code->bytes->len bytes */
     GuestVa va;                 /* where it runs */
     GArray *bindings;           /* of PatchBinding: what was learnt; to be added to */
+    gboolean (*may_be)(const struct PatchCompare *compare, const PatchBinding *binding);
+                                /* whether the symbol may be there, which tells calls of different functions apart */
 } PatchCompare;
 
 /* The address FIXUP's field, which lies at AT in live bytes and runs at VA, refers to: S of the psABI's formulas. */

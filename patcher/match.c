@@ -229,6 +229,14 @@ learn(PatchResolved *resolved, const GArray *bindings, char **why)
     return TRUE;
 }
 
+static gboolean
+may_be(const PatchCompare *compare, const PatchBinding *binding)
+{
+    const PatchSymbol *symbol = symbol_of(compare->object, binding->symbol);
+
+    return symbol->section >= 0 || patch_lookup_agrees(compare->kernel, compare->object, symbol->name, binding->va);
+}
+
 /* Compares one function with what runs at VA; what that teaches goes to BINDINGS. */
 static gboolean
 match_at(const PatchResolved *resolved, const PatchOldFunction *function, GuestVa va, GArray *bindings, char **why)
@@ -238,7 +246,7 @@ match_at(const PatchResolved *resolved, const PatchOldFunction *function, GuestV
     PatchBinding own = { function->symbol, va };
     PatchCompare compare = {
         .kernel = resolved->kernel, .object = resolved->object, .decoder = resolved->decoder, .code = function->code,
-        .live = live, .va = va, .bindings = bindings,
+        .live = live, .va = va, .bindings = bindings, .may_be = may_be,
     };
 
     g_array_set_size(bindings, 0);

@@ -68,6 +68,13 @@ unhex(const char *text)
     return bytes;
 }
 
+/* Symbol 0 is anywhere, and each other one at one place. */
+static gboolean
+may_be(const PatchCompare *compare, const PatchBinding *binding)
+{
+    return binding->symbol == 0 || binding->va == VA + 0x1000 * binding->symbol;
+}
+
 /* One site that is all of the function's code. Kinds of live code that are told by where a branch goes need a guest's
  * kernel and are left to the live tests. */
 static gboolean
@@ -75,7 +82,7 @@ explains(PatchSite *site, const char *live_text, GArray *bindings)
 {
     g_autoptr(GByteArray) live = unhex(live_text);
     g_autoptr(PatchCode) code = patch_code_new();
-    PatchCompare compare = { .code = code, .live = live->data, .va = VA, .bindings = bindings };
+    PatchCompare compare = { .code = code, .live = live->data, .va = VA, .bindings = bindings, .may_be = may_be };
     gboolean result;
 
     site->length = live->len;
@@ -144,6 +151,38 @@ test_alternative(void)
     check_alternative("e900000000", &call, "e811000000", FALSE, 0);
 }
 
+static void
+add_call(PatchSite *site, guint32 symbol)
+{
+    static const guint8 call[] = { 0xe8, 0, 0, 0, 0 };
+    const PatchFixup fixup = { .offset = 1, .type = R_X86_64_PLT32, .addend = -4, .target = PATCH_TARGET_SYMBOL, .index = symbol };
+    PatchChoice *choice = patch_choice_new(symbol);
+
+    g_byte_array_append(choice->bytes, call, sizeof call);
+    g_array_append_val(choice->fixups, fixup);
+    g_ptr_array_add(site->choices, choice);
+}
+
+/* Each calls another function, and which one of them runs only the address tells. */
+static void
+test_alternative_calls(void)
+{
+    static const char *const live[] = { "e8fb0f0000", "e8fb1f0000", "e8fb2f0000", "e8fb3f0000" };
+    PatchSite *site = alternative_site("f3aa", NULL);
+
+    for (guint32 symbol = 1; symbol <= 3; symbol++)
+        add_call(site, symbol);
+    for (guint32 i = 0; i < G_N_ELEMENTS(live); i++) {
+        g_autoptr(GArray) bindings = g_array_new(FALSE, FALSE, sizeof(PatchBinding));
+
+        g_assert_cmpint(explains(site, live[i], bindings), ==, i < 3);
+        g_assert_cmpuint(bindings->len, ==, i < 3);
+        if (i < 3)
+            g_assert_cmpuint(g_array_index(bindings, PatchBinding, 0).symbol, ==, i + 1);
+    }
+    patch_site_free(site);
+}
+
 /* The label lies in the function's cold part: the jump tells where that is. */
 static void
 test_jump_to_cold_part(void)
@@ -187,6 +226,7 @@ main(int argc, char **argv)
         g_test_add_data_func(path, &rows[i], test_row);
     }
     g_test_add_func("/guestcode/alternative", test_alternative);
+    g_test_add_func("/guestcode/alternative-calls", test_alternative_calls);
     g_test_add_func("/guestcode/jump-to-cold-part", test_jump_to_cold_part);
     g_test_add_func("/guestcode/fixup-value", test_fixup_value);
     return g_test_run();
