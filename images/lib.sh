@@ -3,8 +3,9 @@
 # What the scripts of images/ share. Sourced; the caller has set -euo pipefail.
 #
 # Everything that is fetched or made lies under $VLP_IMAGES, and may be deleted at any time:
-#   kernels/PACKAGE_VERSION/   vmlinuz, config, modules/, release, version, and source -> ../../sources/VERSION
-#   kernels/NAME-VERSION_HASH/ the same without source, of kernels that build-kernel made
+#   kernels/PACKAGE_VERSION/   vmlinuz, config and config-RELEASE -> config, modules/, release, version, and
+#                              source -> ../../sources/VERSION
+#   kernels/NAME-VERSION_HASH/ the same without links, of kernels that build-kernel made
 #   sources/VERSION/           kernel source tree, complete if it holds .complete
 #   initramfs/HASH.cpio        test guests' root file systems, named after what went into them
 #   apt/SUITE/                 package lists of suites that the machine itself does not use

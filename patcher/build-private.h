@@ -18,6 +18,7 @@ struct PatchBuild {
     char *compiler;             /* command */
     char *compiler_version;
     char *kernel;
+    char *release;              /* what the running kernel calls itself; NULL: not known */
     gboolean delays_objtool;    /* the kernel's build runs objtool on all of vmlinux (scripts/Makefile.lib); for an object
                                    alone it has to be told to */
     char *folder;               /* the kernel's build, prepared */

@@ -34,6 +34,7 @@ patch_build_close(PatchBuild *build)
     g_free(build->compiler);
     g_free(build->compiler_version);
     g_free(build->kernel);
+    g_free(build->release);
     g_free(build->folder);
     g_free(build->work);
     g_free(build->overlay);
@@ -157,7 +158,7 @@ cache_key(const PatchBuild *build, const char *makefile)
 {
     g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
     const char *parts[] = { PACKAGE_VERSION, CACHE_LAYOUT, build->source, makefile, build->config, build->compiler,
-                            build->compiler_version };
+                            build->compiler_version, build->release ? build->release : "" };
 
     for (gsize i = 0; i < G_N_ELEMENTS(parts); i++)
         g_checksum_update(checksum, (const guint8 *) parts[i], strlen(parts[i]) + 1);
@@ -169,6 +170,7 @@ patch_build_make(PatchBuild *build, const char *option, const char *const *targe
 {
     g_autofree char *output = g_strconcat("O=", build->folder, NULL);
     g_autofree char *compiler = g_strconcat("CC=", build->compiler, NULL);
+    g_autofree char *release = build->release ? g_strconcat("KERNELRELEASE=", build->release, NULL) : NULL;
     /* Several jobs at a time would mix their lines in what is said. */
     g_autofree char *jobs = g_strdup_printf("-j%u", said ? 1 : g_get_num_processors());
     const char *const fixed[] = { "make", option, "-C", build->source, jobs, output, compiler };
@@ -176,6 +178,8 @@ patch_build_make(PatchBuild *build, const char *option, const char *const *targe
 
     for (gsize i = 0; i < G_N_ELEMENTS(fixed); i++)
         g_ptr_array_add(argv, (char *) fixed[i]);
+    if (release)
+        g_ptr_array_add(argv, release);
     if (build->delays_objtool)
         g_ptr_array_add(argv, (char *) "objtool-enabled=y");
     for (gsize i = 0; targets[i]; i++)
@@ -303,6 +307,16 @@ add_shadow_variables(const PatchBuild *build, GError **error)
     return has || patch_shadow_add(overlays, build->files, build->kbuild, error);
 }
 
+/* A distribution's config is named after the release, which its build chose and the source does not tell. */
+static char *
+release_of(const char *config)
+{
+    g_autofree char *name = g_path_get_basename(config);
+
+    return g_regex_match_simple("^config-[0-9]+\\.[0-9]+[A-Za-z0-9.+~_-]{0,57}$", name, 0, 0)
+               ? g_strdup(name + strlen("config-")) : NULL;
+}
+
 static gboolean
 read_inputs(PatchBuild *build, const char *source, const char *config, char **makefile, GError **error)
 {
@@ -321,6 +335,7 @@ read_inputs(PatchBuild *build, const char *source, const char *config, char **ma
         return FALSE;
     }
     config = config ? config : own_config;
+    build->release = release_of(config);
     if (!g_file_get_contents(config, &build->config, NULL, &cause)) {
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_USAGE, "%s", cause->message);
         return FALSE;

@@ -22,7 +22,7 @@ typedef enum {
 } PatchBuildVariant;
 
 /* Prepares the source tree SOURCE for building with the config in the file CONFIG (NULL: its own), or finds it prepared;
- * and applies FILES beside it. SAY (may be NULL) is told what is being done. FILES is borrowed and gets its edits.
+ * a name as in /boot (config-6.1.0-57-cloud-amd64) tells the release, which some functions have within; and applies FILES beside it. SAY (may be NULL) is told what is being done. FILES is borrowed and gets its edits.
  * PATCH_ERROR_USAGE: SOURCE or CONFIG is not one; FAILED: the build; DOES_NOT_FIT: the patch does not apply. */
 PatchBuild *patch_build_open(const char *source, const char *config, PatchFiles *files, void (*say)(const char *text),
                              GError **error);

@@ -190,25 +190,36 @@ move(const char *from, const char *to, GError **error)
     return FALSE;
 }
 
+/* The config in FOLDER, which is named after the kernel's release (config-6.1.0-57-cloud-amd64); NULL if there is none. */
+static char *
+find_config(const char *folder)
+{
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    const char *name;
+
+    while (dir && (name = g_dir_read_name(dir)))
+        if (g_str_has_prefix(name, "config-"))
+            return g_build_filename(folder, name, NULL);
+    return NULL;
+}
+
 static gboolean
-fetch_config(const Fetch *fetch, const char *image, const char *to, GError **error)
+fetch_config(const Fetch *fetch, const char *image, GError **error)
 {
     g_autofree char *root = g_build_filename(fetch->work, "image", NULL);
     g_autofree char *boot = g_build_filename(root, "boot", NULL);
-    g_autoptr(GDir) folder = NULL;
-    const char *name;
+    g_autofree char *config = NULL, *name = NULL, *to = NULL;
 
     if (!unpack(fetch, image, root, error))
         return FALSE;
-    folder = g_dir_open(boot, 0, NULL);
-    while (folder && (name = g_dir_read_name(folder))) {
-        g_autofree char *path = g_build_filename(boot, name, NULL);
-
-        if (g_str_has_prefix(name, "config-"))
-            return move(path, to, error);
+    config = find_config(boot);
+    if (!config) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "the package %s holds no config", image);
+        return FALSE;
     }
-    g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "the package %s holds no config", image);
-    return FALSE;
+    name = g_path_get_basename(config);
+    to = g_build_filename(fetch->cache->folder, name, NULL);
+    return move(config, to, error);
 }
 
 static gboolean
@@ -252,7 +263,7 @@ fetch_all(Fetch *fetch, const PatchDebian *debian, GError **error)
                     fetch->version, fetch->flavour);
         return FALSE;
     }
-    return fetch_config(fetch, image, debian->config, error) && fetch_source(fetch, debian->source, error) &&
+    return fetch_config(fetch, image, error) && fetch_source(fetch, debian->source, error) &&
            patch_overlay_remove(fetch->work, error) && patch_cache_set_complete(fetch->cache, error);
 }
 
@@ -265,16 +276,16 @@ patch_debian_fetch(const char *wanted, void (*say)(const char *text), GError **e
 
     if (!parse_wanted(&fetch, wanted, error))
         return NULL;
-    key = g_strdup_printf("debian-%s-%s", fetch.version, fetch.flavour);
+    key = g_strdup_printf("deb-%s-%s", fetch.version, fetch.flavour);
     debian->cache = patch_cache_open(key, say, error);
     if (!debian->cache)
         return NULL;
     fetch.cache = debian->cache;
     fetch.work = g_build_filename(debian->cache->folder, "work", NULL);
     debian->source = g_build_filename(debian->cache->folder, "source", NULL);
-    debian->config = g_build_filename(debian->cache->folder, "config", NULL);
     if (!patch_cache_is_complete(debian->cache) && !fetch_all(&fetch, debian, error))
         return NULL;
+    debian->config = find_config(debian->cache->folder);
     patch_cache_share(debian->cache);
     return g_steal_pointer(&debian);
 }

@@ -11,7 +11,7 @@
 typedef struct {
     PatchCache *cache;          /* held, so that nobody makes it anew meanwhile */
     char *source;               /* folder */
-    char *config;               /* file */
+    char *config;               /* file, with the name that it has in /boot */
 } PatchDebian;
 
 /* WANTED is a package version, as 6.1.190-1, or VERSION/FLAVOUR, as 6.1.190-1/amd64; without, the flavour is

@@ -22,7 +22,7 @@ patch_of() {
 creates() {
     local status=$1 name=$2 patch=$3
     shift 3
-    vlp_exits "$status" "$name" create --source "$tree" --config "$VLP_KERNEL/config" -o "$work/$patch.vlp" "$@" \
+    vlp_exits "$status" "$name" create --source "$tree" --config "$VLP_KERNEL/config-$(< "$VLP_KERNEL/release")" -o "$work/$patch.vlp" "$@" \
         "$work/$patch.patch"
 }
 
@@ -90,7 +90,7 @@ like "$err" 'cipso_v4_init \(in \.init\.text\) changes by CIPSO_V4_CACHE_BUCKETS
 # The same wherever it is made, and after it was cut off
 cut_off() {
     XDG_CACHE_HOME=$work/cache setsid "$VLP_BUILD/virt-livepatch" -v create --source "$tree" \
-        --config "$VLP_KERNEL/config" -o "$work/cut.vlp" "$work/module.patch" 2> "$work/cut.err" &
+        --config "$VLP_KERNEL/config-$(< "$VLP_KERNEL/release")" -o "$work/cut.vlp" "$work/module.patch" 2> "$work/cut.err" &
     local pid=$!
     until ps -o comm= -s "$pid" | grep -q make; do
         kill -0 "$pid" 2> /dev/null || return 1
@@ -112,7 +112,7 @@ if mount --bind "$tree/" "$work/tree" 2> /dev/null; then
     ok "the same again, with another folder, name, locale, time zone and umask" bash -c 'umask 077; exec "$@"' - \
         env -i "PATH=$PATH" TZ=Pacific/Auckland LC_ALL=C.UTF-8 USER=nobody LOGNAME=nobody HOME=/nonexistent \
         "XDG_CACHE_HOME=$work/cache" "$VLP_BUILD/virt-livepatch" -q create --source "$work/tree" \
-        --config "$VLP_KERNEL/config" -o "$work/again.vlp" "$work/module.patch"
+        --config "$VLP_KERNEL/config-$(< "$VLP_KERNEL/release")" -o "$work/again.vlp" "$work/module.patch"
     ok "gives the same file" cmp "$work/module.vlp" "$work/again.vlp"
 fi
 
@@ -126,7 +126,7 @@ if mount -t tmpfs -o size=2m none "$work/small" 2> /dev/null; then
     like "$err" 'warning: the kernel was built with gcc-9 .*, this is gcc' "and, before anything is built, that the compiler is another"
     rm -rf "${work:?}/small/"*
     head -c 3M /dev/zero > "$work/small/full" 2> /dev/null
-    vlp_exits 1 "a full disk" create --source "$tree" --config "$VLP_KERNEL/config" -o "$work/small/x.vlp" \
+    vlp_exits 1 "a full disk" create --source "$tree" --config "$VLP_KERNEL/config-$(< "$VLP_KERNEL/release")" -o "$work/small/x.vlp" \
         "$work/module.patch"
     ok "there is no half-made file" test -z "$(ls "$work/small" | grep -v full)"
 fi

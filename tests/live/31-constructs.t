@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What new code uses of the running kernel: per-CPU variables, of the kernel and of a module, its tracepoints, static keys and
-# calls, alternatives by the CPU's features, indirect calls, exception tables, and parts that are rarely run.
+# calls, alternatives by the CPU's features, indirect calls, exception tables, parts that are rarely run, and its release.
 . "$(dirname "$0")/lib.sh"
 
 text() { in_guest 'ktext -m | sha256sum'; }
@@ -35,7 +35,13 @@ fault:\
 	seq_printf(m, "faulted=%d indirect=%d\\n", faulted, indirect("a", "a"));\
 	trace_kfree(0x2a, NULL);\
 	cond_resched();
-    }' mm/zsmalloc.c '
+    }' drivers/char/mem.c '
+    /^static ssize_t read_zero(/,/^}/s/left = clear_user(.*/&\
+		if (chunk == 7 \&\& put_user(0x76, buf + cleared))\
+			return -EFAULT;/
+' kernel/sys.c '
+    /^static int override_release(/,/^}/s/"2.6.%u%s"/"2.6.%u%s-patched"/
+' mm/zsmalloc.c '
     /^void \*zs_map_object/i\
 static noinline __attribute__((__cold__)) void vlp_rarely(void)\
 {\
@@ -93,6 +99,7 @@ is "$(field smap)" "$(has_flag smap)" "one that it may have"
 is "$(field xen)" 0 "and one that it has not"
 is "$(field faulted)" 1 "a fault ends where the exception table says"
 is "$(field indirect)" 0 "an indirect call arrives"
+is "$(in_guest 'dd if=/dev/zero bs=7 count=1 2> /dev/null | tr -d "\0"')" v "one of several functions that do the same is called"
 
 # What the kernel switches
 is "$(freed)" 0 "a tracepoint that is off"

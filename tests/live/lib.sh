@@ -261,7 +261,7 @@ create_exits() {
     local expected=$1 name=$2
     shift 2
     source_fetch
-    vlp_exits "$expected" "create $name" create --source "$VLP_KERNEL/source" --config "$VLP_KERNEL/config" \
+    vlp_exits "$expected" "create $name" create --source "$VLP_KERNEL/source" --config "$VLP_KERNEL/config-$(< "$VLP_KERNEL/release")" \
         -o "$work/$name.vlp" "$@"
 }
 
