@@ -8,9 +8,10 @@ option=()
 # use_suite SUITE: lets apt see that suite, for $architecture, and nothing else, from here on, with lists and settings of its
 # own.
 use_suite() {
-    local directory=$VLP_IMAGES/apt/$1${architecture:+-$architecture} site
-    site=$(apt-get indextargets --format '$(SITE)' 'Identifier: Packages' 'Label: Debian' | head -n 1)
-    [ -n "$site" ] || die "apt has no list of packages; run: apt-get update"
+    local directory=$VLP_IMAGES/apt/$1${architecture:+-$architecture} label=Debian site
+    [[ $1 != *-security ]] || label=Debian-Security
+    site=$(env -u APT_CONFIG apt-get indextargets --format '$(SITE)' 'Identifier: Packages' "Label: $label" | head -n 1)
+    [ -n "$site" ] || die "apt has no list of packages of $label's; run: apt-get update"
     mkdir -p "$directory/lists/partial" "$directory/cache/archives/partial"
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $site $1 main" > "$directory/sources.list"
     cat > "$directory/apt.conf" <<END
@@ -34,6 +35,7 @@ END
 suite_of() {
     case $1 in
         *~bpo12*) echo bookworm-backports ;;
+        *~deb12*) ;;
         5.10 | 5.10.*) echo bullseye ;;
         6.12 | 6.12.*) echo trixie ;;
         newest | [7-9].*) echo sid ;;

@@ -222,12 +222,10 @@ vlp_exits() {
     tap_result $? "$name" "virt-livepatch $*"$'\n'"exit status $status, expected $expected"$'\n'"$out"$'\n'"$err"
 }
 
-# generation_choose RELEASE: sets $VLP_KERNEL, which has its source, and $compilers, a folder with the compiler that built it, which
-# for 6.1 is this machine's own.
+# generation_choose RELEASE: sets $VLP_KERNEL, which has its source, and $compilers, a folder with the compiler that built it.
 generation_choose() {
     VLP_KERNEL=$("$top/images/fetch-kernel" --source "$1") || give_up "there is no kernel $1"
-    compilers=/usr/bin
-    [ "$1" = 6.1 ] || compilers=$("$top/images/fetch-compiler" "$VLP_KERNEL") || give_up "there is no compiler for $1"
+    compilers=$("$top/images/fetch-compiler" "$VLP_KERNEL") || give_up "there is no compiler for $1"
 }
 
 # make_patch NAME FILE SED-SCRIPT [FILE SED-SCRIPT...]: makes $work/NAME.patch, which does that to files of $VLP_KERNEL's
