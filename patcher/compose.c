@@ -46,7 +46,7 @@ needs_own_headers(const PatchJob *job)
         const PatchTableEntry *entry = &g_array_index(entries, PatchTableEntry, i);
         gint32 number = patch_elf_item_at(job->new_elf, entry->code_section, entry->code_offset);
 
-        if (entry->kind != PATCH_TABLE_JUMPS && entry->kind != PATCH_TABLE_BUGS)
+        if (!patch_table_is_for_own_code(entry->kind))
             continue;
         if (number >= 0 && (job->diff->pairing->old_of_new[number] < 0 ||
                             g_hash_table_contains(job->carry.replaced, patch_elf_item(job->new_elf, number)->name) ||

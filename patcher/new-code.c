@@ -67,8 +67,7 @@ patch_new_code_as_built(PatchNewCode *code)
 static gboolean
 supports(const PatchNewCode *code, PatchTableKind kind)
 {
-    return code->as_built || (kind != PATCH_TABLE_JUMPS && kind != PATCH_TABLE_BUGS &&
-                              kind != PATCH_TABLE_RUNTIME_POINTERS && kind != PATCH_TABLE_RUNTIME_SHIFTS);
+    return code->as_built || !patch_table_is_for_own_code(kind);
 }
 
 static gboolean G_GNUC_PRINTF(3, 4)

@@ -54,6 +54,13 @@ patch_table_meaning(PatchTableKind kind)
 }
 
 gboolean
+patch_table_is_for_own_code(PatchTableKind kind)
+{
+    return kind == PATCH_TABLE_JUMPS || kind == PATCH_TABLE_BUGS || kind == PATCH_TABLE_RUNTIME_POINTERS ||
+           kind == PATCH_TABLE_RUNTIME_SHIFTS;
+}
+
+gboolean
 patch_tables_own(const char *section)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(tables); i++)

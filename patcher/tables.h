@@ -45,6 +45,10 @@ const PatchTableEntry *patch_tables_tracer(GArray *entries, guint32 section, gui
 const char *patch_table_name(PatchTableKind kind);
 const char *patch_table_meaning(PatchTableKind kind);
 
+/* Whether only the kernel's own code can be in the table: what it tells is done at boot, or looked up there. Code that is compiled with
+ * kernel-headers/ in front (PATCH_BUILD_NEW_CODE) does without. */
+gboolean patch_table_is_for_own_code(PatchTableKind kind);
+
 /* Whether the section is one of these tables, or belongs to one, or is for the linker, debuggers and unwinders: nothing
  * that code refers to. */
 gboolean patch_tables_own(const char *section);

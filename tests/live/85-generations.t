@@ -16,6 +16,13 @@ static noinline void vlp_named(int len)\
 }\
 
 /^SYSCALL_DEFINE2(sethostname/,/^}/s/if (len < 0 ||/vlp_named(len);\n\tif (len < 0 ||/'
+# From 6.12 on, the kernel builds the limit of user memory into its code when it boots. Nothing else here takes more than code.
+uptime='/^#include <linux\/kernel_stat.h>/a\
+#include <linux/uaccess.h>
+
+/^static int uptime_proc_show/,/^}/s/\treturn 0;/\
+	seq_printf(m, "kernel %d user %d\\n", access_ok((void __user *) m, 1), access_ok((void __user *) 4096, 1));\
+&/'
 initstate='/^static ssize_t initstate_show/,/^}/s/%u\\n/%u new\\n/'
 
 text() { in_guest 'ktext | sha256sum'; }
@@ -25,7 +32,7 @@ zram() { in_guest cat /sys/block/zram0/initstate; }
 # the one that built its kernel: the code may be another, too.
 update_for() {
     generation_choose "$1"
-    make_patch "$1" kernel/sys.c "$hostname" drivers/block/zram/zram_drv.c "$initstate"
+    make_patch "$1" kernel/sys.c "$hostname" fs/proc/uptime.c "$uptime" drivers/block/zram/zram_drv.c "$initstate"
     PATH=$compilers:$PATH update_create "$work/$1.patch" "$1"
     id=$(< "$work/$1.id")
     case $err in *'the kernel was built with'*) diag "$err"; return 1 ;; esac
@@ -42,6 +49,7 @@ lives_through() {
     vlp_exits 0 "$release: check" check "$qmp" "$work/$1.vlp"
     vlp_exits 0 "$release: apply" apply --settle 0 "$qmp" "$work/$1.vlp"
     is "$(zram)" "0 new" "$release: a module's new code is in force"
+    is "$(in_guest 'tail -n 1 /proc/uptime')" "kernel 0 user 1" "$release: new code knows where user memory ends"
     in_guest 'dmesg -c > /dev/null; hostname of7char; hostname other'
     said=$(in_guest dmesg)
     like "$said" "name number 41" "$release: new code writes to the log"
