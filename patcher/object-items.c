@@ -6,11 +6,13 @@
 #include "patcher/decode.h"
 #include "patcher/error.h"
 
-/* What every module calls its first and last function, beside their own names. */
+/* What every module calls its first and last function, beside their own names; and the tables of devices that depmod reads
+ * (MODULE_DEVICE_TABLE(): __mod_pci__IDS_device_table, from 6.14 on __mod_device_table__MODULE__pci__IDS). */
 static gboolean
 is_module_alias(const PatchElfSymbol *symbol)
 {
-    return g_str_equal(symbol->name, "init_module") || g_str_equal(symbol->name, "cleanup_module");
+    return g_str_equal(symbol->name, "init_module") || g_str_equal(symbol->name, "cleanup_module") ||
+           (g_str_has_prefix(symbol->name, "__mod_") && strstr(symbol->name, "_device_table"));
 }
 
 /* Symbols by place; of several at one place the one that is to name the item comes first. */

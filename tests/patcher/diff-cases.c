@@ -45,6 +45,11 @@
 #define EXPORT(name) \
     "asm(\".pushsection ___ksymtab+" name ",\\\"a\\\"\\n__ksymtab_" name ": .long " name " - .\\n.popsection\");"
 
+#define DRIVER(more) \
+    "static const int ids[] = { 3, 4 };" more "static struct { const int *ids; int n; } driver = { ids, 1 };" \
+    "void f(void) { use(&driver); }"
+#define DEVICE_TABLE(name) "extern __typeof__(ids) " name " __attribute__((unused, alias(\"ids\")));"
+
 const DiffCase diff_cases[] = {
     { "moved-lines", COMMON "int f(int x) { return print(\"a %d\", x); }",
       COMMON "\n\n\nint f(int x) { return print(\"a %d\", x); }", "" },
@@ -360,6 +365,8 @@ const DiffCase diff_cases[] = {
       COMMON "noinline int f(int x) { return x + other; } int g(int x) { return f(x); }", "changed g, new f, gone f" },
     { "becomes-boot-code", COMMON "int f(int x) { return x + other; }", COMMON "in(\".init.text\") int f(int x) { return x + other; }",
       "new f, gone f" },
+    { "device-table", COMMON DRIVER(""), COMMON DRIVER(DEVICE_TABLE("__mod_pci__ids_device_table")), "" },
+    { "device-table-since-6.14", COMMON DRIVER(""), COMMON DRIVER(DEVICE_TABLE("__mod_device_table__kmod_a__pci__ids")), "" },
     { "alias-of-another", COMMON "int f(int x) { return x + other; } int g(int x) { return x - other; }"
       "int h(int) __attribute__((alias(\"f\")));",
       COMMON "int f(int x) { return x + other; } int g(int x) { return x - other; }"
