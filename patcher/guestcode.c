@@ -4,6 +4,8 @@
 #include <elf.h>
 #include <string.h>
 
+#include "patcher/paravirt.h"
+
 enum {
     OP_JMP8 = 0xeb, OP_JMP32 = 0xe9, OP_CALL32 = 0xe8, OP_RET = 0xc3, OP_INT3 = 0xcc, OP_TWO_BYTE = 0x0f,
     PREFIX_LOCK = 0xf0, PREFIX_DS = 0x3e,
@@ -319,11 +321,22 @@ explain_endbr(PatchCompare *compare, const PatchSite *site)
            (memcmp(live, endbr64, sizeof endbr64) == 0 || nop_length(compare->decoder, live, 4) == 4);
 }
 
-/* A paravirtual operation has become a direct call, or nothing. */
+static gboolean
+is_native_operation(PatchCompare *compare, const PatchSite *site)
+{
+    const guint8 *live = compare->live + site->offset, *native;
+    gsize length;
+
+    native = compare->kernel ? patch_paravirt_native(intro_kernel_btf(compare->kernel), site->arg, &length) : NULL;
+    return native && length <= site->length && memcmp(live, native, length) == 0 &&
+           patch_only_nops(compare->decoder, live + length, site->length - length);
+}
+
+/* A paravirtual operation has become a direct call, or nothing, or, until 5.12, what it does on bare hardware. */
 static gboolean
 explain_paravirt(PatchCompare *compare, const PatchSite *site)
 {
-    return is_text_branch(compare, site, OP_CALL32) ||
+    return is_text_branch(compare, site, OP_CALL32) || is_native_operation(compare, site) ||
            patch_only_nops(compare->decoder, compare->live + site->offset, site->length);
 }
 

@@ -13,7 +13,7 @@ libpatcher_a_SOURCES += \
 	patcher/guest.c patcher/guest.h \
 	patcher/record.c patcher/record.h patcher/record-body.c patcher/record-check.c patcher/record-private.h \
 	patcher/arena-private.h patcher/arena-room.c patcher/arena.c patcher/arena.h \
-	patcher/guestcode.c patcher/guestcode.h \
+	patcher/guestcode.c patcher/guestcode.h patcher/paravirt.c patcher/paravirt.h \
 	patcher/lookup.c patcher/lookup.h \
 	patcher/match.c patcher/match.h \
 	patcher/link.c patcher/link.h \

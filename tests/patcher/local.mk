@@ -17,7 +17,8 @@ tests_patcher_test_record_LDADD = libpatcher.a libintrospect.a libvmm.a $(VMM_LI
 
 check_PROGRAMS += tests/patcher/test-guestcode
 TESTS += tests/patcher/test-guestcode
-tests_patcher_test_guestcode_SOURCES = tests/patcher/test-guestcode.c
+tests_patcher_test_guestcode_SOURCES = tests/patcher/test-guestcode.c tests/introspect/btf-writer.c \
+	tests/introspect/btf-writer.h
 tests_patcher_test_guestcode_LDADD = libpatcher.a libintrospect.a libvmm.a $(CAPSTONE_LIBS) $(VMM_LIBS)
 
 check_PROGRAMS += tests/patcher/test-diff tests/patcher/test-kbuild tests/patcher/test-source

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "patcher/guestcode.h"
+#include "patcher/paravirt.h"
+#include "tests/introspect/btf-writer.h"
 
 #define VA 0xffffffff81000100
 
@@ -216,6 +218,41 @@ test_fixup_value(void)
     g_assert_cmphex(patch_fixup_value(&wide, (const guint8 *) "\x10\x01\x00\x81\xff\xff\xff\xff", VA), ==, VA);
 }
 
+/* struct paravirt_patch_template with two tables of two operations each, of which one is known. */
+static IntroBtf *
+paravirt_btf(void)
+{
+    g_autoptr(BtfWriter) writer = btf_writer_new();
+    guint32 operation = btf_writer_int(writer, "pointer", 8);
+    const BtfWriterMember irq_members[] = { { "save_fl", operation, 0 }, { "irq_disable", operation, 64 } };
+    const BtfWriterMember lock_members[] = { { "kick", operation, 0 }, { "queued_spin_unlock", operation, 64 } };
+    guint32 irq = btf_writer_composite(writer, BTF_STRUCT, "pv_irq_ops", 16, FALSE, irq_members, 2);
+    guint32 lock = btf_writer_composite(writer, BTF_STRUCT, "pv_lock_ops", 16, FALSE, lock_members, 2);
+    const BtfWriterMember members[] = { { "irq", irq, 0 }, { "lock", lock, 128 } };
+    g_autoptr(GBytes) data = NULL;
+
+    btf_writer_composite(writer, BTF_STRUCT, "paravirt_patch_template", 32, FALSE, members, 2);
+    data = btf_writer_finish(writer);
+    return intro_btf_new(data, NULL);
+}
+
+static void
+test_paravirt(void)
+{
+    g_autoptr(IntroBtf) btf = paravirt_btf();
+    const guint8 unlock[] = { 0xc6, 0x07, 0x00 };
+    const guint8 *native;
+    gsize length = 0;
+
+    g_assert_nonnull(btf);
+    native = patch_paravirt_native(btf, 1, &length);
+    g_assert_cmpmem(native, length, "\xfa", 1);
+    native = patch_paravirt_native(btf, 3, &length);
+    g_assert_cmpmem(native, length, unlock, sizeof unlock);
+    g_assert_null(patch_paravirt_native(btf, 2, &length));      /* kick */
+    g_assert_null(patch_paravirt_native(btf, 4, &length));      /* behind all of them */
+}
+
 int
 main(int argc, char **argv)
 {
@@ -225,6 +262,7 @@ main(int argc, char **argv)
 
         g_test_add_data_func(path, &rows[i], test_row);
     }
+    g_test_add_func("/guestcode/paravirt", test_paravirt);
     g_test_add_func("/guestcode/alternative", test_alternative);
     g_test_add_func("/guestcode/alternative-calls", test_alternative_calls);
     g_test_add_func("/guestcode/jump-to-cold-part", test_jump_to_cold_part);
