@@ -25,6 +25,7 @@ patch_build_close(PatchBuild *build)
         return;
     if (build->work)
         patch_overlay_remove(build->work, NULL);
+    patch_run_set_scratch(NULL);
     patch_cache_close(build->cache);
     patch_kbuild_free(build->kbuild);
     g_clear_pointer(&build->made, g_hash_table_unref);
@@ -288,6 +289,7 @@ make_work_folder(PatchBuild *build, GError **error)
         return FALSE;
     }
     build->work = g_steal_pointer(&work);
+    patch_run_set_scratch(build->work);
     build->overlay = g_build_filename(build->work, "source", NULL);
     build->old_lines = g_build_filename(build->work, "lines", NULL);
     build->headers = g_build_filename(build->work, "headers", NULL);

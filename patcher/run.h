@@ -17,4 +17,7 @@ gboolean patch_run(const char *folder, const char *const *argv, char **output, G
  * that they started. May be called more than once. */
 void patch_run_ends_with_us(void);
 
+/* The folder that such a signal also removes, with what is in it; NULL: none any more. One at a time. */
+void patch_run_set_scratch(const char *folder);
+
 #endif

@@ -106,6 +106,7 @@ cut_off
 is "$status" 143 "a signal ends it"
 is "$left" "" "and all that it started"
 ok "there is no half-made file" test ! -e "$work/cut.vlp"
+ok "and what it was working on is gone" test -z "$(ls -A "$work"/cache/virt-livepatch/*/work)"
 mkdir "$work/tree"
 if mount --bind "$tree/" "$work/tree" 2> /dev/null; then
     guests+=("umount $work/tree")

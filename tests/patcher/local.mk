@@ -82,3 +82,7 @@ check_PROGRAMS += tests/patcher/test-words
 TESTS += tests/patcher/test-words
 tests_patcher_test_words_SOURCES = tests/patcher/test-words.c
 tests_patcher_test_words_LDADD = libpatcher.a libintrospect.a libvmm.a $(VMM_LIBS)
+check_PROGRAMS += tests/patcher/test-run
+TESTS += tests/patcher/test-run
+tests_patcher_test_run_SOURCES = tests/patcher/test-run.c
+tests_patcher_test_run_LDADD = libpatcher.a libintrospect.a libvmm.a $(VMM_LIBS)
