@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Inside of a PatchBuild: shared by build.c, which prepares it, and compile.c, which builds objects in it.
+ * Inside of a PatchBuild: shared by build.c, which prepares it, build-commands.c, which knows how the kernel's build makes an
+ * object, and compile.c, which builds objects in it.
  */
 #ifndef PATCHER_BUILD_PRIVATE_H
 #define PATCHER_BUILD_PRIVATE_H
 
 #include "patcher/build.h"
 #include "patcher/cache.h"
+#include "patcher/savedcmd.h"
 
 struct PatchBuild {
     PatchCache *cache;
@@ -36,6 +38,8 @@ struct PatchBuild {
 /* Runs make in the build folder with OPTION for TARGETS. SAID (may be NULL) receives its output. */
 gboolean patch_build_make(PatchBuild *build, const char *option, const char *const *targets, char **said,
                           GError **error);
+/* How it makes the object of FILE, which was learnt. */
+PatchSavedCmd *patch_build_saved_cmd(PatchBuild *build, const char *file, GError **error);
 void patch_build_made_free(gpointer made);
 
 #endif

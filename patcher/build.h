@@ -44,9 +44,15 @@ const char *patch_build_folder(const PatchBuild *build);
 /* Finds out, in one go, how the kernel's build makes the objects of FILES (of char *: C files). */
 gboolean patch_build_learn(PatchBuild *build, const GPtrArray *files, GError **error);
 
+/* Whether that is known already. */
+gboolean patch_build_knows(PatchBuild *build, const char *file);
+
 /* Builds the object of the C file FILE (as fs/proc/uptime.c), unless that was done already. Returns the object file's
- * path. */
+ * path. Several threads may build objects at a time, but none one that another builds. */
 char *patch_build_object(PatchBuild *build, const char *file, PatchBuildVariant variant, GError **error);
+
+/* Removes what was built of FILE; if it is asked for again, it is built again. */
+void patch_build_forget(PatchBuild *build, const char *file);
 
 /* Builds the objects of FILES (of char *) in all VARIANTS (a mask of 1 << PatchBuildVariant) on all processors. What
  * fails is told by patch_build_object, if it is ever asked for. */
@@ -54,6 +60,11 @@ void patch_build_ahead(PatchBuild *build, const GPtrArray *files, guint variants
 
 /* The C file FILE as the compiler sees it behind the preprocessor, unpatched (OLD) or patched (NEW). */
 char *patch_build_preprocess(PatchBuild *build, const char *file, PatchBuildVariant variant, GError **error);
+
+/* The object file that the compiler makes of TEXT, which is FILE behind the preprocessor, with debugging information; to be
+ * freed and removed. PATCH_ERROR_FAILED: it does not compile. */
+char *patch_build_compile_text(PatchBuild *build, const char *file, const char *text, PatchBuildVariant variant,
+                               GError **error);
 
 /* Name of the module that the object of FILE becomes part of, as a running kernel spells it; to be freed. "" for
  * vmlinux. */

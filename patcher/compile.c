@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -37,96 +38,6 @@ static char *
 object_name(const char *file)
 {
     return g_strdup_printf("%.*s.o", (int) (strlen(file) - 2), file);
-}
-
-/* --- How the kernel's build makes an object */
-
-static char *
-command_path(PatchBuild *build, const char *object)
-{
-    g_autofree char *flat = g_strdup(object);
-
-    return g_build_filename(build->commands, g_strdelimit(flat, "/", '_'), NULL);
-}
-
-static gboolean
-store_command(PatchBuild *build, const char *object, const char *text, GError **error)
-{
-    g_autofree char *path = command_path(build, object);
-    g_autoptr(GError) cause = NULL;
-
-    if (g_file_set_contents(path, text, -1, &cause))
-        return TRUE;
-    g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s", cause->message);
-    return FALSE;
-}
-
-/* Asks make, which prints nothing of what is built already. */
-static gboolean
-learn_unknown(PatchBuild *build, GPtrArray *objects, GError **error)
-{
-    g_autofree char *said = NULL;
-    g_autoptr(GHashTable) texts = NULL;
-
-    g_ptr_array_add(objects, NULL);
-    if (!patch_build_make(build, "-n", (const char *const *) objects->pdata, &said, error))
-        return FALSE;
-    texts = patch_saved_cmd_texts(said);
-    for (guint i = 0; objects->pdata[i]; i++) {
-        const char *text = g_hash_table_lookup(texts, objects->pdata[i]);
-        g_autoptr(PatchSavedCmd) saved = text ? patch_saved_cmd_parse(text, NULL) : NULL;
-
-        if (saved && !store_command(build, objects->pdata[i], text, error))
-            return FALSE;
-        if (!saved) {
-            g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "the kernel's build does not say how it makes %s",
-                        (const char *) objects->pdata[i]);
-            return FALSE;
-        }
-    }
-    return TRUE;
-}
-
-gboolean
-patch_build_learn(PatchBuild *build, const GPtrArray *files, GError **error)
-{
-    g_autoptr(GPtrArray) objects = g_ptr_array_new_with_free_func(g_free);
-
-    for (guint i = 0; i < files->len; i++) {
-        g_autofree char *object = patch_kbuild_target(build->kbuild, files->pdata[i]);
-        g_autofree char *path = command_path(build, object);
-
-        if (!g_file_test(path, G_FILE_TEST_EXISTS))
-            g_ptr_array_add(objects, g_steal_pointer(&object));
-    }
-    return !objects->len || learn_unknown(build, objects, error);
-}
-
-static PatchSavedCmd *
-read_saved_cmd(PatchBuild *build, const char *file, GError **error)
-{
-    g_autofree char *object = patch_kbuild_target(build->kbuild, file);
-    g_autofree char *path = command_path(build, object);
-    g_autofree char *text = NULL;
-    g_autoptr(GError) cause = NULL;
-    PatchSavedCmd *saved;
-
-    if (!g_file_get_contents(path, &text, NULL, &cause)) {
-        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s", cause->message);
-        return NULL;
-    }
-    saved = patch_saved_cmd_parse(text, error);
-    if (!saved)
-        g_prefix_error(error, "%s: ", object);
-    return saved;
-}
-
-char *
-patch_build_module(PatchBuild *build, const char *file, GError **error)
-{
-    g_autoptr(PatchSavedCmd) saved = read_saved_cmd(build, file, error);
-
-    return saved ? patch_saved_cmd_module(saved, error) : NULL;
 }
 
 /* --- What the compiler read */
@@ -202,15 +113,25 @@ check_dependencies(PatchBuild *build, const char *file, const char *overlay, con
 
 /* --- Building */
 
-static gboolean
-run_commands(PatchBuild *build, const char *file, PatchBuildVariant variant, const PatchSavedCmd *saved,
-             const PatchCmdChange *change, GError **error)
-{
-    for (guint i = 0; i < saved->commands->len; i++) {
-        g_auto(GStrv) argv = patch_saved_cmd_argv(saved, i, change);
+/* One object, or what else the compiler makes of its source. */
+typedef struct {
+    PatchBuild *build;
+    const char *file;
+    PatchBuildVariant variant;
+    PatchSavedCmd *saved;
+    PatchCmdChange change;
+    char *said;                 /* on standard output */
+} Making;
 
-        if (!patch_run(build->folder, (const char *const *) argv, NULL, error)) {
-            g_prefix_error(error, "%s, %s: ", file, is_patched(variant) ? "patched" : "unpatched");
+static gboolean
+run_commands(Making *making, GError **error)
+{
+    for (guint i = 0; i < making->saved->commands->len; i++) {
+        g_auto(GStrv) argv = patch_saved_cmd_argv(making->saved, i, &making->change);
+
+        g_clear_pointer(&making->said, g_free);
+        if (!patch_run(making->build->folder, (const char *const *) argv, &making->said, error)) {
+            g_prefix_error(error, "%s, %s: ", making->file, is_patched(making->variant) ? "patched" : "unpatched");
             return FALSE;
         }
     }
@@ -219,23 +140,23 @@ run_commands(PatchBuild *build, const char *file, PatchBuildVariant variant, con
 
 /* Some objects need sources that the kernel's build generates first; it knows which. */
 static gboolean
-run_commands_or_make(PatchBuild *build, const char *file, PatchBuildVariant variant, const PatchSavedCmd *saved,
-                     const PatchCmdChange *change, GError **error)
+run_commands_or_make(Making *making, GError **error)
 {
-    g_autofree char *object = patch_kbuild_target(build->kbuild, file);
+    PatchBuild *build = making->build;
+    g_autofree char *object = patch_kbuild_target(build->kbuild, making->file);
     const char *targets[] = { object, NULL };
     g_autoptr(GError) first = NULL;
     gboolean made;
     int held;
 
-    if (run_commands(build, file, variant, saved, change, &first))
+    if (run_commands(making, &first))
         return TRUE;
     held = patch_cache_hold(build->cache, "make");
     made = patch_build_make(build, "-s", targets, NULL, NULL);
     if (held >= 0)
         close(held);
     if (made)
-        return run_commands(build, file, variant, saved, change, error);
+        return run_commands(making, error);
     g_propagate_error(error, g_steal_pointer(&first));
     return FALSE;
 }
@@ -253,31 +174,43 @@ count_opened(PatchBuild *build)
 
 /* Where the overlay's folders were changed for another object meanwhile, what the compiler read of them may be neither the one nor
  * the other, and cannot be told afterwards. */
-static char *
-build_patched(PatchBuild *build, const char *file, PatchBuildVariant variant, const PatchSavedCmd *saved,
-              const PatchCmdChange *change, GError **error)
+static gboolean
+build_patched(Making *making, GError **error)
 {
-    g_autofree char *dependencies = g_strconcat(change->output, ".d", NULL);
+    PatchBuild *build = making->build;
+    g_autofree char *dependencies = g_strconcat(making->change.output, ".d", NULL);
 
     for (guint i = 0; i < MAX_TRIES; i++) {
         g_autoptr(GError) failure = NULL;
         guint n_opened = count_opened(build);
-        gboolean again = FALSE, is_fine = run_commands_or_make(build, file, variant, saved, change, &failure), is_other;
+        gboolean again = FALSE, is_fine = run_commands_or_make(making, &failure), is_other;
 
         g_mutex_lock(&build->lock);
         is_other = build->n_opened != n_opened;
         if (is_fine && !is_other)
-            is_fine = check_dependencies(build, file, change->overlay, dependencies, &again, &failure);
+            is_fine = check_dependencies(build, making->file, making->change.overlay, dependencies, &again, &failure);
         g_mutex_unlock(&build->lock);
         if (is_fine && !is_other && !again)
-            return g_strdup(change->output);
+            return TRUE;
         if (!is_fine && !is_other) {
             g_propagate_error(error, g_steal_pointer(&failure));
-            return NULL;
+            return FALSE;
         }
     }
-    g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s cannot be compiled from the patched source alone", file);
-    return NULL;
+    g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s cannot be compiled from the patched source alone",
+                making->file);
+    return FALSE;
+}
+
+/* What the compiler says it has read is needed no longer than that. */
+static gboolean
+make(Making *making, GError **error)
+{
+    g_autofree char *dependencies = g_strconcat(making->change.output, ".d", NULL);
+    gboolean is_made = making->change.source ? build_patched(making, error) : run_commands_or_make(making, error);
+
+    g_unlink(dependencies);
+    return is_made;
 }
 
 static char *
@@ -289,34 +222,37 @@ output_path(PatchBuild *build, const char *file, PatchBuildVariant variant, cons
     return g_build_filename(build->work, name, NULL);
 }
 
+/* Types and what is inlined where are wanted of both sides; where variables lie is not, and costs most. */
+static const char *const compared_options[] = { "-ffunction-sections", "-fdata-sections", "-g", "-fno-var-tracking", NULL };
+
 static const char *const *
 options_of(PatchBuildVariant variant)
 {
-    /* Types and what is inlined where are wanted of both sides; where variables lie is not, and costs most. */
-    static const char *const compared[] = { "-ffunction-sections", "-fdata-sections", "-g", "-fno-var-tracking", NULL };
     static const char *const new_code[] = { "-ffunction-sections", "-fdata-sections", "-g0", NULL };
 
     if (variant == PATCH_BUILD_RUNNING || variant == PATCH_BUILD_NEW_RUNNING)
         return NULL;
-    return variant == PATCH_BUILD_NEW_CODE ? new_code : compared;
+    return variant == PATCH_BUILD_NEW_CODE ? new_code : compared_options;
 }
 
 static char *
 build_variant(PatchBuild *build, const char *file, PatchBuildVariant variant, GError **error)
 {
-    g_autoptr(PatchSavedCmd) saved = read_saved_cmd(build, file, error);
-    g_autofree char *output = output_path(build, file, variant, "");
-    PatchCmdChange change = {
+    g_autoptr(PatchSavedCmd) saved = patch_build_saved_cmd(build, file, error);
+    g_autofree char *output = output_path(build, file, variant, ""), *said = NULL;
+    Making making = { .build = build, .file = file, .variant = variant, .saved = saved };
+    gboolean is_made;
+
+    if (!saved)
+        return NULL;
+    making.change = (PatchCmdChange) {
         .output = output, .options = options_of(variant),
         .include = variant == PATCH_BUILD_NEW_CODE ? build->new_code_headers : is_patched(variant) ? build->headers : NULL,
         .source = is_patched(variant) ? build->source : NULL, .overlay = overlay_of(build, variant),
     };
-
-    if (!saved)
-        return NULL;
-    if (is_patched(variant))
-        return build_patched(build, file, variant, saved, &change, error);
-    return run_commands_or_make(build, file, variant, saved, &change, error) ? g_strdup(output) : NULL;
+    is_made = make(&making, error);
+    said = making.said;
+    return is_made ? g_steal_pointer(&output) : NULL;
 }
 
 char *
@@ -324,28 +260,45 @@ patch_build_preprocess(PatchBuild *build, const char *file, PatchBuildVariant va
 {
     /* Lines that only moved are no difference. */
     static const char *const options[] = { "-E", "-P", "-g0", "-w", "-D__LINE__=0", NULL };
-    g_autoptr(PatchSavedCmd) saved = read_saved_cmd(build, file, error);
-    g_autofree char *output = output_path(build, file, variant, ".i");
-    PatchCmdChange change = {
-        .output = output, .options = options, .include = build->headers,
-        .source = variant == PATCH_BUILD_NEW ? build->source : NULL, .overlay = build->overlay,
-    };
-    g_autofree char *path = NULL, *text = NULL;
-    g_autoptr(GError) cause = NULL;
+    g_autoptr(PatchSavedCmd) saved = patch_build_saved_cmd(build, file, error);
+    g_autofree char *output = output_path(build, file, variant, ".i"), *said = NULL;
+    Making making = { .build = build, .file = file, .variant = variant, .saved = saved };
+    gboolean is_made;
 
     if (!saved)
         return NULL;
+    making.change = (PatchCmdChange) {
+        .output = output, .object = "-", .options = options, .include = build->headers,
+        .source = variant == PATCH_BUILD_NEW ? build->source : NULL, .overlay = build->overlay,
+    };
     g_ptr_array_set_size(saved->commands, 1);
-    if (variant == PATCH_BUILD_NEW)
-        path = build_patched(build, file, variant, saved, &change, error);
-    else if (run_commands_or_make(build, file, variant, saved, &change, error))
-        path = g_strdup(output);
-    if (!path)
+    is_made = make(&making, error);
+    said = making.said;
+    return is_made ? g_steal_pointer(&said) : NULL;
+}
+
+char *
+patch_build_compile_text(PatchBuild *build, const char *file, const char *text, PatchBuildVariant variant, GError **error)
+{
+    g_autoptr(PatchSavedCmd) saved = patch_build_saved_cmd(build, file, error);
+    g_autofree char *input = output_path(build, file, variant, ".probe.i"), *output = g_strconcat(input, ".o", NULL);
+    Making making = { .build = build, .file = file, .variant = variant, .saved = saved };
+    g_autofree char *said = NULL;
+    g_autoptr(GError) cause = NULL;
+    gboolean is_made;
+
+    if (!saved)
         return NULL;
-    if (g_file_get_contents(path, &text, NULL, &cause))
-        return g_steal_pointer(&text);
-    g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s", cause->message);
-    return NULL;
+    if (!g_file_set_contents(input, text, -1, &cause)) {
+        g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED, "%s", cause->message);
+        return NULL;
+    }
+    making.change = (PatchCmdChange) { .input = input, .output = output, .options = compared_options };
+    g_ptr_array_set_size(saved->commands, 1);
+    is_made = run_commands(&making, error);
+    said = making.said;
+    g_unlink(input);
+    return is_made ? g_steal_pointer(&output) : NULL;
 }
 
 static char *
@@ -365,18 +318,41 @@ make_once(PatchBuild *build, const char *file, PatchBuildVariant variant)
     g_mutex_unlock(&build->lock);
 }
 
-char *
-patch_build_object(PatchBuild *build, const char *file, PatchBuildVariant variant, GError **error)
+static const Made *
+find_made(PatchBuild *build, const char *file, PatchBuildVariant variant)
 {
     g_autofree char *key = made_key(file, variant);
     const Made *made;
 
-    if (!g_hash_table_contains(build->made, key))
-        make_once(build, file, variant);
+    g_mutex_lock(&build->lock);
     made = g_hash_table_lookup(build->made, key);
+    g_mutex_unlock(&build->lock);
+    return made;
+}
+
+char *
+patch_build_object(PatchBuild *build, const char *file, PatchBuildVariant variant, GError **error)
+{
+    const Made *made = find_made(build, file, variant);
+
+    if (!made) {
+        make_once(build, file, variant);
+        made = find_made(build, file, variant);
+    }
     if (made->error)
         g_propagate_error(error, g_error_copy(made->error));
     return g_strdup(made->path);
+}
+
+void
+patch_build_forget(PatchBuild *build, const char *file)
+{
+    for (guint variant = PATCH_BUILD_RUNNING; variant <= PATCH_BUILD_NEW_CODE; variant++) {
+        g_autofree char *key = made_key(file, variant), *path = output_path(build, file, variant, "");
+
+        g_hash_table_remove(build->made, key);
+        g_unlink(path);
+    }
 }
 
 static void

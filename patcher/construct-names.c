@@ -53,6 +53,7 @@ patch_constructs_new(void)
     constructs->chunk = g_string_chunk_new(1 << 16);
     constructs->ids = g_array_new(FALSE, FALSE, sizeof(guint32));
     constructs->constructs = g_array_new(FALSE, FALSE, sizeof(PatchConstruct));
+    constructs->members = g_array_new(FALSE, FALSE, sizeof(guint32));
     for (gsize i = 0; i < G_N_ELEMENTS(keywords); i++)
         patch_constructs_number(constructs, keywords[i], strlen(keywords[i]));
     return constructs;
@@ -68,6 +69,7 @@ patch_constructs_free(PatchConstructs *constructs)
     g_string_chunk_free(constructs->chunk);
     g_array_unref(constructs->ids);
     g_array_unref(constructs->constructs);
+    g_array_unref(constructs->members);
     g_free(constructs);
 }
 
@@ -75,6 +77,30 @@ gboolean
 patch_constructs_is_keyword(guint32 id)
 {
     return id < G_N_ELEMENTS(keywords);
+}
+
+static gboolean
+is_setting(const char *name)
+{
+    static const char *const others[] = {
+        "defined", "IS_ENABLED", "IS_BUILTIN", "IS_MODULE", "IS_REACHABLE", "BITS_PER_LONG", "__LITTLE_ENDIAN_BITFIELD",
+        "__BIG_ENDIAN_BITFIELD", "__KERNEL__", "__ASSEMBLY__", NULL,
+    };
+    gsize end = strlen(name);
+
+    while (end && name[end - 1] == '_')
+        end--;
+    return g_str_has_prefix(name, "CONFIG_") || g_strv_contains(others, name) ||
+           (end > 2 && name[end - 1] == 'H' && name[end - 2] == '_');
+}
+
+gboolean
+patch_constructs_are_settings(const PatchConstructs *constructs, const GArray *ids)
+{
+    for (guint i = 0; i < ids->len; i++)
+        if (!is_setting(constructs->names->pdata[g_array_index(ids, guint32, i)]))
+            return FALSE;
+    return TRUE;
 }
 
 static int

@@ -13,6 +13,10 @@ guint32 patch_constructs_number(PatchConstructs *constructs, const char *start, 
 /* Whether it is none: a keyword, or what else stands before a name. */
 gboolean patch_constructs_is_keyword(guint32 id);
 
+/* Whether IDS (of guint32), the names in a condition, are such as mean the same in all of the kernel: those of the config, and
+ * those that keep a header from being included twice. */
+gboolean patch_constructs_are_settings(const PatchConstructs *constructs, const GArray *ids);
+
 /* Appends IDS (of guint32; is sorted), each one once and no keyword, to the numbers of CONSTRUCTS. Returns how many. */
 guint32 patch_constructs_keep(PatchConstructs *constructs, GArray *ids);
 

@@ -21,11 +21,13 @@ patch_construct_begin(PatchConstructReader *reader)
     reader->hash = G_GUINT64_CONSTANT(0xcbf29ce484222325);
     g_array_set_size(reader->mentions, 0);
     g_array_set_size(reader->members, 0);
+    g_array_set_size(reader->declared, 0);
     g_array_set_size(reader->defines, 0);
-    reader->last = reader->tag = -1;
+    reader->last = reader->tag = reader->type = -1;
     reader->n_names = 0;
     reader->braces = reader->parens = 0;
     reader->is_typedef = reader->is_extern = reader->is_inline = reader->is_enum = FALSE;
+    reader->is_union = reader->is_unsettled = FALSE;
     reader->is_function = reader->is_invocation = reader->is_assembly = reader->has_body = FALSE;
     reader->has_variable = reader->wants_tag = reader->wants_enumerator = FALSE;
     reader->after_star = reader->has_begun = reader->begins_argument = reader->has_pointer_name = FALSE;
@@ -38,9 +40,14 @@ patch_construct_finish(PatchConstructReader *reader, gboolean emits)
     PatchConstruct construct = { .hash = reader->hash, .file = reader->file, .emits = emits, .is_macro = reader->is_macro };
 
     construct.is_invocation = reader->is_invocation && !reader->has_body;
+    construct.type = reader->is_function || reader->is_invocation || reader->has_variable ? -1 : reader->type;
+    construct.is_enum = reader->is_enum;
+    construct.is_union = reader->is_union;
+    construct.is_settled = !reader->is_unsettled;
     for (guint i = 0; i < reader->n_conditions; i++) {
         const PatchCondition *condition = &reader->conditions[i];
 
+        construct.is_settled = construct.is_settled && condition->is_settled;
         construct.hash = patch_construct_mix(construct.hash, (const char *) &condition->hash, sizeof condition->hash);
         g_array_append_vals(reader->mentions, condition->ids->data, condition->ids->len);
     }
@@ -50,6 +57,8 @@ patch_construct_finish(PatchConstructReader *reader, gboolean emits)
     construct.n_mentions = patch_constructs_keep(reader->all, reader->mentions);
     construct.members = reader->all->ids->len;
     construct.n_members = patch_constructs_keep(reader->all, reader->members);
+    construct.declared = reader->all->ids->len;
+    construct.n_declared = patch_constructs_keep(reader->all, reader->declared);
     g_array_append_val(reader->all->constructs, construct);
     patch_construct_begin(reader);
 }
@@ -102,6 +111,7 @@ read_keyword(PatchConstructReader *reader, const PatchToken *token)
     else if (patch_token_is(token, "struct") || patch_token_is(token, "union") || patch_token_is(token, "enum")) {
         reader->wants_tag = TRUE;
         reader->is_enum = patch_token_is(token, "enum");
+        reader->is_union = patch_token_is(token, "union");
         reader->n_names++;
     } else if (!patch_token_is(token, "static") && !patch_token_is(token, "const")) {
         reader->n_names++;
@@ -202,8 +212,10 @@ open_brace(PatchConstructReader *reader)
 {
     if (!reader->braces && !reader->parens) {
         reader->has_body = TRUE;
-        if (!reader->is_function && !reader->is_invocation && !reader->has_variable)
+        if (!reader->is_function && !reader->is_invocation && !reader->has_variable) {
             patch_construct_define(reader, reader->tag);
+            reader->type = reader->tag;
+        }
         reader->wants_enumerator = reader->is_enum;
         reader->wants_tag = FALSE;
     }
@@ -245,7 +257,7 @@ end_member(PatchConstructReader *reader, char end)
 
     if (!in_type || !follows_type || reader->before.kind != PATCH_TOKEN_NAME || !reader->mentions->len)
         return;
-    g_array_append_val(reader->members, g_array_index(reader->mentions, guint32, reader->mentions->len - 1));
+    g_array_append_val(reader->declared, g_array_index(reader->mentions, guint32, reader->mentions->len - 1));
     g_array_set_size(reader->mentions, reader->mentions->len - 1);
 }
 

@@ -14,6 +14,7 @@ typedef struct {
     guint64 hash;
     guint braces, parens;       /* open where the #if stands: #else begins there again */
     GArray *ids;
+    gboolean is_settled;        /* by the config alone */
 } PatchCondition;
 
 typedef struct {
@@ -25,11 +26,13 @@ typedef struct {
     guint braces, parens;       /* open */
     /* Of the construct being read: */
     guint64 hash;
-    GArray *mentions, *members, *defines;   /* of guint32 */
+    GArray *mentions, *members, *declared, *defines;    /* of guint32 */
     gint64 last;                /* the last name outside of all brackets that is no keyword; -1: none */
     gint64 tag;                 /* the one behind struct, union or enum */
+    gint64 type;                /* the one of them whose body is here */
     guint n_names;              /* outside of all brackets, but for storage classes */
-    gboolean is_typedef, is_extern, is_inline, is_enum, is_function, is_invocation, is_assembly, is_macro, has_body;
+    gboolean is_unsettled;      /* a condition within it is */
+    gboolean is_typedef, is_extern, is_inline, is_enum, is_union, is_function, is_invocation, is_assembly, is_macro, has_body;
     gboolean has_variable, wants_tag, wants_enumerator, after_star, has_begun;
     gint64 argument;            /* of an invocation: the only name in it so far; -1: there is none, or more */
     gboolean begins_argument;

@@ -61,6 +61,7 @@ read_define(PatchConstructReader *reader)
 
     inner.mentions = g_array_new(FALSE, FALSE, sizeof(guint32));
     inner.members = g_array_new(FALSE, FALSE, sizeof(guint32));
+    inner.declared = g_array_new(FALSE, FALSE, sizeof(guint32));
     inner.defines = g_array_new(FALSE, FALSE, sizeof(guint32));
     patch_construct_begin(&inner);
     name = patch_tokens_next(&inner.tokens);
@@ -82,6 +83,7 @@ read_define(PatchConstructReader *reader)
     reader->tokens = inner.tokens;
     g_array_unref(inner.mentions);
     g_array_unref(inner.members);
+    g_array_unref(inner.declared);
     g_array_unref(inner.defines);
 }
 
@@ -92,6 +94,7 @@ note_condition(PatchConstructReader *reader, const PatchCondition *condition)
     if (!reader->has_begun)
         return;
     g_array_append_vals(reader->mentions, condition->ids->data, condition->ids->len);
+    reader->is_unsettled = reader->is_unsettled || !condition->is_settled;
     reader->hash = patch_construct_mix(reader->hash, (const char *) &condition->hash, sizeof condition->hash);
 }
 
@@ -108,6 +111,7 @@ open_condition(PatchConstructReader *reader, const PatchToken *word)
     condition->parens = reader->parens;
     condition->ids = g_array_new(FALSE, FALSE, sizeof(guint32));
     read_line(reader, condition->ids, &condition->hash);
+    condition->is_settled = patch_constructs_are_settings(reader->all, condition->ids);
     note_condition(reader, condition);
 }
 
@@ -122,6 +126,7 @@ turn_condition(PatchConstructReader *reader, const PatchToken *word)
     condition->hash = patch_construct_mix(condition->hash, word->start, word->length);
     if (!patch_token_is(word, "else"))
         read_line(reader, condition->ids, &condition->hash);
+    condition->is_settled = patch_constructs_are_settings(reader->all, condition->ids);
     note_condition(reader, condition);
     reader->braces = condition->braces;
     reader->parens = condition->parens;
@@ -160,9 +165,10 @@ patch_constructs_add(PatchConstructs *constructs, guint32 file, const char *text
 {
     g_autoptr(GArray) mentions = g_array_new(FALSE, FALSE, sizeof(guint32));
     g_autoptr(GArray) members = g_array_new(FALSE, FALSE, sizeof(guint32));
+    g_autoptr(GArray) declared = g_array_new(FALSE, FALSE, sizeof(guint32));
     g_autoptr(GArray) defines = g_array_new(FALSE, FALSE, sizeof(guint32));
     PatchConstructReader reader = {
-        .all = constructs, .file = file, .mentions = mentions, .members = members, .defines = defines,
+        .all = constructs, .file = file, .mentions = mentions, .members = members, .declared = declared, .defines = defines,
     };
     PatchToken token;
 
@@ -183,7 +189,7 @@ patch_constructs_add(PatchConstructs *constructs, guint32 file, const char *text
         reader.earlier = reader.before;
         reader.before = token;
     }
-    if (mentions->len + members->len)
+    if (mentions->len + members->len + declared->len)
         patch_construct_end_statement(&reader);
     while (reader.n_conditions)
         close_condition(&reader);

@@ -9,6 +9,7 @@
 #include "patcher/error.h"
 #include "patcher/finding.h"
 #include "patcher/merge.h"
+#include "patcher/reached.h"
 #include "patcher/run.h"
 #include "patcher/setting.h"
 #include "patcher/targets.h"
@@ -51,16 +52,44 @@ create_all(PatchUpdate *update, PatchBuild *build, const GPtrArray *files, Compo
     return TRUE;
 }
 
-/* Files that are not among TARGETS, and that only settings speak of: of PatchFile. */
+typedef struct {
+    PatchUpdate *update;
+    PatchBuild *build;
+    PatchCompose *compose;
+} Addition;
+
+static gboolean
+add_reached(gpointer data, const PatchFile *file, GError **error)
+{
+    Addition *addition = data;
+
+    return create_object(addition->update, addition->build, file, patch_compose_object, addition->compose, error);
+}
+
+static gboolean
+create_reached(PatchUpdate *update, PatchBuild *build, const PatchTargets *targets, const PatchFiles *files,
+               void (*tell)(const char *text), PatchCompose *compose, GError **error)
+{
+    Addition addition = { update, build, compose };
+    const PatchReached reached = {
+        .build = build, .reach = targets->reach, .update = update, .add = add_reached, .data = &addition, .say = tell,
+    };
+    guint n_reached = 0;
+
+    return (!targets->reach || patch_reached_go_through(&reached, &n_reached, error)) &&
+           patch_targets_check(targets, files, n_reached, error);
+}
+
+/* Files that are not among TARGETS, nor reached from there, and that only settings speak of: of PatchFile. */
 static GPtrArray *
-files_of_settings(const PatchTargets *targets, const GPtrArray *settings)
+files_of_settings(const PatchTargets *targets, const PatchCompose *compose)
 {
     GPtrArray *files = g_ptr_array_new_with_free_func((GDestroyNotify) patch_file_free);
-    const GPtrArray *known[] = { targets->direct, targets->reached, files };
+    const GPtrArray *known[] = { targets->direct, files };
 
-    for (guint i = 0; i < settings->len; i++) {
-        const PatchSetting *setting = settings->pdata[i];
-        gboolean is_known = setting->file == NULL;
+    for (guint i = 0; i < compose->settings->len; i++) {
+        const PatchSetting *setting = compose->settings->pdata[i];
+        gboolean is_known = setting->file == NULL || g_hash_table_contains(compose->settled, setting);
 
         for (gsize k = 0; k < G_N_ELEMENTS(known); k++)
             for (guint j = 0; j < known[k]->len; j++)
@@ -101,7 +130,7 @@ build_running(PatchBuild *build, const GPtrArray *files, GError **error)
 static gboolean
 create_settings(PatchUpdate *update, PatchBuild *build, const PatchTargets *targets, PatchCompose *compose, GError **error)
 {
-    g_autoptr(GPtrArray) files = files_of_settings(targets, compose->settings);
+    g_autoptr(GPtrArray) files = files_of_settings(targets, compose);
 
     if (!check_files(build, files, error) || !build_running(build, files, error) ||
         !create_all(update, build, files, patch_compose_settings, compose, error))
@@ -153,8 +182,7 @@ create_patched(PatchUpdate *update, PatchBuild *build, PatchTargets *targets, co
     return check_macros(build, files, compose, error) &&
            create_all(update, build, targets->direct, patch_compose_object, compose, error) &&
            patch_targets_reach(targets, build, files, options->quiet ? NULL : say, error) &&
-           patch_targets_build(build, targets->reached, error) &&
-           create_all(update, build, targets->reached, patch_compose_object, compose, error);
+           create_reached(update, build, targets, files, options->quiet ? NULL : say, compose, error);
 }
 
 /* Several objects may have the same to say of one header. */

@@ -78,7 +78,7 @@ libpatcher_a_SOURCES += \
 	patcher/cache.c patcher/cache.h \
 	patcher/cleantree.c patcher/cleantree.h \
 	patcher/savedcmd.c patcher/savedcmd.h \
-	patcher/build.c patcher/build.h patcher/build-private.h \
+	patcher/build-commands.c patcher/build.c patcher/build.h patcher/build-private.h \
 	patcher/compile.c \
 	patcher/kbuild.c patcher/kbuild.h \
 	patcher/ctokens.c patcher/ctokens.h \
@@ -112,6 +112,7 @@ libpatcher_a_SOURCES += \
 	patcher/new-data.c patcher/new-data.h \
 	patcher/dwarf-meaning.c patcher/dwarf-meaning.h \
 	patcher/dwarf-type.c patcher/dwarf-type.h \
+	patcher/type-changes.c patcher/type-changes.h \
 	patcher/type-difference.c patcher/type-difference.h \
 	patcher/types.c patcher/types.h \
 	patcher/changes.c patcher/changes.h \
@@ -123,6 +124,7 @@ libpatcher_a_SOURCES += \
 	patcher/cmacros.c patcher/cmacros.h \
 	patcher/changed-constants.c patcher/changed-constants.h \
 	patcher/constant-use.c patcher/constant-use.h \
+	patcher/reached.c patcher/reached.h \
 	patcher/reasons.c patcher/reasons.h \
 	patcher/buildid.c patcher/buildid.h \
 	patcher/compose.c patcher/compose.h patcher/compose-changes.c patcher/compose-private.h patcher/compose-settings.c \

@@ -15,8 +15,8 @@ static char *
 time_left(const Progress *progress)
 {
     gint64 spent = g_get_monotonic_time() - progress->start;
-    gint64 left = progress->n_done ? spent / progress->n_done * (progress->n_items - progress->n_done) / G_USEC_PER_SEC
-                                   : 0;
+    guint n_done = progress->jobs->n_before + progress->n_done;
+    gint64 left = n_done ? spent / n_done * (progress->n_items - n_done) / G_USEC_PER_SEC : 0;
 
     if (left < WORTH_TELLING)
         return g_strdup("");
@@ -34,8 +34,8 @@ run_item(gpointer item, gpointer user_data)
     progress->n_begun++;
     if (jobs->say) {
         g_autofree char *left = time_left(progress);
-        g_autofree char *text = g_strdup_printf("[%u/%u%s] %s", progress->n_begun, progress->n_items, left,
-                                                jobs->name(item));
+        g_autofree char *text = g_strdup_printf("[%u/%u%s] %s", jobs->n_before + progress->n_begun, progress->n_items,
+                                                left, jobs->name(item));
 
         jobs->say(text);
     }
@@ -49,7 +49,10 @@ run_item(gpointer item, gpointer user_data)
 void
 patch_jobs_run(const PatchJobs *jobs, const GPtrArray *items)
 {
-    Progress progress = { .jobs = jobs, .n_items = items->len, .start = g_get_monotonic_time() };
+    Progress progress = {
+        .jobs = jobs, .n_items = jobs->n_all ? jobs->n_all : items->len,
+        .start = jobs->begun ? jobs->begun : g_get_monotonic_time(),
+    };
     GThreadPool *threads = g_thread_pool_new(run_item, &progress, g_get_num_processors(), TRUE, NULL);
 
     g_mutex_init(&progress.lock);

@@ -12,6 +12,8 @@ typedef struct {
     const char *(*name)(gconstpointer item);    /* for people; may be called by any thread */
     void (*run)(gpointer item, gpointer data);  /* called by several threads at a time */
     gpointer data;
+    guint n_before, n_all;      /* of all items, how many were done before; 0: these are all */
+    gint64 begun;               /* when the first of them was (monotonic, us); 0: now */
 } PatchJobs;
 
 /* Runs JOBS for each of ITEMS, and returns when all are done. */

@@ -5,27 +5,28 @@
 
 #include "patcher/constructs.h"
 #include "patcher/error.h"
+#include "patcher/finding.h"
 #include "patcher/includes.h"
-#include "patcher/progress.h"
+#include "patcher/type-changes.h"
 
+#define MAX_PROBES 5            /* files that are compiled to learn of the types of a header */
 #define NO_FILE G_MAXUINT32     /* number of a file that has nothing in it */
+
+struct PatchReach {
+    PatchBuild *build;
+    PatchTypeChanges *types;
+    GPtrArray *candidates;      /* of char * */
+};
 
 typedef struct {
     PatchBuild *build;
     const PatchFiles *files;
+    PatchTypeChanges *types;
     PatchIncludes *includes;
     guint8 *reached;            /* by file: includes a changed one */
     guint8 *used;               /* by file: included by a compiled file that is reached */
     guint8 *emitting;           /* by file: brings changed code along, whether its name is mentioned or not */
 } Reach;
-
-/* A candidate, and what came of looking closer. */
-typedef struct {
-    PatchBuild *build;
-    const char *file;
-    gboolean is_touched;
-    GError *error;
-} Look;
 
 static void
 reach_clear(Reach *reach)
@@ -36,13 +37,6 @@ reach_clear(Reach *reach)
     g_free(reach->emitting);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reach, reach_clear)
-
-static void
-look_free(Look *look)
-{
-    g_clear_error(&look->error);
-    g_free(look);
-}
 
 /* --- By the text */
 
@@ -208,6 +202,69 @@ find_mentioning(Reach *reach, GHashTable *names, const GPtrArray *stems, guint *
     return found;
 }
 
+/* By how little there is to compile, those before others that the build is known of. */
+static int
+compare_probes(gconstpointer a, gconstpointer b, gpointer data)
+{
+    const PatchIncludeFile *one = *(const PatchIncludeFile *const *) a, *other = *(const PatchIncludeFile *const *) b;
+    gboolean knows_one = patch_build_knows(data, one->path), knows_other = patch_build_knows(data, other->path);
+
+    if (knows_one != knows_other)
+        return knows_one ? -1 : 1;
+    return g_mapped_file_get_length(one->text) < g_mapped_file_get_length(other->text) ? -1 : 1;
+}
+
+/* Then there is little in the file, but much to compile. */
+static gboolean
+makes_tracepoints(const PatchIncludeFile *file)
+{
+    const char *text = g_mapped_file_get_contents(file->text);
+
+    return text && g_strstr_len(text, g_mapped_file_get_length(file->text), "CREATE_TRACE_POINTS");
+}
+
+/* Compiled files that include the header NUMBER (of PatchIncludeFile), to be unreffed. */
+static GPtrArray *
+find_probes(const Reach *reach, guint32 number)
+{
+    g_autofree guint8 *reached = g_malloc0(reach->includes->files->len);
+    GPtrArray *probes = g_ptr_array_new();
+
+    reached[number] = 1;
+    patch_includes_spread(reach->includes, reached);
+    for (guint32 i = 0; i < reach->includes->files->len; i++) {
+        const PatchIncludeFile *file = patch_includes_file(reach->includes, i);
+
+        if (file->is_root && reached[i] && g_str_has_suffix(file->path, ".c") && !makes_tracepoints(file))
+            g_ptr_array_add(probes, (gpointer) file);
+    }
+    g_ptr_array_sort_with_data(probes, compare_probes, reach->build);
+    return probes;
+}
+
+/* Not every file that includes a header for all that the text says does so in this build. */
+static void
+learn_types(Reach *reach, const PatchConstructs *constructs)
+{
+    for (guint i = 0; i < reach->files->files->len; i++) {
+        gint64 number = patch_includes_find(reach->includes, ((const PatchFile *) reach->files->files->pdata[i])->path);
+        g_autoptr(GPtrArray) probes = NULL;
+
+        if (number < 0 || !patch_type_changes_want(reach->types, constructs, (guint32) number))
+            continue;
+        probes = find_probes(reach, (guint32) number);
+        for (guint j = 0; j < probes->len && j < MAX_PROBES; j++) {
+            const PatchIncludeFile *file = probes->pdata[j];
+            g_autoptr(GPtrArray) names = g_ptr_array_new();
+
+            g_ptr_array_add(names, file->path);
+            if (patch_type_changes_want(reach->types, constructs, (guint32) number) &&
+                patch_build_learn(reach->build, names, NULL))
+                patch_type_changes_learn(reach->types, constructs, reach->build, file->path);
+        }
+    }
+}
+
 static GPtrArray *
 find_by_text(Reach *reach, guint *n_including, GError **error)
 {
@@ -224,6 +281,8 @@ find_by_text(Reach *reach, guint *n_including, GError **error)
     }
     if (!add_patched(reach, constructs, error))
         return NULL;
+    learn_types(reach, constructs);
+    patch_type_changes_forgive(reach->types, constructs, FALSE);
     names = patch_constructs_spread(constructs, stems);
     find_emitting(reach, constructs);
     return find_mentioning(reach, names, stems, n_including);
@@ -243,96 +302,93 @@ emits_tainted(const PatchConstructs *constructs)
     return FALSE;
 }
 
-static const char *
-look_name(gconstpointer item)
+gboolean
+patch_reach_touches(const PatchReach *reach, const char *file, GError **error)
 {
-    return ((const Look *) item)->file;
-}
-
-static void
-look_closer(gpointer item, gpointer data)
-{
-    Look *look = item;
     g_autoptr(PatchConstructs) constructs = patch_constructs_new();
     g_autoptr(GHashTable) names = NULL;
-    g_autofree char *old_text = patch_build_preprocess(look->build, look->file, PATCH_BUILD_OLD, &look->error);
-    g_autofree char *new_text = old_text ? patch_build_preprocess(look->build, look->file, PATCH_BUILD_NEW, &look->error)
-                                         : NULL;
+    g_autofree char *old_text = patch_build_preprocess(reach->build, file, PATCH_BUILD_OLD, error);
+    g_autofree char *new_text = old_text ? patch_build_preprocess(reach->build, file, PATCH_BUILD_NEW, error) : NULL;
 
     if (!new_text || g_str_equal(old_text, new_text))
-        return;
+        return FALSE;
     patch_constructs_add(constructs, 0, old_text, strlen(old_text));
     patch_constructs_add(constructs, 1, new_text, strlen(new_text));
     patch_constructs_taint_changed(constructs, 0, 1);
+    patch_type_changes_forgive(reach->types, constructs, TRUE);
     names = patch_constructs_spread(constructs, NULL);
-    look->is_touched = emits_tainted(constructs);
+    return emits_tainted(constructs);
 }
 
-static GPtrArray *
-keep_touched(PatchBuild *build, const GPtrArray *candidates, void (*say)(const char *text), GError **error)
-{
-    g_autoptr(GPtrArray) looks = g_ptr_array_new_with_free_func((GDestroyNotify) look_free);
-    GPtrArray *touched = g_ptr_array_new_with_free_func(g_free);
-    PatchJobs jobs = { .say = say, .name = look_name, .run = look_closer };
-
-    for (guint i = 0; i < candidates->len; i++) {
-        Look *look = g_new0(Look, 1);
-
-        look->build = build;
-        look->file = candidates->pdata[i];
-        g_ptr_array_add(looks, look);
-    }
-    patch_jobs_run(&jobs, looks);
-    for (guint i = 0; i < looks->len; i++) {
-        Look *look = looks->pdata[i];
-
-        if (look->error) {
-            g_propagate_error(error, g_steal_pointer(&look->error));
-            g_ptr_array_unref(touched);
-            return NULL;
-        }
-        if (look->is_touched)
-            g_ptr_array_add(touched, g_strdup(look->file));
-    }
-    return touched;
-}
-
+/* Most often, what assembly may use is a type that cannot be changed anyway. */
 static gboolean
-check_no_assembly(const GPtrArray *candidates, GError **error)
+check_no_assembly(const PatchReach *reach, GError **error)
 {
-    for (guint i = 0; i < candidates->len; i++)
-        if (!g_str_has_suffix(candidates->pdata[i], ".c")) {
+    for (guint i = 0; i < reach->candidates->len; i++) {
+        guint used = 0;
+
+        if (g_str_has_suffix(reach->candidates->pdata[i], ".c"))
+            continue;
+        if (patch_findings_override(patch_type_changes_findings(reach->types), 0, &used, error))
             g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
                         "the patch changes what %s uses; code in assembly cannot be updated",
-                        (const char *) candidates->pdata[i]);
-            return FALSE;
-        }
+                        (const char *) reach->candidates->pdata[i]);
+        return FALSE;
+    }
     return TRUE;
 }
 
-GPtrArray *
-patch_reach(PatchBuild *build, const PatchFiles *files, guint8 *found, void (*say)(const char *text), GError **error)
+static int
+compare_strings(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+const GPtrArray *
+patch_reach_candidates(const PatchReach *reach)
+{
+    return reach->candidates;
+}
+
+void
+patch_reach_free(PatchReach *reach)
+{
+    if (!reach)
+        return;
+    patch_type_changes_free(reach->types);
+    g_clear_pointer(&reach->candidates, g_ptr_array_unref);
+    g_free(reach);
+}
+
+PatchReach *
+patch_reach_new(PatchBuild *build, const PatchFiles *files, guint8 *found, void (*say)(const char *text), GError **error)
 {
     g_autoptr(GPtrArray) roots = patch_kbuild_sources(patch_build_kbuild(build), patch_build_source(build));
-    g_auto(Reach) reach = { .build = build, .files = files };
-    g_autoptr(GPtrArray) candidates = NULL;
+    g_autoptr(PatchReach) reach = g_new0(PatchReach, 1);
+    g_auto(Reach) by_text = { .build = build, .files = files };
     g_autofree char *text = NULL;
     guint n_including = 0;
 
-    reach.includes = patch_includes_new(patch_build_source(build), patch_build_folder(build), roots);
-    reach.reached = g_malloc0(reach.includes->files->len + 1);
-    reach.used = g_malloc0(reach.includes->files->len + 1);
-    reach.emitting = g_malloc0(reach.includes->files->len + 1);
-    if (!check_new_headers(&reach, error))
+    reach->build = build;
+    by_text.types = reach->types = patch_type_changes_new();
+    by_text.includes = patch_includes_new(patch_build_source(build), patch_build_folder(build), roots);
+    by_text.reached = g_malloc0(by_text.includes->files->len + 1);
+    by_text.used = g_malloc0(by_text.includes->files->len + 1);
+    by_text.emitting = g_malloc0(by_text.includes->files->len + 1);
+    if (!check_new_headers(&by_text, error))
         return NULL;
-    if (!find_reached(&reach, found))
-        return g_ptr_array_new_with_free_func(g_free);
-    candidates = find_by_text(&reach, &n_including, error);
-    if (!candidates || !check_no_assembly(candidates, error) || !patch_build_learn(build, candidates, error))
+    if (!find_reached(&by_text, found)) {
+        reach->candidates = g_ptr_array_new_with_free_func(g_free);
+        return g_steal_pointer(&reach);
+    }
+    reach->candidates = find_by_text(&by_text, &n_including, error);
+    if (!reach->candidates || !check_no_assembly(reach, error) ||
+        !patch_build_learn(build, reach->candidates, error))
         return NULL;
+    g_ptr_array_sort(reach->candidates, compare_strings);
     text = g_strdup_printf("%u files include what the patch changes, %u of them may use it: each is looked at, and "
-                           "compiled if it does", n_including, candidates->len);
+                           "compiled if it does", n_including, reach->candidates->len);
     if (say)
         say(text);
-    return keep_touched(build, candidates, say, error);
+    return g_steal_pointer(&reach);
 }

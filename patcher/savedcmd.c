@@ -228,7 +228,9 @@ patch_saved_cmd_argv(const PatchSavedCmd *saved, guint index, const PatchCmdChan
         if (g_str_has_prefix(argv[i], DEPENDENCIES))
             g_ptr_array_add(result, g_strconcat(DEPENDENCIES, change->output, ".d", NULL));
         else if (g_str_equal(argv[i], saved->object))
-            g_ptr_array_add(result, g_strdup(change->output));
+            g_ptr_array_add(result, g_strdup(change->object ? change->object : change->output));
+        else if (change->input && index == 0 && !argv[i + 1])
+            g_ptr_array_add(result, g_strdup(change->input));
         else
             g_ptr_array_add(result, change->source ? redirect(argv[i], change->source, change->overlay)
                                                    : g_strdup(argv[i]));

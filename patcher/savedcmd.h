@@ -29,6 +29,8 @@ char *patch_saved_cmd_module(const PatchSavedCmd *saved, GError **error);
 /* How a command is to be run again. */
 typedef struct {
     const char *output;         /* where the object goes; dependencies go to OUTPUT.d */
+    const char *object;         /* where the object goes instead; may be NULL */
+    const char *input;          /* source in the place of the command's; may be NULL */
     const char *const *options; /* added to the compiler's; may be NULL */
     const char *include;        /* folder whose headers come first; may be NULL */
     const char *source, *overlay;   /* OVERLAY is put in the place of SOURCE wherever an argument names it; NULL: not */

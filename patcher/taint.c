@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <string.h>
 
+#include "patcher/construct-names.h"
 #include "patcher/constructs.h"
 #include "patcher/ctokens.h"
 
@@ -52,7 +53,26 @@ patch_constructs_taint_changed(PatchConstructs *constructs, guint32 old_file, gu
 }
 
 /* How a name is tainted. */
-enum { AS_NAME = 1, AS_MACRO = 2 };
+enum { AS_NAME = 1, AS_MACRO = 2, AS_MEMBER = 4 };
+
+/* A macro may make NAME, as raw_cpu_read_4, of what it is given, as raw_cpu_read_, and a number. */
+static void
+taint_stem(const PatchConstructs *constructs, const char *name, guint8 *tainted, GHashTable *names)
+{
+    gsize length = strlen(name);
+    g_autofree char *stem = NULL;
+    gpointer stored, id;
+
+    while (length && g_ascii_isdigit(name[length - 1]))
+        length--;
+    if (!name[length] || !length || name[length - 1] != '_')
+        return;
+    stem = g_strndup(name, length);
+    if (!g_hash_table_lookup_extended(constructs->by_name, stem, &stored, &id))
+        return;
+    tainted[GPOINTER_TO_UINT(id)] |= AS_NAME;
+    g_hash_table_add(names, stored);
+}
 
 static gboolean
 add_names(PatchConstructs *constructs, const PatchConstruct *construct, guint8 *tainted, GHashTable *names,
@@ -69,6 +89,7 @@ add_names(PatchConstructs *constructs, const PatchConstruct *construct, guint8 *
             continue;
         tainted[id] |= how;
         added = TRUE;
+        taint_stem(constructs, name, tainted, names);
         g_hash_table_add(names, name);
         if (stems && construct->is_invocation && strlen(name) >= MIN_STEM)
             g_ptr_array_add(stems, name);
@@ -79,13 +100,30 @@ add_names(PatchConstructs *constructs, const PatchConstruct *construct, guint8 *
 static gboolean
 mentions_any(const PatchConstructs *constructs, const PatchConstruct *construct, const guint8 *tainted)
 {
-    for (guint i = 0; i < construct->n_mentions; i++)
-        if (tainted[g_array_index(constructs->ids, guint32, construct->mentions + i)])
+    for (guint i = 0; i < construct->n_mentions; i++) {
+        guint32 id = g_array_index(constructs->ids, guint32, construct->mentions + i);
+
+        /* What a type of known members calls them is known. */
+        if (construct->is_known && tainted[id] == (AS_NAME | AS_MEMBER))
+            continue;
+        if (tainted[id])
             return TRUE;
+    }
     for (guint i = 0; i < construct->n_members; i++)
-        if (tainted[g_array_index(constructs->ids, guint32, construct->members + i)] & AS_MACRO)
+        if (tainted[g_array_index(constructs->ids, guint32, construct->members + i)] & (AS_MACRO | AS_MEMBER))
+            return TRUE;
+    for (guint i = 0; i < construct->n_declared; i++)
+        if (tainted[g_array_index(constructs->ids, guint32, construct->declared + i)] & AS_MACRO)
             return TRUE;
     return FALSE;
+}
+
+void
+patch_constructs_taint_member(PatchConstructs *constructs, const char *name)
+{
+    guint32 id = patch_constructs_number(constructs, name, strlen(name));
+
+    g_array_append_val(constructs->members, id);
 }
 
 GHashTable *
@@ -93,8 +131,14 @@ patch_constructs_spread(PatchConstructs *constructs, GPtrArray *stems)
 {
     g_autofree guint8 *tainted = g_malloc0(constructs->names->len + 1);
     GHashTable *names = g_hash_table_new(g_str_hash, g_str_equal);
-    gboolean added = FALSE;
+    gboolean added = constructs->members->len > 0;
 
+    for (guint i = 0; i < constructs->members->len; i++) {
+        guint32 id = g_array_index(constructs->members, guint32, i);
+
+        tainted[id] |= AS_NAME | AS_MEMBER;
+        g_hash_table_add(names, constructs->names->pdata[id]);
+    }
     for (guint i = 0; i < constructs->constructs->len; i++) {
         PatchConstruct *construct = &g_array_index(constructs->constructs, PatchConstruct, i);
 

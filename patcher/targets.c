@@ -3,8 +3,9 @@
 
 #include <string.h>
 
+#include "patcher/diff.h"
 #include "patcher/error.h"
-#include "patcher/reach.h"
+#include "patcher/tables.h"
 
 /* Objects whose every variant is built at once; of more, most may turn out not to be needed. */
 #define MAX_SPECULATED 4
@@ -17,7 +18,8 @@ patch_targets_free(PatchTargets *targets)
     if (!targets)
         return;
     g_ptr_array_unref(targets->direct);
-    g_ptr_array_unref(targets->reached);
+    patch_reach_free(targets->reach);
+    g_free(targets->found);
     g_free(targets);
 }
 
@@ -75,21 +77,9 @@ needs_reach(PatchBuild *build, const PatchFiles *files)
     return FALSE;
 }
 
-static gboolean
-add_reached(PatchTargets *targets, PatchBuild *build, const PatchFiles *files, guint8 *found,
-            void (*say)(const char *text), GError **error)
-{
-    g_autoptr(GPtrArray) reached = patch_reach(build, files, found, say, error);
-
-    for (guint i = 0; reached && i < reached->len; i++)
-        g_ptr_array_add(targets->reached, patch_file_new(reached->pdata[i]));
-    return reached != NULL;
-}
-
 /* What is not built is left out, if anything is. */
 static gboolean
-check_built(const PatchTargets *targets, PatchBuild *build, const PatchFiles *files, const guint8 *found,
-            GError **error)
+check_built(const PatchTargets *targets, PatchBuild *build, const PatchFiles *files, GError **error)
 {
     const char *not_built = NULL;
     gboolean any = FALSE;
@@ -97,7 +87,7 @@ check_built(const PatchTargets *targets, PatchBuild *build, const PatchFiles *fi
     for (guint i = 0; i < files->files->len; i++) {
         const PatchFile *file = files->files->pdata[i];
 
-        if (is_compiled(build, file) || found[i]) {
+        if (is_compiled(build, file) || targets->found[i]) {
             any = TRUE;
             continue;
         }
@@ -106,25 +96,59 @@ check_built(const PatchTargets *targets, PatchBuild *build, const PatchFiles *fi
             g_printerr("virt-livepatch: warning: %s is not built with this configuration; what the patch changes there "
                        "has no effect\n", file->path);
     }
-    if (!any)
-        return refuse(error, "the patch changes nothing that is built with this configuration: %s is not", not_built);
-    return targets->direct->len || targets->reached->len ||
+    return any || refuse(error, "the patch changes nothing that is built with this configuration: %s is not", not_built);
+}
+
+gboolean
+patch_targets_check(const PatchTargets *targets, const PatchFiles *files, guint n_reached, GError **error)
+{
+    return targets->direct->len + n_reached > 0 ||
            refuse(error, "with this configuration nothing uses what the patch changes in %s: there is nothing to update",
                   ((const PatchFile *) files->files->pdata[0])->path);
 }
 
-/* Whether the compiler made the same of FILE, unpatched and patched: most often so where only a header changed. */
-static gboolean
-is_untouched(PatchBuild *build, const char *file)
+static PatchElf *
+read_object(PatchBuild *build, const char *file, PatchBuildVariant variant)
 {
-    g_autofree char *old_path = patch_build_object(build, file, PATCH_BUILD_OLD, NULL);
-    g_autofree char *new_path = patch_build_object(build, file, PATCH_BUILD_NEW, NULL);
-    g_autoptr(GMappedFile) old_file = old_path ? g_mapped_file_new(old_path, FALSE, NULL) : NULL;
-    g_autoptr(GMappedFile) new_file = new_path ? g_mapped_file_new(new_path, FALSE, NULL) : NULL;
-    g_autoptr(GBytes) old_bytes = old_file ? g_mapped_file_get_bytes(old_file) : NULL;
-    g_autoptr(GBytes) new_bytes = new_file ? g_mapped_file_get_bytes(new_file) : NULL;
+    g_autofree char *path = patch_build_object(build, file, variant, NULL);
 
-    return old_bytes && new_bytes && g_bytes_equal(old_bytes, new_bytes);
+    return path ? patch_elf_read(path, NULL) : NULL;
+}
+
+static gboolean
+has_entries(const PatchDiff *diff)
+{
+    for (guint i = 0; i < diff->new_entries->len; i++) {
+        const PatchTableEntry *entry = &g_array_index(diff->new_entries, PatchTableEntry, i);
+
+        if (entry->kind == PATCH_TABLE_JUMPS || entry->kind == PATCH_TABLE_BUGS)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* What else will most likely be asked for of FILE, a bit each: nothing where its code is the same before and after, as it is
+ * most often where only a header changed. */
+static guint
+others_needed(PatchBuild *build, const char *file)
+{
+    g_autoptr(PatchElf) old_elf = read_object(build, file, PATCH_BUILD_OLD);
+    g_autoptr(PatchElf) new_elf = old_elf ? read_object(build, file, PATCH_BUILD_NEW) : NULL;
+    g_autoptr(PatchDiff) diff = new_elf ? patch_diff_new(old_elf, new_elf, NULL) : NULL;
+
+    if (!diff || diff->changed->len + diff->initials->len == 0)
+        return 0;
+    return 1 << PATCH_BUILD_RUNNING | (has_entries(diff) ? 1 << PATCH_BUILD_NEW_CODE : 0);
+}
+
+void
+patch_targets_prepare(PatchBuild *build, const char *file)
+{
+    const guint needed = others_needed(build, file);
+
+    for (guint variant = PATCH_BUILD_RUNNING; variant <= PATCH_BUILD_NEW_CODE; variant++)
+        if (needed & 1u << variant)
+            g_free(patch_build_object(build, file, variant, NULL));
 }
 
 gboolean
@@ -144,7 +168,7 @@ patch_targets_build(PatchBuild *build, const GPtrArray *files, GError **error)
     }
     patch_build_ahead(build, names, compared);
     for (guint i = names->len; i > 0; i--)
-        if (is_untouched(build, names->pdata[i - 1]))
+        if (!others_needed(build, names->pdata[i - 1]))
             g_ptr_array_remove_index(names, i - 1);
     patch_build_ahead(build, names, others);
     return TRUE;
@@ -162,7 +186,7 @@ patch_targets_find(PatchBuild *build, const PatchFiles *files, GError **error)
     g_autoptr(PatchTargets) targets = g_new0(PatchTargets, 1);
 
     targets->direct = g_ptr_array_new();
-    targets->reached = g_ptr_array_new_with_free_func((GDestroyNotify) patch_file_free);
+    targets->found = g_malloc0(files->files->len);
     if (!check_kinds(files, error))
         return NULL;
     for (guint i = 0; i < files->files->len; i++)
@@ -177,10 +201,7 @@ gboolean
 patch_targets_reach(PatchTargets *targets, PatchBuild *build, const PatchFiles *files, void (*say)(const char *text),
                     GError **error)
 {
-    g_autofree guint8 *found = g_malloc0(files->files->len);
-
-    if (targets->may_reach && !add_reached(targets, build, files, found, say, error))
-        return FALSE;
-    g_ptr_array_sort(targets->reached, compare_files);
-    return check_built(targets, build, files, found, error);
+    if (targets->may_reach)
+        targets->reach = patch_reach_new(build, files, targets->found, say, error);
+    return (targets->reach || !targets->may_reach) && check_built(targets, build, files, error);
 }

@@ -6,11 +6,12 @@
 #ifndef PATCHER_TARGETS_H
 #define PATCHER_TARGETS_H
 
-#include "patcher/build.h"
+#include "patcher/reach.h"
 
 typedef struct {
     GPtrArray *direct;          /* of const PatchFile: C files that the patch touches and that are compiled, by path */
-    GPtrArray *reached;         /* of PatchFile: the others, by path; they have no edits */
+    PatchReach *reach;          /* the others; NULL: there are none */
+    guint8 *found;              /* a byte for each file of the patch: something includes it */
     gboolean may_reach;         /* there may be others: the patch touches what files include */
 } PatchTargets;
 
@@ -20,10 +21,16 @@ PatchTargets *patch_targets_find(PatchBuild *build, const PatchFiles *files, GEr
 void patch_targets_free(PatchTargets *targets);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchTargets, patch_targets_free)
 
-/* Finds the others, which may take long: SAY (may be NULL) is told. PATCH_ERROR_DOES_NOT_FIT: nothing that FILES touches
- * is built, or something that cannot be updated is. */
+/* Finds what may be the others: SAY (may be NULL) is told. PATCH_ERROR_DOES_NOT_FIT: nothing that FILES touches is built, or
+ * something that cannot be updated is. */
 gboolean patch_targets_reach(PatchTargets *targets, PatchBuild *build, const PatchFiles *files,
                              void (*say)(const char *text), GError **error);
+
+/* With N_REACHED of the others, refuses where there is nothing to update. */
+gboolean patch_targets_check(const PatchTargets *targets, const PatchFiles *files, guint n_reached, GError **error);
+
+/* Builds what the update will most likely need of FILE. Several threads may do so, each for another file. */
+void patch_targets_prepare(PatchBuild *build, const char *file);
 
 /* Has BUILD build what is probably needed of FILES (of PatchFile), on all processors. */
 gboolean patch_targets_build(PatchBuild *build, const GPtrArray *files, GError **error);

@@ -74,6 +74,14 @@ compare_struct(const PatchStruct *old_type, const PatchStruct *new_type, gboolea
         note_gone(old_type, difference.gone, told->notes);
 }
 
+void
+patch_types_compare_struct(const PatchStruct *old_type, const PatchStruct *new_type, GPtrArray *findings)
+{
+    const Told told = { .findings = findings };
+
+    compare_struct(old_type, new_type, TRUE, &told);
+}
+
 static int
 compare_names(gconstpointer a, gconstpointer b)
 {

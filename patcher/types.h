@@ -16,4 +16,7 @@
 void patch_types_compare(const PatchPairing *pairing, const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf,
                          GPtrArray *findings, GPtrArray *notes, GPtrArray *counts);
 
+/* The same of one structure, union or enumeration. */
+void patch_types_compare_struct(const PatchStruct *old_type, const PatchStruct *new_type, GPtrArray *findings);
+
 #endif

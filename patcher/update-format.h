@@ -14,6 +14,7 @@
 #define PATCH_FILE_DIGEST_BYTES 32             /* SHA-256 of the body */
 #define PATCH_FILE_HEADER_BYTES 56             /* magic, version (4), zero (4), body length (8), digest */
 #define PATCH_FILE_MAX_BYTES (64 * 1024 * 1024)
+#define PATCH_UPDATE_MAX_OBJECTS 256
 
 /* The body is one GVariant, little-endian, in normal form. */
 #define PATCH_FORMAT_FIXUPS "a(uuxyu)"                     /* offset, type, addend, target, index */

@@ -4,7 +4,6 @@
 #include "patcher/error.h"
 #include "patcher/update-format.h"
 
-#define MAX_OBJECTS 256
 #define MAX_ITEMS (1 << 20)             /* of one kind, in one object */
 #define MAX_DATA 4096                   /* the same of data that are to change */
 #define MAX_BYTES (16 * 1024 * 1024)    /* of one piece of code or data */
@@ -465,7 +464,7 @@ patch_update_validate(const PatchUpdate *update, GError **error)
     for (char **name = update->forced; name && *name; name++)
         if (!check_name(&check, "a forced class", *name))
             return FALSE;
-    if (!update->objects->len || update->objects->len > MAX_OBJECTS)
+    if (!update->objects->len || update->objects->len > PATCH_UPDATE_MAX_OBJECTS)
         return refuse(&check, "it has %u objects", update->objects->len);
     for (guint i = 0; i < update->objects->len; i++) {
         check.object = update->objects->pdata[i];

@@ -82,6 +82,11 @@ check_PROGRAMS += tests/patcher/test-words
 TESTS += tests/patcher/test-words
 tests_patcher_test_words_SOURCES = tests/patcher/test-words.c
 tests_patcher_test_words_LDADD = libpatcher.a libintrospect.a libvmm.a $(VMM_LIBS)
+check_PROGRAMS += tests/patcher/test-type-changes
+TESTS += tests/patcher/test-type-changes
+tests_patcher_test_type_changes_SOURCES = tests/patcher/test-type-changes.c tests/patcher/diff-cases.c \
+	tests/patcher/diff-cases.h
+tests_patcher_test_type_changes_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
 check_PROGRAMS += tests/patcher/test-run
 TESTS += tests/patcher/test-run
 tests_patcher_test_run_SOURCES = tests/patcher/test-run.c

@@ -337,6 +337,9 @@ test_reach_of_changes(void)
         { "void a(int x);", "void a(long x);", "struct t { void (*a)(void); };\nstruct u { void (*f)(struct a *); };", "a u" },
         { "#define MAKE(n) int get_##n\n", "#define MAKE(n) long get_##n\n", "MAKE(x)\n\nOTHER(y, int)\nstruct s { struct y y; };",
           "MAKE x" },
+        /* A name that a macro makes of a number. */
+        { "int get_4(int a);", "int get_4(long a);", "#define SIZED(stem) (stem##1 + stem##4)\n#define get(x) SIZED(get_)\n"
+          "#define got(x) SIZED(got_)\nint f(void) { return get(0); }", "f get get_ get_4" },
         { "void f(void)\n#if X\n{ if (1) {\n#else\n{ {\n#endif\n} }\nint g(void);", "int g(void);", "", "f" },
     };
 
