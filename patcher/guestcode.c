@@ -128,6 +128,19 @@ branch_target(const guint8 *code, gsize length, GuestVa va, gsize *size)
     return 0;
 }
 
+/* A near jump of SIZE bytes that the kernel made one of LIVE_SIZE: since 6.3, the rest of its bytes are breakpoints, and nops before.
+ * Returns how many bytes are the jump's. */
+static gsize
+with_breakpoints(const guint8 *live, gsize live_size, gsize live_length, gsize size)
+{
+    if (live_length < size)
+        return live_size;
+    for (gsize i = live_size; i < size; i++)
+        if (live[i] != OP_INT3)
+            return live_size;
+    return size;
+}
+
 /* One instruction of a replacement against running code; how many running bytes it took, 0 if they differ. */
 static gsize
 match_insn(PatchCompare *compare, const guint8 *code, gsize size, gsize at, const GArray *fixups, const guint8 *live,
@@ -142,7 +155,7 @@ match_insn(PatchCompare *compare, const guint8 *code, gsize size, gsize at, cons
         if (!target)
             return 0;
         bind(compare, fixup, target - fixup->addend - 4);
-        return live_size;
+        return with_breakpoints(live, live_size, live_length, size);
     }
     if (live_length < size)
         return 0;
