@@ -13,7 +13,7 @@ struct PatchArena {
     GArray *taken;              /* of PatchArea */
     GPtrArray *offered;         /* of PatchRecord: claimed regions */
     PatchRoom missing;
-    GPtrArray *records, *damaged;
+    GPtrArray *records, *kept, *damaged;
     guint n_changes;            /* jumps and values, of all records */
     GHashTable *gone;           /* of PatchRecord, to a boolean */
 };

@@ -16,6 +16,7 @@ patch_arena_free(PatchArena *arena)
     g_ptr_array_unref(arena->offered);
     g_array_unref(arena->taken);
     g_ptr_array_unref(arena->records);
+    g_ptr_array_unref(arena->kept);
     g_ptr_array_unref(arena->damaged);
     g_hash_table_unref(arena->gone);
     g_free(arena);
@@ -37,6 +38,12 @@ GPtrArray *
 patch_arena_records(const PatchArena *arena)
 {
     return arena->records;
+}
+
+GPtrArray *
+patch_arena_kept(const PatchArena *arena)
+{
+    return arena->kept;
 }
 
 GPtrArray *
@@ -120,6 +127,10 @@ patch_arena_can_hold(const PatchArena *arena, guint n_changes)
 static void
 add_record(PatchArena *arena, PatchRecord *record, GuestVa va, const char *damage)
 {
+    if (record && record->state == PATCH_STATE_KEPT) {
+        g_ptr_array_add(arena->kept, record);
+        return;
+    }
     if (record && patch_arena_can_hold(arena, record->jumps->len + record->values->len)) {
         arena->n_changes += record->jumps->len + record->values->len;
         patch_arena_note_taken(arena, &record->data);
@@ -154,6 +165,41 @@ load_block(PatchArena *arena, GuestVa va, guint64 length, guint8 filler, GError 
     return TRUE;
 }
 
+static PatchRecord *
+owner_of_data(const PatchArena *arena, const PatchArea *area)
+{
+    for (guint i = 0; i < arena->records->len; i++) {
+        PatchRecord *record = arena->records->pdata[i];
+
+        if (record->data.va == area->va && record->data.length >= area->length)
+            return record;
+    }
+    return NULL;
+}
+
+/* What is kept in a hole for data, be it a part of an update yet, or what is left of one. All others are none of ours. */
+static gboolean
+load_kept(PatchArena *arena, GuestVa va, guint64 length, GError **error)
+{
+    g_autofree guint8 *bytes = g_malloc(length);
+    g_autoptr(PatchRecord) kept = NULL;
+    PatchRecord *owner;
+
+    if (!intro_space_read(intro_kernel_space(arena->kernel), va, bytes, length, error))
+        return FALSE;
+    kept = patch_record_load(va, bytes, length, NULL);
+    if (!kept || kept->state != PATCH_STATE_KEPT || kept->region_bytes > 0)
+        return TRUE;
+    owner = owner_of_data(arena, &kept->block);
+    if (owner) {
+        owner->kept = kept->block;
+    } else {
+        patch_arena_note_taken(arena, &kept->block);
+        g_ptr_array_add(arena->kept, g_steal_pointer(&kept));
+    }
+    return TRUE;
+}
+
 static gboolean
 scan_hole(PatchArena *arena, const IntroHole *hole, GError **error)
 {
@@ -174,7 +220,8 @@ scan_hole(PatchArena *arena, const IntroHole *hole, GError **error)
             i++;
             continue;
         }
-        if (!load_block(arena, hole->va + i * PATCH_PAGE_BYTES, length, PATCH_EMPTY_TEXT, error))
+        if (!(hole->executable ? load_block(arena, hole->va + i * PATCH_PAGE_BYTES, length, PATCH_EMPTY_TEXT, error)
+                               : load_kept(arena, hole->va + i * PATCH_PAGE_BYTES, length, error)))
             return FALSE;
         i += length / PATCH_PAGE_BYTES;
     }
@@ -240,16 +287,24 @@ scan_area(PatchArena *arena, const IntroCodeArea *area)
 }
 
 static gboolean
+scan_holes(PatchArena *arena, gboolean executable, GError **error)
+{
+    for (guint i = 0; i < arena->holes->len; i++) {
+        const IntroHole *hole = &g_array_index(arena->holes, IntroHole, i);
+
+        if (!hole->executable == !executable && !scan_hole(arena, hole, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
 scan(PatchArena *arena, GError **error)
 {
     g_autoptr(GArray) areas = NULL;
 
-    for (guint i = 0; i < arena->holes->len; i++) {
-        const IntroHole *hole = &g_array_index(arena->holes, IntroHole, i);
-
-        if (hole->executable && !scan_hole(arena, hole, error))
-            return FALSE;
-    }
+    if (!scan_holes(arena, TRUE, error))
+        return FALSE;
     for (guint i = 0; i < arena->tails->len; i++) {
         const IntroHole *tail = &g_array_index(arena->tails, IntroHole, i);
 
@@ -259,7 +314,7 @@ scan(PatchArena *arena, GError **error)
     areas = intro_code_areas(arena->kernel, error);
     for (guint i = 0; areas && i < areas->len; i++)
         scan_area(arena, &g_array_index(areas, IntroCodeArea, i));
-    return areas != NULL;
+    return areas && scan_holes(arena, FALSE, error);
 }
 
 static gint
@@ -343,6 +398,7 @@ patch_arena_open(const IntroKernel *kernel, GError **error)
     arena->kernel = kernel;
     arena->taken = g_array_new(FALSE, FALSE, sizeof(PatchArea));
     arena->records = g_ptr_array_new_with_free_func((GDestroyNotify) patch_record_unref);
+    arena->kept = g_ptr_array_new_with_free_func((GDestroyNotify) patch_record_unref);
     arena->damaged = g_ptr_array_new_with_free_func(g_free);
     arena->gone = g_hash_table_new(NULL, NULL);
     arena->offered = g_ptr_array_new_with_free_func((GDestroyNotify) patch_record_unref);

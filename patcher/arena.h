@@ -26,6 +26,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchArena, patch_arena_free)
  */
 GPtrArray *patch_arena_records(const PatchArena *arena);
 
+/* What stays of updates that were undone (kept.h): of PatchRecord; owned by the arena. Their jumps and values mean nothing. */
+GPtrArray *patch_arena_kept(const PatchArena *arena);
+
 /* Where there is room, taken or not: of IntroHole; owned by the arena. */
 const GArray *patch_arena_holes(const PatchArena *arena);
 

@@ -3,17 +3,18 @@
 
 #include <string.h>
 
+#include "patcher/assembly-private.h"
 #include "patcher/datum.h"
 #include "patcher/entry.h"
 #include "patcher/error.h"
-#include "patcher/link.h"
-
-#define TEXT_ALIGNMENT 16
+#include "patcher/escape.h"
+#include "patcher/kept.h"
 
 static void
 part_free(PatchPart *part)
 {
     patch_resolved_free(part->resolved);
+    g_free(part->homes);
     g_free(part->offsets);
     g_free(part->vas);
     g_free(part);
@@ -41,12 +42,31 @@ patch_assembly_free(PatchAssembly *assembly)
     g_free(assembly);
 }
 
+/* What only runs something is gone before anything could be made of its constants. */
+static PatchHome *
+choose_homes(const PatchAssembly *assembly, const PatchObject *object)
+{
+    PatchHome *homes = g_new0(PatchHome, object->pieces->len + 1);
+    g_autofree gboolean *escapes = assembly->is_private ? NULL : patch_escape_find(object);
+
+    for (guint i = 0; i < object->pieces->len; i++) {
+        PatchPieceKind kind = ((const PatchPiece *) object->pieces->pdata[i])->kind;
+
+        if (kind == PATCH_PIECE_DATA || kind == PATCH_PIECE_BSS)
+            homes[i] = PATCH_HOME_DATA;
+        else if (escapes && escapes[i])
+            homes[i] = PATCH_HOME_KEPT;
+    }
+    return homes;
+}
+
 gboolean
 patch_assembly_add(PatchAssembly *assembly, const PatchObject *object, GError **error)
 {
     PatchPart *part = g_new0(PatchPart, 1);
 
     part->object = object;
+    part->homes = choose_homes(assembly, object);
     part->offsets = g_new0(guint64, object->pieces->len);
     part->vas = g_new0(GuestVa, object->pieces->len);
     g_ptr_array_add(assembly->parts, part);
@@ -54,116 +74,43 @@ patch_assembly_add(PatchAssembly *assembly, const PatchObject *object, GError **
     return part->resolved != NULL;
 }
 
-static void
-lay_out(PatchAssembly *assembly)
-{
-    assembly->text_end = PATCH_BLOCK_HEADER_BYTES;
-    for (guint i = 0; i < assembly->parts->len; i++) {
-        PatchPart *part = assembly->parts->pdata[i];
-
-        assembly->text_end = (assembly->text_end + TEXT_ALIGNMENT - 1) & ~(guint64) (TEXT_ALIGNMENT - 1);
-        assembly->text_end = patch_link_layout(part->object, FALSE, assembly->text_end, part->offsets);
-        assembly->data_end = patch_link_layout(part->object, TRUE, assembly->data_end, part->offsets);
-    }
-    assembly->code_bytes = assembly->text_end;
-}
-
+/* What the guest may write. Its kernel changes the trampoline of a static call when that is to lead elsewhere. */
 static gboolean
-has_pieces(const PatchAssembly *assembly)
+may_change(const PatchPiece *piece)
 {
-    for (guint i = 0; i < assembly->parts->len; i++)
-        if (((const PatchPart *) assembly->parts->pdata[i])->object->pieces->len > 0)
-            return TRUE;
-    return FALSE;
+    return piece->kind == PATCH_PIECE_DATA || piece->kind == PATCH_PIECE_BSS || g_str_has_prefix(piece->name, "__SCT__");
 }
 
-static gboolean
-has_exceptions(const PatchAssembly *assembly)
+gboolean
+patch_assembly_link(const PatchAssembly *assembly, guint8 *text, guint8 *data, PatchRecord *record, GError **error)
 {
-    for (guint i = 0; i < assembly->parts->len; i++)
-        if (((const PatchPart *) assembly->parts->pdata[i])->object->exceptions->len > 0)
-            return TRUE;
-    return FALSE;
-}
+    g_autofree char *no_digest = g_strnfill(64, '0');
 
-static gboolean
-has_hole(const PatchAssembly *assembly, gboolean executable, GuestVa *va)
-{
-    const GArray *holes = patch_arena_holes(assembly->arena);
-
-    for (guint i = 0; i < holes->len; i++) {
-        const IntroHole *hole = &g_array_index(holes, IntroHole, i);
-
-        *va = hole->va;
-        if (hole->executable == executable)
-            return TRUE;
-    }
-    return FALSE;
-}
-
-/* Whether there is room for data, and a second address for the room for code, of which the largest is taken first; or else
- * whether room has to be got from the guest's allocator anyway. */
-static gboolean
-has_known_room(const PatchAssembly *assembly, GError **error)
-{
-    GuestVa code, data, code_va;
-
-    if (has_hole(assembly, TRUE, &code) && has_hole(assembly, FALSE, &data))
-        return patch_known_place(assembly->kernel, assembly->arena, code, PATCH_PAGE_BYTES, &code_va, error);
-    if (!has_hole(assembly, TRUE, &code) || assembly->data_end > 0 || has_exceptions(assembly))
-        return TRUE;
-    g_set_error_literal(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT, "its image has no unused room for it");
-    return FALSE;
-}
-
-/* Most code gets along without being known to the kernel. */
-static gboolean
-decide_known(PatchAssembly *assembly, GError **error)
-{
-    g_autoptr(GError) reason = NULL;
-
-    if (assembly->is_private)
-        return TRUE;
-    assembly->is_known = has_pieces(assembly) && patch_known_read(assembly->kernel, &assembly->known, &reason) &&
-                         has_known_room(assembly, &reason);
-    if (assembly->is_known || !has_exceptions(assembly))
-        return TRUE;
-    g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
-                "the new code may fault (as on user memory), and the guest's kernel cannot be told what is to be done then: "
-                "%s", reason->message);
-    return FALSE;
-}
-
-static GArray *
-known_code(const PatchAssembly *assembly)
-{
-    GArray *code = g_array_new(FALSE, FALSE, sizeof(PatchKnownCode));
-
+    g_ptr_array_set_size(record->placed, 0);
     for (guint i = 0; i < assembly->parts->len; i++) {
         const PatchPart *part = assembly->parts->pdata[i];
-        PatchKnownCode known = { part->object, part->resolved, part->vas };
 
-        g_array_append_val(code, known);
+        for (guint p = 0; p < part->object->pieces->len; p++) {
+            const PatchPiece *piece = part->object->pieces->pdata[p];
+            PatchHome home = part->homes[p];
+            guint8 *bytes = text ? (home == PATCH_HOME_BLOCK ? text : data) + part->offsets[p] : NULL;
+            PatchPlaced *placed;
+
+            if (home == PATCH_HOME_FOUND)
+                continue;
+            placed = g_new0(PatchPlaced, 1);
+            *placed = (PatchPlaced) {
+                .name = g_strdup(piece->name), .kind = piece->kind, .stays = home == PATCH_HOME_KEPT, .va = part->vas[p],
+                .size = piece->size,
+            };
+            g_ptr_array_add(record->placed, placed);
+            if (bytes && !patch_link_piece(assembly->kernel, part->resolved, p, part->vas, bytes, error))
+                return FALSE;
+            placed->sha256 = may_change(piece) ? g_strdup("")
+                             : bytes ? g_compute_checksum_for_data(G_CHECKSUM_SHA256, bytes, piece->size)
+                                     : g_strdup(no_digest);
+        }
     }
-    return code;
-}
-
-/* Behind the code the tables, behind the data the struct module. */
-static gboolean
-lay_out_known(PatchAssembly *assembly, GError **error)
-{
-    g_autoptr(GArray) code = known_code(assembly);
-
-    if (!decide_known(assembly, error))
-        return FALSE;
-    if (assembly->is_known) {
-        if (!patch_known_tables_lay_out(&assembly->tables, code, assembly->text_end, assembly->known.unwind_bytes, error))
-            return FALSE;
-        assembly->text_end = assembly->tables.end;
-        assembly->module = (assembly->data_end + PATCH_KNOWN_ALIGNMENT - 1) & ~(guint64) (PATCH_KNOWN_ALIGNMENT - 1);
-        assembly->data_end = assembly->module + assembly->known.table.module_bytes;
-    }
-    assembly->text_end = (assembly->text_end + 7) & ~(guint64) 7;
     return TRUE;
 }
 
@@ -174,9 +121,8 @@ place(const PatchAssembly *assembly, const PatchRecord *record)
         PatchPart *part = assembly->parts->pdata[i];
 
         for (guint p = 0; p < part->object->pieces->len; p++) {
-            gboolean is_data = patch_piece_is_data(part->object->pieces->pdata[p]);
-
-            part->vas[p] = (is_data ? record->data.va : record->code_va) + part->offsets[p];
+            if (part->homes[p] != PATCH_HOME_FOUND)
+                part->vas[p] = (part->homes[p] == PATCH_HOME_BLOCK ? record->code_va : record->data.va) + part->offsets[p];
         }
     }
 }
@@ -281,43 +227,6 @@ patch_assembly_require_data(const PatchAssembly *assembly, PatchPlan *plan, GErr
     return TRUE;
 }
 
-/* What the guest may write. Its kernel changes the trampoline of a static call when that is to lead elsewhere. */
-static gboolean
-may_change(const PatchPiece *piece)
-{
-    return patch_piece_is_data(piece) || g_str_has_prefix(piece->name, "__SCT__");
-}
-
-/* Links all pieces into the two areas' bytes and notes them in the record; with no bytes given, only notes them. */
-static gboolean
-link_pieces(const PatchAssembly *assembly, guint8 *text, guint8 *data, PatchRecord *record, GError **error)
-{
-    g_autofree char *no_digest = g_strnfill(64, '0');
-
-    g_ptr_array_set_size(record->placed, 0);
-    for (guint i = 0; i < assembly->parts->len; i++) {
-        const PatchPart *part = assembly->parts->pdata[i];
-
-        for (guint p = 0; p < part->object->pieces->len; p++) {
-            const PatchPiece *piece = part->object->pieces->pdata[p];
-            gboolean is_data = patch_piece_is_data(piece);
-            guint8 *bytes = text ? (is_data ? data : text) + part->offsets[p] : NULL;
-            PatchPlaced *placed = g_new0(PatchPlaced, 1);
-
-            *placed = (PatchPlaced) {
-                .name = g_strdup(piece->name), .kind = piece->kind, .va = part->vas[p], .size = piece->size,
-            };
-            g_ptr_array_add(record->placed, placed);
-            if (bytes && !patch_link_piece(assembly->kernel, part->resolved, p, part->vas, bytes, error))
-                return FALSE;
-            placed->sha256 = may_change(piece) ? g_strdup("")
-                             : bytes ? g_compute_checksum_for_data(G_CHECKSUM_SHA256, bytes, piece->size)
-                                     : g_strdup(no_digest);
-        }
-    }
-    return TRUE;
-}
-
 /* The record's length does not depend on addresses, so a first one with others says how much room is needed. */
 static gboolean
 take_room(const PatchAssembly *assembly, PatchArena *arena, PatchRecord *record, GError **error)
@@ -327,7 +236,7 @@ take_room(const PatchAssembly *assembly, PatchArena *arena, PatchRecord *record,
 
     record->block.va = record->data.va = record->code_va = intro_kernel_text_start(assembly->kernel);
     place(assembly, record);
-    if (!add_jumps(assembly, record, error) || !link_pieces(assembly, NULL, NULL, record, error) ||
+    if (!add_jumps(assembly, record, error) || !patch_assembly_link(assembly, NULL, NULL, record, error) ||
         !add_values(assembly, record, NULL, error))
         return FALSE;
     add_hooks(assembly, record);
@@ -404,19 +313,33 @@ plan_data(const PatchAssembly *assembly, PatchPlan *plan, const guint8 *data, GE
 gboolean
 patch_assembly_place(PatchAssembly *assembly, PatchArena *arena, GError **error)
 {
-    lay_out(assembly);
-    return lay_out_known(assembly, error) && take_room(assembly, arena, assembly->record, error);
+    return patch_assembly_lay_out(assembly, error) && take_room(assembly, arena, assembly->record, error);
 }
 
 static gboolean
 fill_known(const PatchAssembly *assembly, guint8 *block, guint8 *data, GError **error)
 {
-    g_autoptr(GArray) code = known_code(assembly);
+    g_autoptr(GArray) code = patch_assembly_known_code(assembly);
 
     return !assembly->is_known ||
            (patch_known_tables_fill(&assembly->tables, code, assembly->record->code_va, block, error) &&
             patch_known_module(&assembly->known, assembly->kernel, assembly->record, &assembly->tables,
                                assembly->code_bytes, data + assembly->module, error));
+}
+
+static gboolean
+fill_kept(const PatchAssembly *assembly, guint8 *data)
+{
+    g_autoptr(PatchRecord) kept = NULL;
+    g_autoptr(GBytes) body = NULL;
+
+    if (assembly->kept_bytes == 0)
+        return TRUE;
+    kept = patch_kept_record(assembly->record, assembly->kept_bytes);
+    body = patch_record_save(kept);
+    memcpy(data + assembly->constants_end, g_bytes_get_data(body, NULL), g_bytes_get_size(body));
+    patch_record_fill_header(data, PATCH_STATE_KEPT, assembly->kept_bytes, assembly->constants_end, body);
+    return TRUE;
 }
 
 gboolean
@@ -428,8 +351,9 @@ patch_assembly_plan(const PatchAssembly *assembly, PatchPlan *plan, GError **err
     memset(block, PATCH_EMPTY_TEXT, record->block.length);
     place(assembly, record);
     add_hooks(assembly, record);
-    return add_jumps(assembly, record, error) && link_pieces(assembly, block, data, record, error) &&
+    return add_jumps(assembly, record, error) && patch_assembly_link(assembly, block, data, record, error) &&
            add_values(assembly, record, plan, error) && fill_known(assembly, block, data, error) &&
+           fill_kept(assembly, data) &&
            plan_block(assembly, plan, block, error) && plan_data(assembly, plan, data, error);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "patcher/command.h"
+#include "patcher/escape.h"
 #include "patcher/show-code.h"
 #include "patcher/update.h"
 #include "patcher/value-text.h"
@@ -36,6 +37,8 @@ piece_name(const PatchObject *object, guint32 piece)
 static void
 print_object(const PatchObject *object, gboolean disassemble)
 {
+    g_autofree gboolean *escapes = patch_escape_find(object);
+
     g_print("\n%s%s%s\n", object->path, *object->module ? ", module " : "", object->module);
     for (guint i = 0; i < object->replacements->len; i++) {
         const PatchReplacement *replacement = object->replacements->pdata[i];
@@ -49,8 +52,8 @@ print_object(const PatchObject *object, gboolean disassemble)
     for (guint i = 0; i < object->pieces->len; i++) {
         const PatchPiece *piece = object->pieces->pdata[i];
 
-        g_print("  places   %-36s %6" G_GUINT64_FORMAT " bytes %s\n", piece->name, piece->size,
-                piece_kinds[piece->kind]);
+        g_print("  places   %-36s %6" G_GUINT64_FORMAT " bytes %s%s\n", piece->name, piece->size,
+                piece_kinds[piece->kind], escapes[i] ? ", and leaves it there after undo" : "");
     }
     for (guint i = 0; i < object->hooks->len; i++) {
         const PatchHook *hook = &g_array_index(object->hooks, PatchHook, i);
@@ -134,6 +137,8 @@ add_replacements(JsonBuilder *builder, const PatchObject *object)
 static void
 add_pieces(JsonBuilder *builder, const PatchObject *object)
 {
+    g_autofree gboolean *escapes = patch_escape_find(object);
+
     json_builder_set_member_name(builder, "pieces");
     json_builder_begin_array(builder);
     for (guint i = 0; i < object->pieces->len; i++) {
@@ -143,6 +148,8 @@ add_pieces(JsonBuilder *builder, const PatchObject *object)
         add_string(builder, "name", piece->name);
         add_string(builder, "kind", piece_kinds[piece->kind]);
         add_number(builder, "bytes", piece->size);
+        json_builder_set_member_name(builder, "stays");
+        json_builder_add_boolean_value(builder, escapes[i]);
         json_builder_end_object(builder);
     }
     json_builder_end_array(builder);

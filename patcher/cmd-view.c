@@ -7,6 +7,7 @@
 #include "patcher/error.h"
 #include "patcher/guest.h"
 #include "patcher/jumps.h"
+#include "patcher/kept.h"
 #include "patcher/module.h"
 #include "patcher/plan-undo.h"
 #include "patcher/value-text.h"
@@ -320,6 +321,35 @@ add_update(JsonBuilder *json, const Update *update)
 }
 
 static void
+add_kept(JsonBuilder *json, const GPtrArray *kept)
+{
+    patch_json_array(json, "kept");
+    for (guint i = 0; i < kept->len; i++) {
+        const PatchRecord *record = kept->pdata[i];
+
+        json_builder_begin_object(json);
+        patch_json_string(json, "id", record->id);
+        patch_json_address(json, "address", record->block.va);
+        patch_json_int(json, "bytes", patch_kept_bytes(record));
+        patch_json_int(json, "occupied_bytes", MAX(record->block.length, record->region_bytes));
+        json_builder_end_object(json);
+    }
+    json_builder_end_array(json);
+}
+
+static void
+print_kept(const GPtrArray *kept)
+{
+    for (guint i = 0; i < kept->len; i++) {
+        const PatchRecord *record = kept->pdata[i];
+
+        g_print("%s  undone; %" G_GUINT64_FORMAT " bytes of constants, in %" G_GUINT64_FORMAT " KiB at %#" G_GINT64_MODIFIER
+                "x, stay until the guest boots, as objects in it may use them\n", record->id, patch_kept_bytes(record),
+                MAX(record->block.length, record->region_bytes) >> 10, record->block.va);
+    }
+}
+
+static void
 view_json(const GPtrArray *updates, const PatchArena *arena)
 {
     g_autoptr(JsonBuilder) json = json_builder_new();
@@ -329,6 +359,7 @@ view_json(const GPtrArray *updates, const PatchArena *arena)
     for (guint i = 0; i < updates->len; i++)
         add_update(json, updates->pdata[i]);
     json_builder_end_array(json);
+    add_kept(json, patch_arena_kept(arena));
     add_strings(json, "damaged", patch_arena_damaged(arena));
     json_builder_end_object(json);
     patch_cli_print_json(json);
@@ -341,6 +372,7 @@ view_text(const PatchCli *cli, const GPtrArray *updates, const PatchArena *arena
 
     for (guint i = 0; i < updates->len; i++)
         print_update(updates->pdata[i]);
+    print_kept(patch_arena_kept(arena));
     for (guint i = 0; i < damaged->len; i++)
         g_printerr("%s: %s\n", guest, (const char *) damaged->pdata[i]);
     if (updates->len + damaged->len == 0 && !cli->quiet)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "patcher/error.h"
+#include "patcher/escape.h"
 #include "patcher/hook-table.h"
 #include "patcher/new-data.h"
 #include "patcher/runner-end.h"
@@ -273,6 +274,7 @@ patch_compose_object(PatchBuild *build, const PatchFile *file, PatchCompose *com
     if (!add_replacements(&job, error) || !add_shared(&job, error) || !add_hooks(&job, error) || !add_data(&job, error))
         return NULL;
     patch_runner_end_pad(job.object);
+    patch_escape_note(job.object, compose->notes);
     return finish_object(&job, error);
 }
 

@@ -16,13 +16,13 @@ typedef struct {
 } Linker;
 
 guint64
-patch_link_layout(const PatchObject *object, gboolean is_data, guint64 offset, guint64 *piece_offsets)
+patch_link_layout(const PatchObject *object, const PatchHome *homes, PatchHome home, guint64 offset, guint64 *piece_offsets)
 {
     for (guint i = 0; i < object->pieces->len; i++) {
         const PatchPiece *piece = object->pieces->pdata[i];
         guint64 alignment = MAX(piece->alignment, 1);
 
-        if (patch_piece_is_data(piece) != is_data)
+        if (homes[i] != home)
             continue;
         offset = (offset + alignment - 1) / alignment * alignment;
         piece_offsets[i] = offset;

@@ -9,15 +9,18 @@
 #include "introspect/kernel.h"
 #include "patcher/match.h"
 
-/* The size (bytes) of all of OBJECT's pieces that go to the text area (IS_DATA FALSE) or the data area, when the first
- * may begin at OFFSET of its area; PIECE_OFFSETS gets each such piece's offset. */
-guint64 patch_link_layout(const PatchObject *object, gboolean is_data, guint64 offset, guint64 *piece_offsets);
+/* Where a piece goes to. */
+typedef enum {
+    PATCH_HOME_BLOCK,           /* text and constants */
+    PATCH_HOME_DATA,
+    PATCH_HOME_KEPT,            /* the part of the data area that stays when the rest goes (kept.h) */
+    PATCH_HOME_FOUND,           /* it is there already */
+} PatchHome;
 
-static inline gboolean
-patch_piece_is_data(const PatchPiece *piece)
-{
-    return piece->kind == PATCH_PIECE_DATA || piece->kind == PATCH_PIECE_BSS;
-}
+/* The size (bytes) of all of OBJECT's pieces whose home (HOMES has that of each) is HOME, when the first may begin at OFFSET of
+ * its area; PIECE_OFFSETS gets each such piece's offset. */
+guint64 patch_link_layout(const PatchObject *object, const PatchHome *homes, PatchHome home, guint64 offset,
+                          guint64 *piece_offsets);
 
 /*
  * Fills BYTES (piece->size of them) with OBJECT->pieces[index] as it has to lie at PIECE_VAS[index]. PIECE_VAS holds

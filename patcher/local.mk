@@ -26,7 +26,7 @@ libpatcher_a_SOURCES += \
 	patcher/value-text.c patcher/value-text.h \
 	patcher/datum.c patcher/datum.h \
 	patcher/entry.c patcher/entry.h \
-	patcher/assembly.c patcher/assembly.h \
+	patcher/assembly-layout.c patcher/assembly-private.h patcher/assembly.c patcher/assembly.h \
 	patcher/edits.c patcher/edits.h \
 	patcher/known.c patcher/known.h patcher/known-checks.c patcher/known-checks.h patcher/known-module.c \
 	patcher/known-tables.c patcher/known-tables.h \
@@ -42,6 +42,8 @@ libpatcher_a_SOURCES += \
 	patcher/hooks.c patcher/hooks.h \
 	patcher/stages.c patcher/stages.h \
 	patcher/history.c patcher/history.h \
+	patcher/escape.c patcher/escape.h patcher/register-flow.c patcher/register-flow.h \
+	patcher/kept.c patcher/kept.h patcher/kept-search.c patcher/kept-search.h \
 	patcher/inherit.c patcher/inherit.h \
 	patcher/pending.c patcher/pending.h \
 	patcher/on-cpus.c patcher/on-cpus.h \

@@ -345,7 +345,7 @@ plan_replaced(const Application *application, GError **error)
         patch_pending_plan(application->plan, application->kernel, record);
         if ((!patch_record_is_gone(application->kernel, application->arena, record) &&
              !patch_module_require(application->plan, application->kernel, record->module.name, error)) ||
-            !patch_plan_empty(application->plan, application->kernel, record, error))
+            !patch_plan_empty(application->plan, application->kernel, record, TRUE, error))
             return FALSE;
     }
     return TRUE;

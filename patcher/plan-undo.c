@@ -48,6 +48,34 @@ check_order(const IntroKernel *kernel, const PatchArena *arena, const PatchPlan 
     return last.record == NULL;
 }
 
+static gboolean
+has_value_in_force(const IntroKernel *kernel, const PatchArena *arena, const PatchRecord *record)
+{
+    for (guint i = 0; i < record->values->len; i++) {
+        PatchValueState state = patch_value_state(kernel, arena, record, record->values->pdata[i], NULL);
+
+        if (state == PATCH_VALUE_IN_FORCE || state == PATCH_VALUE_SUPERSEDED)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+/* While an application is prepared, nothing of it is called but for hooks; nor has it been where none of its changes is there, as
+ * those are made, or taken back, while the guest stands still. */
+static gboolean
+may_have_been_in_force(const IntroKernel *kernel, const PatchArena *arena, const PatchRecord *record)
+{
+    if (record->state != PATCH_STATE_PREPARING || record->hooks->len > 0)
+        return TRUE;
+    for (guint i = 0; i < record->jumps->len; i++) {
+        PatchJumpState state = patch_jump_state(kernel, arena, record, record->jumps->pdata[i]);
+
+        if (state == PATCH_JUMP_IN_FORCE || state == PATCH_JUMP_SUPERSEDED)
+            return TRUE;
+    }
+    return has_value_in_force(kernel, arena, record);
+}
+
 /* Every record leaves its mark before any jump is touched, so that all of an update goes or nothing. */
 static gboolean
 plan_removal(PatchPlan *plan, const IntroKernel *kernel, const PatchArena *arena, PatchUndoStage stage,
@@ -77,9 +105,12 @@ plan_removal(PatchPlan *plan, const IntroKernel *kernel, const PatchArena *arena
         return TRUE;
     if (!patch_known_plan_removed(plan, kernel, arena, plan->records, none, error))
         return FALSE;
-    for (guint i = 0; i < plan->records->len; i++)
-        if (!patch_plan_empty(plan, kernel, plan->records->pdata[i], error))
+    for (guint i = 0; i < plan->records->len; i++) {
+        const PatchRecord *record = plan->records->pdata[i];
+
+        if (!patch_plan_empty(plan, kernel, record, may_have_been_in_force(kernel, arena, record), error))
             return FALSE;
+    }
     return TRUE;
 }
 

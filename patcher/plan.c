@@ -5,6 +5,7 @@
 
 #include "introspect/mutex.h"
 #include "patcher/error.h"
+#include "patcher/kept.h"
 
 static void
 write_free(PatchWrite *write)
@@ -310,31 +311,48 @@ patch_plan_write_state(PatchPlan *plan, const IntroKernel *kernel, const PatchRe
     return patch_plan_write(plan, kernel, record->block.va + PATCH_BLOCK_STATE_OFFSET, NULL, bytes, error);
 }
 
+static gboolean
+write_no_data(PatchPlan *plan, const IntroKernel *kernel, PatchArea data, GError **error)
+{
+    g_autoptr(GBytes) nothing = patch_plan_filler(0, data.length);
+
+    return data.length == 0 || patch_plan_write(plan, kernel, data.va, NULL, nothing, error);
+}
+
 /* The header goes last: until then, it says what is to be emptied. */
 static gboolean
-write_emptiness(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, GError **error)
+write_emptiness(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, PatchArea data, GError **error)
 {
-    const PatchArea *block = &record->block, *data = &record->data;
-    g_autoptr(GBytes) no_data = patch_plan_filler(0, data->length);
+    const PatchArea *block = &record->block;
     g_autoptr(GBytes) no_body = patch_plan_filler(record->filler, block->length - PATCH_BLOCK_HEADER_BYTES);
     g_autoptr(GBytes) no_header = patch_plan_filler(record->filler, PATCH_BLOCK_HEADER_BYTES);
 
-    return (data->length == 0 || patch_plan_write(plan, kernel, data->va, NULL, no_data, error)) &&
+    return write_no_data(plan, kernel, data, error) &&
            patch_plan_write_state(plan, kernel, record, PATCH_STATE_CLAIMED, error) &&
            patch_plan_write(plan, kernel, block->va + PATCH_BLOCK_HEADER_BYTES, NULL, no_body, error) &&
            patch_plan_write(plan, kernel, block->va, NULL, no_header, error);
 }
 
+static void
+note_kept(PatchPlan *plan, const PatchRecord *record)
+{
+    g_ptr_array_add(plan->notes, g_strdup_printf("%" G_GUINT64_FORMAT " bytes of constants of update %s stay in the guest, as "
+                                                 "objects there may use them; view lists them", patch_kept_bytes(record),
+                                                 record->id));
+}
+
 gboolean
-patch_plan_empty(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, GError **error)
+patch_plan_empty(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, gboolean in_force, GError **error)
 {
     const PatchStep step = plan->step;
-    gboolean planned;
+    gboolean stays = in_force && patch_kept_bytes(record) > 0 && (record->region_bytes > 0 || record->kept.length > 0), planned;
 
+    if (stays)
+        note_kept(plan, record);
     if (record->region_bytes > 0)
-        return patch_plan_write_state(plan, kernel, record, PATCH_STATE_CLAIMED, error);
+        return patch_plan_write_state(plan, kernel, record, stays ? PATCH_STATE_KEPT : PATCH_STATE_CLAIMED, error);
     plan->step = PATCH_STEP_CLEAN;
-    planned = write_emptiness(plan, kernel, record, error);
+    planned = write_emptiness(plan, kernel, record, stays ? patch_kept_rest(record) : record->data, error);
     plan->step = step;
     return planned;
 }

@@ -84,8 +84,10 @@ gboolean patch_plan_write_region(PatchPlan *plan, const IntroKernel *kernel, Gue
 gboolean patch_plan_write_state(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, PatchState state,
                                 GError **error);
 /* Adds the writes, of the last step, that empty RECORD's data area, and then its block; a region is claimed, in the step that
- * is the plan's now, and has to be given back afterwards (room.h). */
-gboolean patch_plan_empty(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, GError **error);
+ * is the plan's now, and has to be given back afterwards (room.h). If the update may have been IN_FORCE, some of it may stay
+ * (kept.h). */
+gboolean patch_plan_empty(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, gboolean in_force,
+                          GError **error);
 
 void patch_plan_forbid(PatchPlan *plan, const char *name, GuestVa va, guint64 length, GuestVa open_until);
 /* The kernel's own functions that are called one of NAMES (ends in NULL), and what the compiler made of them (.part, .isra): but for

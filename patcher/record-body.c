@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define JUMP_TYPE "(stttttayay)"
+#define KIND_THAT_STAYS 4        /* as one more of PatchPieceKind */
 #define PLACED_TYPE "(sytts)"
 #define VALUE_TYPE "(syta(tt)ayayay)"
 #define HOOK_TYPE "(sytu)"
@@ -49,7 +50,8 @@ placed_variant(const PatchRecord *record)
     for (guint i = 0; i < record->placed->len; i++) {
         const PatchPlaced *piece = record->placed->pdata[i];
 
-        g_variant_builder_add(&placed, PLACED_TYPE, piece->name, (guchar) piece->kind, piece->va, piece->size,
+        g_variant_builder_add(&placed, PLACED_TYPE, piece->name,
+                              piece->stays ? (guchar) KIND_THAT_STAYS : (guchar) piece->kind, piece->va, piece->size,
                               piece->sha256);
     }
     return g_variant_builder_end(&placed);
@@ -159,7 +161,8 @@ load_placed(PatchRecord *record, GVariantIter *iter)
         PatchPlaced *placed = g_new0(PatchPlaced, 1);
 
         *placed = (PatchPlaced) {
-            .name = g_strdup(name), .kind = kind, .va = va, .size = size, .sha256 = g_strdup(sha256),
+            .name = g_strdup(name), .kind = kind == KIND_THAT_STAYS ? PATCH_PIECE_RODATA : kind,
+            .stays = kind == KIND_THAT_STAYS, .va = va, .size = size, .sha256 = g_strdup(sha256),
         };
         g_ptr_array_add(record->placed, placed);
     }

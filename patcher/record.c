@@ -9,8 +9,8 @@
 /* Header, little-endian: magic (8), version (4), state (4), block bytes (8), record offset (8), record bytes (4), zero
  * or the pages of the region (4), the first 24 bytes of the SHA-256 of the record. */
 #define MAGIC "VLPblock"
-#define VERSION 6
-#define VERSION_WITHOUT_REGIONS 5
+#define VERSION 7
+#define FIRST_VERSION 5        /* without regions; and from 7 on, something may stay */
 #define REGION_OFFSET 36
 #define DIGEST_OFFSET 40
 #define DIGEST_BYTES 24
@@ -171,7 +171,7 @@ patch_record_is_header(const guint8 *header, guint64 *block_bytes)
     guint64 length = get64(header + 16);
     guint32 version = get32(header + 8);
 
-    if (memcmp(header, MAGIC, 8) != 0 || (version != VERSION && version != VERSION_WITHOUT_REGIONS))
+    if (memcmp(header, MAGIC, 8) != 0 || version < FIRST_VERSION || version > VERSION)
         return FALSE;
     if (length < PATCH_BLOCK_HEADER_BYTES || length > PATCH_MAX_BLOCK_BYTES || length % PATCH_BLOCK_ALIGNMENT != 0)
         return FALSE;
@@ -211,6 +211,12 @@ claimed_block(GuestVa va, gsize length, guint64 region_bytes)
     return record;
 }
 
+static gboolean
+has_body(guint32 state)
+{
+    return (state >= PATCH_STATE_PREPARING && state <= PATCH_STATE_REMOVING) || state == PATCH_STATE_KEPT;
+}
+
 PatchRecord *
 patch_record_load(GuestVa va, const guint8 *block, gsize length, GError **error)
 {
@@ -230,7 +236,7 @@ patch_record_load(GuestVa va, const guint8 *block, gsize length, GError **error)
         return claimed_block(va, length, region_bytes);
     offset = get64(block + 24);
     body_bytes = get32(block + 32);
-    if (state >= PATCH_STATE_PREPARING && state <= PATCH_STATE_REMOVING && is_possible_region(region_bytes, block_bytes) &&
+    if (has_body(state) && is_possible_region(region_bytes, block_bytes) &&
         offset >= PATCH_BLOCK_HEADER_BYTES && offset % 8 == 0 && offset <= length && body_bytes <= length - offset) {
         digest(block + offset, body_bytes, expected);
         if (memcmp(expected, block + DIGEST_OFFSET, DIGEST_BYTES) == 0) {
@@ -241,7 +247,7 @@ patch_record_load(GuestVa va, const guint8 *block, gsize length, GError **error)
         }
     }
     if (!record || !patch_record_is_consistent(record, va, block_bytes) ||
-        (state != PATCH_STATE_PREPARING && changes_nothing(record))) {
+        (state != PATCH_STATE_PREPARING && state != PATCH_STATE_KEPT && changes_nothing(record))) {
         g_set_error(error, PATCH_ERROR, PATCH_ERROR_FAILED,
                     "the patch record at %#" G_GINT64_MODIFIER "x in the guest is damaged; nothing can be concluded "
                     "from it, and the update it stood for can only be removed by a reboot", va);

@@ -12,7 +12,8 @@
  *                    apply                               undo
  *     (empty) --> claimed --> preparing --> installed --> removing --> claimed --> (empty)
  *
- * A region is claimed when it has been given, and given back when it is claimed again.
+ * A region is claimed when it has been given, and given back when it is claimed again. Where something of the update stays
+ * (kept.h), it becomes kept instead of claimed, and remains so.
  *
  * While preparing or removing, jumps may be there or not; the record says what was at each place before, so they can be
  * taken out whatever was done of them. While claimed, no jump and no datum is there, and nothing but the block's length
@@ -48,6 +49,7 @@ typedef enum {
     PATCH_STATE_REMOVING = 3,
     PATCH_STATE_CLAIMED = 4,
     PATCH_STATE_REPLACED = 5,   /* as PATCH_STATE_INSTALLED in the guest, but another one has taken its place */
+    PATCH_STATE_KEPT = 6,       /* nothing is there but what stays (kept.h) */
 } PatchState;
 
 /* What stands for the id of a block that is only claimed. */
@@ -78,6 +80,8 @@ typedef struct {
 typedef struct {
     char *name;
     PatchPieceKind kind;
+    gboolean stays;             /* read-only data that objects of the guest's may use, also when the rest is gone; in the data
+                                   area, as the kernel's text is to be as it was then */
     GuestVa va;
     guint64 size;
     char *sha256;               /* hex, of what was written; "" for writable data */
@@ -118,6 +122,7 @@ typedef struct {
     GStrv waiting;              /* modules that the update has code for, and that were not loaded then */
     GArray *replaces;           /* of GuestVa: the blocks of earlier records whose place this one takes */
     PatchArea block, data;      /* data: of length 0 if there is none */
+    PatchArea kept;             /* what of the data area stays: the block of a record of its own (kept.h) */
     guint64 region_bytes;       /* of the memory from the guest's allocator that the block begins; 0 if it is in the image */
     guint8 filler;              /* what the block's place is filled with when nothing is there */
     GuestVa code_va;            /* where the block is executed; its own address, or a second one */

@@ -44,7 +44,7 @@ fuzz(const guint8 *data, gsize size)
     memset(block, PATCH_EMPTY_TEXT, length);
     memcpy(block + PATCH_BLOCK_HEADER_BYTES, data, size);
     body = g_bytes_new_static(data, size);
-    patch_record_fill_header(block, (words[1] & 0xffff) % (PATCH_STATE_REPLACED + 1), length, PATCH_BLOCK_HEADER_BYTES, body);
+    patch_record_fill_header(block, (words[1] & 0xffff) % (PATCH_STATE_KEPT + 1), length, PATCH_BLOCK_HEADER_BYTES, body);
     patch_record_mark_region(block, words[1] >> 16);
     record = patch_record_load(va, block, length, NULL);
     if (record)

@@ -3,6 +3,7 @@
 # Updates that change data, without code: what was asked for with --set, of the kernel and of a module, and initial values
 # that a source patch changes. What the guest says of them, and what it makes of them itself.
 . "$(dirname "$0")/lib.sh"
+. "$top/tests/live/names.sh"
 
 image() { "$VLP_BUILD/tests/live/image-digest" "$qmp"; }
 sysctls() { in_guest 'cd /proc/sys/kernel && cat panic_on_oops hung_task_warnings domainname' | paste -sd ' '; }
@@ -199,6 +200,32 @@ vlp_exits 0 "apply" apply --settle 0 "$qmp" "$work/handler.vlp"
 like "$(in_guest 'cat /proc/sys/kernel/domainname; dmesg')" "here is vlp_do_uts" "the table leads to the new function"
 vlp_exits 0 "undo" undo --all "$qmp"
 is "$(image)" "$old" "nothing is left"
+
+# --- Constants that new code gives to objects, which outlive the update
+names_create
+vlp show "$work/names.vlp"
+is "$(grep -c 'leaves it there after undo' <<< "$out")" 3 "show tells of three constants that are to stay, and of none that is only read"
+vlp_exits 0 "apply" apply --settle 0 "$qmp" "$work/names.vlp"
+network meanwhile
+is "$(settings meanwhile)" "$settings_by_names" "an object has a name and numbers that the new code has given it"
+vlp_exits 0 "undo" undo "$qmp" "$names"
+like "$err" "26 bytes of constants of update $names stay in the guest" "says what it leaves"
+is "$(settings meanwhile)" "$settings_by_names" "the object has its name, and its numbers"
+vlp_exits 0 "view" view "$qmp"
+like "$out" "^$names  undone; 26 bytes of constants, in 4 KiB at 0x" "shows them"
+is "$(image)" "$old" "nothing else is left"
+vlp_exits 0 "apply again" apply --settle 0 "$qmp" "$work/names.vlp"
+network again
+vlp_exits 0 "verify" verify "$qmp"
+vlp_exits 0 "undo" undo "$qmp" "$names"
+unlike "$err" "stay in the guest" "leaves no more than there was"
+is "$(settings again), $(settings meanwhile)" "$settings_by_names, $settings_by_names" "which is what both objects use"
+vlp_exits 0 "undo --all" undo --all "$qmp"
+vlp_exits 0 "recover" recover "$qmp"
+vlp_exits 0 "view" view "$qmp"
+is "$(grep -c "^$names  undone; 26 bytes of constants, in 4 KiB" <<< "$out")/$(wc -l <<< "$out")" 1/1 "and is there all the same"
+is "$(settings meanwhile)" "$settings_by_names" "for whoever uses it"
+is "$(image)" "$old" "nothing else is left"
 
 in_guest 'echo 7 > /proc/sys/kernel/oops_limit'
 vlp_exits 4 "apply where the guest has another value" apply "$qmp" "$work/limit.vlp"

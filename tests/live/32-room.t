@@ -3,6 +3,7 @@
 # A guest whose kernel's image has no room left: new code and data go into memory that its own allocator gives, and gets
 # back; also when the tool is killed in between. With VLP_EVERY=N, killed at every N-th of its messages; else at a few.
 . "$(dirname "$0")/lib.sh"
+. "$top/tests/live/names.sh"
 : "${VLP_EVERY:=}"
 
 image() { "$VLP_BUILD/tests/live/image-digest" "$qmp"; }
@@ -132,6 +133,21 @@ every=${VLP_EVERY:-$((n_apply / 5))} first=$((every / 2 + 1))
 ok "apply, killed" at_moments apply "$n_apply" -q apply --no-log --settle 0 "$qmp" "$work/calls.vlp"
 cat "$work/moments"
 is "$(areas)" "$before" "the guest has its memory back"
+
+# Nor what objects have got of it.
+names_create
+vlp_exits 0 "apply of what gives constants to objects" apply --settle 0 "$qmp" "$work/names.vlp"
+network meanwhile
+vlp_exits 0 "undo" undo "$qmp" "$names"
+is "$(settings meanwhile)" "$settings_by_names" "an object has its name, and its numbers"
+vlp_exits 0 "apply again" apply --settle 0 "$qmp" "$work/names.vlp"
+vlp_exits 0 "undo" undo "$qmp" "$names"
+vlp_exits 0 "recover" recover "$qmp"
+vlp_exits 0 "view" view "$qmp"
+like "$out" "^$names  undone; 26 bytes of constants, in 12 KiB at 0x" "shows what is kept"
+is "$(areas)" $((before + 1)) "the guest has all other memory back"
+is "$(settings meanwhile)" "$settings_by_names" "and what is kept is as it was"
+
 ok "the holes are as before" fill empty
 is "$(image)" "$old" "and so is the image"
 ok "the guest is well" guest_is_well

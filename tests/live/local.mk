@@ -75,7 +75,7 @@ EXTRA_DIST += \
 	tests/live/sleeping-init.S \
 	tests/live/lib.sh tests/live/both-killed.sh \
 	tests/live/gdb-guest.py tests/live/gdb-stacks.py tests/live/gdb-steps.py \
-	tests/live/moved.pl tests/live/vcpus.pl tests/live/views.pl tests/live/views.sh \
+	tests/live/moved.pl tests/live/names.sh tests/live/vcpus.pl tests/live/views.pl tests/live/views.sh \
 	tests/live/patches/readdir.patch \
 	tests/live/patches/select.patch tests/live/patches/hooks.patch tests/live/patches/constructs.patch tests/live/patches/kpatch.patch tests/live/patches/pending.patch \
 	tests/live/patches/three.patch

@@ -49,6 +49,11 @@ tests_patcher_test_diff_cases_SOURCES = tests/patcher/test-diff-cases.c tests/pa
 	tests/patcher/diff-cases.h
 tests_patcher_test_diff_cases_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
 
+check_PROGRAMS += tests/patcher/test-escape
+TESTS += tests/patcher/test-escape
+tests_patcher_test_escape_SOURCES = tests/patcher/test-escape.c tests/patcher/diff-cases.c tests/patcher/diff-cases.h
+tests_patcher_test_escape_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
+
 check_PROGRAMS += tests/patcher/test-disassembly
 TESTS += tests/patcher/test-disassembly
 tests_patcher_test_disassembly_SOURCES = tests/patcher/test-disassembly.c

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "patcher/error.h"
+#include "patcher/kept.h"
 #include "patcher/record.h"
 
 #define VA 0xffffffff9d002000
@@ -40,8 +41,12 @@ sample_record(void)
         .before = g_bytes_new_static("\x41\x57\x41\x56\x55", 5), .jump = g_bytes_new_static("\xe9\x01\x02\x03\x04", 5),
     };
     g_ptr_array_add(record->jumps, jump);
-    *text = (PatchPlaced) { g_strdup("uptime_proc_show"), PATCH_PIECE_TEXT, VA + 64, 0x200, g_strnfill(64, 'a') };
-    *data = (PatchPlaced) { g_strdup("counter"), PATCH_PIECE_DATA, DATA_VA + 8, 8, g_strdup("") };
+    *text = (PatchPlaced) {
+        .name = g_strdup("uptime_proc_show"), .kind = PATCH_PIECE_TEXT, .va = VA + 64, .size = 0x200, .sha256 = g_strnfill(64, 'a'),
+    };
+    *data = (PatchPlaced) {
+        .name = g_strdup("counter"), .kind = PATCH_PIECE_DATA, .va = DATA_VA + 8, .size = 8, .sha256 = g_strdup(""),
+    };
     *value = (PatchValue) {
         .name = g_strdup("settings->flag"), .form = PATCH_FORM_NUMBER, .va = 0xffff888003a41010,
         .pointers = g_array_new(FALSE, FALSE, sizeof(PatchPointer)), .mask = g_bytes_new_static("\x30", 1),
@@ -146,7 +151,8 @@ test_length_without_addresses(void)
     g_assert_cmpuint(g_bytes_get_size(with), ==, g_bytes_get_size(without));
 }
 
-/* Any changed byte of header or record is noticed, except that of the state, which has four valid values. */
+/* Any changed byte of header or record is noticed, except for those of the state and the version, which have
+ * several valid values. */
 static void
 test_every_byte_counts(void)
 {
@@ -161,11 +167,11 @@ test_every_byte_counts(void)
 
         if ((i >= PATCH_BLOCK_HEADER_BYTES && i < 1024) || (i >= 36 && i < 40))
             continue;
-        block[i] ^= i == STATE_BYTE ? 0x10 : 0x01;
+        block[i] ^= i == STATE_BYTE || i == VERSION_BYTE ? 0x10 : 0x01;
         altered = patch_record_load(VA, block, PATCH_PAGE_BYTES, &error);
         g_assert_null(altered);
         g_assert_error(error, PATCH_ERROR, PATCH_ERROR_FAILED);
-        block[i] ^= i == STATE_BYTE ? 0x10 : 0x01;
+        block[i] ^= i == STATE_BYTE || i == VERSION_BYTE ? 0x10 : 0x01;
     }
 }
 
@@ -184,6 +190,48 @@ test_claimed(void)
     g_assert_cmphex(loaded->block.va, ==, VA);
     g_assert_cmpuint(loaded->block.length, ==, PATCH_PAGE_BYTES);
     g_assert_cmpuint(loaded->jumps->len + loaded->placed->len + loaded->data.length, ==, 0);
+}
+
+/* Of one that is undone, what stays has a record of its own, which changes nothing; and while that one is there, it lies in its
+ * data area. */
+static void
+test_kept(void)
+{
+    g_autoptr(PatchRecord) record = sample_record(), kept = NULL, loaded = NULL, whole = NULL;
+    g_autofree guint8 *block = g_malloc0(PATCH_PAGE_BYTES), *whole_block = NULL;
+    g_autoptr(GBytes) body = NULL;
+    PatchPlaced *name = g_new0(PatchPlaced, 1);
+
+    *name = (PatchPlaced) {
+        .name = g_strdup("a string"), .kind = PATCH_PIECE_RODATA, .stays = TRUE, .va = DATA_VA + 0x300, .size = 9,
+        .sha256 = g_strnfill(64, 'b'),
+    };
+    g_ptr_array_add(record->placed, name);
+    kept = patch_kept_record(record, PATCH_PAGE_BYTES);
+    body = patch_record_save(kept);
+    memcpy(block + 1024, g_bytes_get_data(body, NULL), g_bytes_get_size(body));
+    patch_record_fill_header(block, PATCH_STATE_KEPT, PATCH_PAGE_BYTES, 1024, body);
+    loaded = patch_record_load(DATA_VA, block, PATCH_PAGE_BYTES, NULL);
+    g_assert_nonnull(loaded);
+    g_assert_cmpint(loaded->state, ==, PATCH_STATE_KEPT);
+    g_assert_cmpstr(loaded->id, ==, record->id);
+    g_assert_cmpuint(loaded->jumps->len + loaded->values->len + loaded->hooks->len, ==, 0);
+    g_assert_cmpuint(patch_kept_bytes(loaded), ==, 9);
+    g_assert_cmpuint(loaded->placed->len, ==, 1);
+    name = loaded->placed->pdata[0];
+    g_assert_true(name->stays);
+    g_assert_cmpint(name->kind, ==, PATCH_PIECE_RODATA);
+    g_assert_cmphex(name->va, ==, DATA_VA + 0x300);
+
+    whole_block = sample_block(record);
+    whole = patch_record_load(VA, whole_block, PATCH_PAGE_BYTES, NULL);
+    g_assert_nonnull(whole);
+    g_assert_cmpuint(patch_kept_bytes(whole), ==, 9);
+    g_assert_false(((const PatchPlaced *) whole->placed->pdata[0])->stays);
+    ((PatchPlaced *) record->placed->pdata[2])->va = VA + 0x300;
+    g_free(whole_block);
+    whole_block = sample_block(record);
+    g_assert_null(patch_record_load(VA, whole_block, PATCH_PAGE_BYTES, NULL));
 }
 
 static void
@@ -243,20 +291,22 @@ test_region(void)
     g_assert_null(second_address);
 }
 
-/* Format 5 had no regions, and is otherwise the same; others are not read. */
+/* Format 5 had no regions, and 6 nothing that stays; else they are the same. Others are not read. */
 static void
 test_versions(void)
 {
-    g_autoptr(PatchRecord) record = sample_record(), former = NULL;
+    g_autoptr(PatchRecord) record = sample_record();
     g_autofree guint8 *block = sample_block(record);
     guint64 length;
 
-    block[VERSION_BYTE] = 5;
-    former = patch_record_load(VA, block, PATCH_PAGE_BYTES, NULL);
-    g_assert_nonnull(former);
+    for (block[VERSION_BYTE] = 5; block[VERSION_BYTE] <= 7; block[VERSION_BYTE]++) {
+        g_autoptr(PatchRecord) loaded = patch_record_load(VA, block, PATCH_PAGE_BYTES, NULL);
+
+        g_assert_nonnull(loaded);
+    }
     block[VERSION_BYTE] = 4;
     g_assert_false(patch_record_is_header(block, &length));
-    block[VERSION_BYTE] = 7;
+    block[VERSION_BYTE] = 8;
     g_assert_false(patch_record_is_header(block, &length));
 }
 
@@ -323,6 +373,7 @@ main(int argc, char **argv)
     g_test_add_func("/record/length-without-addresses", test_length_without_addresses);
     g_test_add_func("/record/every-byte-counts", test_every_byte_counts);
     g_test_add_func("/record/claimed", test_claimed);
+    g_test_add_func("/record/kept", test_kept);
     g_test_add_func("/record/region", test_region);
     g_test_add_func("/record/versions", test_versions);
     g_test_add_func("/record/truncated", test_truncated);
