@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "patcher/compare.h"
+#include "patcher/item-flow.h"
+#include "patcher/register-flow.h"
 #include "patcher/tables.h"
 #include "patcher/update-format.h"
 
@@ -96,8 +98,8 @@ has_callbacks(const PatchElf *elf, guint32 number)
     return FALSE;
 }
 
-/* Code gives such a table to objects (as a file's operations), which go on using the one that they have been given: those of
- * before would keep the old one, and those that are made meanwhile would have one that undo takes away. */
+/* Code gives tables of callbacks to objects (as a file's operations), and others where one sees it do so; they go on using the one
+ * that they have been given: those of before would keep the old one. */
 static gboolean
 is_given_away(const PatchDiff *diff, guint32 new_item)
 {
@@ -105,7 +107,8 @@ is_given_away(const PatchDiff *diff, guint32 new_item)
     gint32 old_item = diff->pairing->old_of_new[new_item];
 
     return old_item >= 0 && patch_elf_item(old_elf, old_item)->size == patch_elf_item(new_elf, new_item)->size &&
-           (has_callbacks(old_elf, old_item) || has_callbacks(new_elf, new_item));
+           (has_callbacks(old_elf, old_item) || has_callbacks(new_elf, new_item) ||
+            patch_item_leaves(old_elf, diff->old_entries, old_item) & PATCH_LEAVES_ADDRESS);
 }
 
 gboolean

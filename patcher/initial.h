@@ -32,8 +32,8 @@ void patch_initial_clear(gpointer initial);
 const PatchInitial *patch_initial_find(const PatchDiff *diff, guint32 new_item);
 
 /* Whether only functions of the same file that a running kernel may call refer to a datum that is never written: they
- * count as changed if it does, and their new code has one of its own. What boot code has made known to others is theirs; and a
- * table of callbacks stays where it is, as long as its size does. */
+ * count as changed if it does, and their new code has one of its own. What boot code has made known to others is theirs; and what
+ * functions give to objects, as a table of callbacks, stays where it is, as long as its size does. */
 gboolean patch_initial_goes_with_code(const PatchDiff *diff, guint32 new_item);
 
 /* What of it differs, by ascending offset: of PatchStretch, to be unreffed. References are never cut. */

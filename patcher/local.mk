@@ -42,7 +42,7 @@ libpatcher_a_SOURCES += \
 	patcher/hooks.c patcher/hooks.h \
 	patcher/stages.c patcher/stages.h \
 	patcher/history.c patcher/history.h \
-	patcher/escape.c patcher/escape.h patcher/register-flow.c patcher/register-flow.h \
+	patcher/escape.c patcher/escape.h patcher/item-flow.c patcher/item-flow.h patcher/register-flow.c patcher/register-flow.h \
 	patcher/kept.c patcher/kept.h patcher/kept-search.c patcher/kept-search.h \
 	patcher/inherit.c patcher/inherit.h \
 	patcher/pending.c patcher/pending.h \

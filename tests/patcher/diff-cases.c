@@ -107,6 +107,10 @@ const DiffCase diff_cases[] = {
       "int f(unsigned i) { return t[i]; }",
       COMMON "static const int t[] = { 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 8 };" "int f(unsigned i) { return t[i]; }",
       "changed f, changed t" },
+    { "read-only-table-of-objects", COMMON "struct s { const int *t; }; static const int t[] = { 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5 };"
+      "void f(struct s *s) { s->t = t; }",
+      COMMON "struct s { const int *t; }; static const int t[] = { 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 8 };"
+      "void f(struct s *s) { s->t = t; }", "changed t" },
     { "initial-value", "int limit = 3; int f(void) { return limit; }", "int limit = 4; int f(void) { return limit; }",
       "changed limit, data limit" },
     { "size-of-data", "int t[4] = { 1 }; int f(int i) { return t[i]; }", "int t[5] = { 1 }; int f(int i) { return t[i]; }",
@@ -173,6 +177,22 @@ const DiffCase diff_cases[] = {
       "void g(struct s *s) { s->done = f; }",
       COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); } "
       "void h(int x) { f(x); other += x; } void g(struct s *s) { s->done = h; }", "changed f, changed g, new h, function f" },
+    { "callback-only-compared-now", COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); other += x; }"
+      "void g(struct s *s) { s->done = f; }",
+      COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); } void h(int x) { f(x); other += x; }"
+      "void g(struct s *s) { if (s->done != f) s->done = h; }", "changed f, changed g, new h, function f" },
+    { "callback-of-a-call", COMMON "void sort(void *, long, long, int (*)(const void *, const void *), void *);"
+      "int f(const void *a, const void *b) { use(0); return other; } void g(void *p) { sort(p, 3, 8, f, 0); use(p); }",
+      COMMON "noinline int f(const void *a, const void *b) { use(0); return other - 1; } void g(void *p) { if (f(p, p)) use(p); }",
+      "changed f, changed g" },
+    { "callback-of-an-unknown-call", COMMON "void keep(void *, int (*)(const void *, const void *));"
+      "int f(const void *a, const void *b) { use(0); return other; } void g(void *p) { keep(p, f); use(p); }",
+      COMMON "noinline int f(const void *a, const void *b) { use(0); return other - 1; } void g(void *p) { if (f(p, p)) use(p); }",
+      "changed f, changed g, function f" },
+    { "callback-only-compared", COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); other += x; }"
+      "int g(struct s *s) { return s->done == f; }",
+      COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); } int g(struct s *s) { f(1); return 0; }",
+      "changed f, changed g" },
     { "callback-as-before", COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); other += x; }"
       "void g(struct s *s) { s->done = f; }",
       COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); other -= x; }"
