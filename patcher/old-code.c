@@ -337,6 +337,12 @@ patch_old_code_add_witnesses(PatchOldCode *old, GError **error)
             !g_hash_table_add(missing, GINT_TO_POINTER(symbol->section)))
             continue;
         witness = find_witness(old, symbol->section);
+        if (witness < 0 && symbol->section >= 0 && !symbol->is_global) {
+            g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
+                        "the new code refers to %s, to which no other code of the running kernel refers, but for what only ran "
+                        "at boot and what static keys switch: there is no telling where it is", symbol->name);
+            return FALSE;
+        }
         if (witness >= 0 && !patch_old_code_function(old, witness, &function, error))
             return FALSE;
     }

@@ -87,6 +87,10 @@ patch_of included kernel/sched/rt.c 's/^\t\trt_se->on_list = 1;/&\n\t\tcpu_relax
 creates 0 "a C file that another one includes" included
 like "$out" 'kernel/sched/build_policy\.o' "changes the object of that one"
 
+patch_of switched mm/page_alloc.c '/^int __alloc_contig_migrate_range(/,/^}/s/lru_cache_disable();/&\n\tcpu_relax();/'
+creates 4 "a function that a static key alone leads from to what it prints" switched
+like "$err" 'refers to descriptor.*there is no telling where it is' "is refused by name"
+
 # What has run at boot
 patch_of boot-constant net/ipv4/cipso_ipv4.c 's/^\(#define CIPSO_V4_CACHE_BUCKETBITS *\).*/\19/'
 creates 4 "the size of a table that boot code has made, and that other code goes by" boot-constant
