@@ -101,6 +101,18 @@ patch_lookup(const IntroKernel *kernel, const PatchObject *object, const char *n
     return FALSE;
 }
 
+gboolean
+patch_lookup_own(const IntroKernel *kernel, const PatchObject *object, const char *name, GuestVa *va)
+{
+    guint n_named;
+    g_autofree const IntroSymbol **named =
+        intro_symbols_named(intro_kernel_symbols(kernel), module_of(object), name, &n_named);
+
+    if (n_named == 1)
+        *va = named[0]->va;
+    return n_named == 1;
+}
+
 static gboolean
 is_at(const IntroKernel *kernel, const char *module, const char *name, GuestVa va, guint *n_known)
 {

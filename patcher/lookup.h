@@ -15,6 +15,9 @@
 gboolean patch_lookup(const IntroKernel *kernel, const PatchObject *object, const char *name, GuestVa *va,
                       GError **error);
 
+/* The address of NAME, which OBJECT itself defines for nobody else, if its module or vmlinux has only one of that name. */
+gboolean patch_lookup_own(const IntroKernel *kernel, const PatchObject *object, const char *name, GuestVa *va);
+
 /* Whether the guest's symbols allow that NAME is at VA for code of OBJECT. Some that the linker makes are in no table, so
  * what is not known at all is allowed. */
 gboolean patch_lookup_agrees(const IntroKernel *kernel, const PatchObject *object, const char *name, GuestVa va);

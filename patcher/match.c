@@ -425,8 +425,10 @@ patch_resolved_symbol(const PatchResolved *resolved, guint32 index, GuestVa *va,
     }
     if (symbol->is_global)
         return patch_lookup(resolved->kernel, resolved->object, symbol->name, va, error);
+    if (patch_lookup_own(resolved->kernel, resolved->object, symbol->name, va))
+        return TRUE;
     g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
-                "%s: nothing in the running code tells where %s is; make the update again with a newer create",
+                "%s: nothing in the running code tells where %s is, and the guest's kernel has none or several of that name",
                 resolved->object->path, symbol->name);
     return FALSE;
 }

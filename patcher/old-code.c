@@ -2,6 +2,7 @@
 #include "patcher/old-code.h"
 
 #include <elf.h>
+#include <string.h>
 
 #include "patcher/diff.h"
 #include "patcher/error.h"
@@ -319,6 +320,13 @@ add_any_function(PatchOldCode *old, GError **error)
     return any < 0 || patch_old_code_function(old, any, &function, error);
 }
 
+/* Whether the guest's own symbols may tell where it is: what the compiler numbers has one of many such names. */
+static gboolean
+has_own_name(const PatchElfSymbol *symbol)
+{
+    return !symbol->is_section && !strchr(symbol->name, '.');
+}
+
 gboolean
 patch_old_code_add_witnesses(PatchOldCode *old, GError **error)
 {
@@ -337,7 +345,7 @@ patch_old_code_add_witnesses(PatchOldCode *old, GError **error)
             !g_hash_table_add(missing, GINT_TO_POINTER(symbol->section)))
             continue;
         witness = find_witness(old, symbol->section);
-        if (witness < 0 && symbol->section >= 0 && !symbol->is_global) {
+        if (witness < 0 && symbol->section >= 0 && !symbol->is_global && !has_own_name(symbol)) {
             g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
                         "the new code refers to %s, to which no other code of the running kernel refers, but for what only ran "
                         "at boot and what static keys switch: there is no telling where it is", symbol->name);

@@ -194,7 +194,7 @@ state_at(const PatchElf *elf, const PatchElfSection *section, guint index)
     return place.kind == PATCH_PLACE_ITEM && holds_state(elf, place.index) ? (gint32) place.index : -1;
 }
 
-/* The variables that a function refers to at the same places, if it is otherwise the same. */
+/* The variables that a function or datum refers to at the same places, if it is otherwise the same. */
 static void
 pair_within(PatchPairing *pairing, const PatchElfItem *old_item, const PatchElfItem *new_item)
 {
@@ -204,7 +204,7 @@ pair_within(PatchPairing *pairing, const PatchElfItem *old_item, const PatchElfI
     guint n = patch_elf_first_reloc(old_section, old_item->offset + old_item->size) - i;
     g_autofree guint8 *old_bytes = NULL, *new_bytes = NULL;
 
-    if (old_item->size != new_item->size || patch_elf_first_reloc(new_section, new_item->offset + new_item->size) - j != n)
+    if (!n || old_item->size != new_item->size || patch_elf_first_reloc(new_section, new_item->offset + new_item->size) - j != n)
         return;
     old_bytes = patch_elf_bytes(pairing->old_elf, old_item->section, old_item->offset, old_item->size);
     new_bytes = patch_elf_bytes(pairing->new_elf, new_item->section, new_item->offset, new_item->size);
@@ -227,7 +227,7 @@ pair_by_place(PatchPairing *pairing)
     for (guint32 i = 0; i < pairing->old_elf->items->len; i++) {
         const PatchElfItem *item = patch_elf_item(pairing->old_elf, i);
 
-        if (item->is_function && pairing->new_of_old[i] >= 0)
+        if (pairing->new_of_old[i] >= 0)
             pair_within(pairing, item, patch_elf_item(pairing->new_elf, pairing->new_of_old[i]));
     }
 }

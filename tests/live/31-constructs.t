@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What new code uses of the running kernel: per-CPU variables, of the kernel and of a module, its tracepoints, static keys and
-# calls, alternatives by the CPU's features, indirect calls, exception tables, parts that are rarely run, and its release.
+# calls, alternatives by the CPU's features, indirect calls, exception tables, parts that are rarely run, its
+# release, and a static key that nothing but itself leads to.
 . "$(dirname "$0")/lib.sh"
 
 text() { in_guest 'ktext -m | sha256sum'; }
@@ -39,6 +40,8 @@ fault:\
     /^static ssize_t read_zero(/,/^}/s/left = clear_user(.*/&\
 		if (chunk == 7 \&\& put_user(0x76, buf + cleared))\
 			return -EFAULT;/
+' mm/usercopy.c '
+    /^void __check_object_size(/,/^}/s/if (!n)/if (!n || n == 0x123456789)/
 ' kernel/sys.c '
     /^static int override_release(/,/^}/s/"2.6.%u%s"/"2.6.%u%s-patched"/
 ' mm/zsmalloc.c '

@@ -427,6 +427,10 @@ const DiffCase diff_cases[] = {
       COMMON "static char *p; long f(void) { return (long) ++p; }", "changed f, new p, gone n" },
     { "member-grows-into-padding", COMMON "struct s { long a; char b; } *s; void f(void) { use(s); }",
       COMMON "struct s { long a; char b[3]; } *s; void f(void) { use(s); }", "layout struct s" },
+    { "compound-literals", COMMON "static struct s { int *p; } table[] = { { &(int) { 1 } }, { &(int) { 2 } } };"
+      "int f(void) { use(table); return other; }",
+      COMMON "static struct s { int *p; } table[] = { { &(int) { 1 } }, { &(int) { 2 } } };"
+      "int f(void) { use(table); return other + 1; }", "changed f" },
     { "protection-keys", COMMON "int f(void) { asm volatile(\".byte 0x0f, 0x01, 0xee\"); return other; }",
       COMMON "int f(void) { asm volatile(\".byte 0x0f, 0x01, 0xee\"); return other + 1; }", "changed f" },
     { "no-instruction", COMMON "int f(void) { asm volatile(\".byte 0x06\"); return other; }",
