@@ -79,6 +79,7 @@ search_writable(Search *search, GuestVa start, GuestVa end, GError **error)
 /* Of the image. */
 typedef struct {
     GuestVa data, data_end, bss, bss_end, end;
+    IntroRegion given_back;     /* of bss: to the allocator, at boot, so that what others have there is no variable */
     IntroRegion stack;
 } Places;
 
@@ -96,6 +97,11 @@ find_places(const IntroKernel *kernel, Places *places, GError **error)
         || !intro_symbols_address(symbols, "init_stack", &places->stack.start, error))
         return FALSE;
     places->stack.end = places->stack.start + facts->task_stack_bytes;
+    if (!intro_symbols_address(symbols, "__start_bss_decrypted_unused", &places->given_back.start, NULL)
+        || !intro_symbols_address(symbols, "__end_bss_decrypted", &places->given_back.end, NULL)
+        || places->given_back.start < places->bss || places->given_back.end > places->bss_end
+        || places->given_back.start > places->given_back.end)
+        places->given_back = (IntroRegion) { places->bss_end, places->bss_end };
     return TRUE;
 }
 
@@ -120,6 +126,7 @@ intro_references_find(const IntroKernel *kernel, IntroReferenceFilter filter, gc
     search.stack = places.stack;
     modules = (places.end + PAGE_BYTES - 1) & ~(GuestVa) (PAGE_BYTES - 1);
     return search_writable(&search, places.data, places.data_end, error)
-        && search_writable(&search, places.bss, places.bss_end, error)
+        && search_writable(&search, places.bss, places.given_back.start, error)
+        && search_writable(&search, places.given_back.end, places.bss_end, error)
         && search_writable(&search, modules, MODULES_END, error);
 }

@@ -43,6 +43,8 @@ set_up(Fixture *fixture, gconstpointer omitted)
         { .va = DATA + PAGE_BYTES, .name = "init_stack", .type = 'D' },
         { .va = DATA + 2 * PAGE_BYTES, .name = "_edata", .type = 'D' },
         { .va = BSS, .name = "__bss_start", .type = 'B' },
+        { .va = BSS + PAGE_BYTES, .name = "__start_bss_decrypted_unused", .type = 'B' },
+        { .va = BSS + PAGE_BYTES + 64, .name = "__end_bss_decrypted", .type = 'B' },
         { .va = BSS + 2 * PAGE_BYTES, .name = "__bss_stop", .type = 'B' },
         { .va = BSS + 2 * PAGE_BYTES + 8, .name = "_end", .type = 'B' },
     };
@@ -102,6 +104,7 @@ static void
 test_passed_over(Fixture *fixture, gconstpointer omitted)
 {
     fixture->data[PAGE_BYTES / 8] = fixture->data[N_WORDS - 1] = TARGET;
+    fixture->bss[PAGE_BYTES / 8] = fixture->bss[PAGE_BYTES / 8 + 7] = TARGET;
     fixture->constants[0] = TARGET;
     assert_found(fixture, NULL, 0);
 }
