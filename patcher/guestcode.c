@@ -128,8 +128,8 @@ branch_target(const guint8 *code, gsize length, GuestVa va, gsize *size)
     return 0;
 }
 
-/* A near jump of SIZE bytes that the kernel made one of LIVE_SIZE: since 6.3, the rest of its bytes are breakpoints, and nops before.
- * Returns how many bytes are the jump's. */
+/* A near jump of SIZE bytes that the kernel made one of LIVE_SIZE. The rest of its bytes are breakpoints in newer kernels (6.12),
+ * nops in older ones (6.1). Returns how many bytes are the jump's. */
 static gsize
 with_breakpoints(const guint8 *live, gsize live_size, gsize live_length, gsize size)
 {

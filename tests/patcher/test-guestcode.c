@@ -149,7 +149,7 @@ test_alternative(void)
     check_alternative("0f01ca", NULL, "0f01ca31c0", FALSE, 0);          /* and here is one too many */
     check_alternative("e800000000", &call, "e811000000", TRUE, VA + 5 + 0x11);
     check_alternative("e900000000", &call, "eb110f1f00", TRUE, VA + 2 + 0x11);  /* made shorter by the kernel */
-    check_alternative("e900000000", &call, "eb11cccccc", TRUE, VA + 2 + 0x11);  /* since 6.3 */
+    check_alternative("e900000000", &call, "eb11cccccc", TRUE, VA + 2 + 0x11);  /* in newer kernels */
     check_alternative("e900000000", &call, "eb11cccccc6690", TRUE, VA + 2 + 0x11);
     check_alternative("e900000000", &call, "eb11cccc90", FALSE, 0);
     check_alternative("e900000000", &call, "eb11cccccccc", FALSE, 0);           /* more than the jump's own bytes */
