@@ -25,6 +25,7 @@
  * "total: ..." for all since "ready". Needs root. The host's clock must not be set meanwhile.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -86,20 +87,63 @@ update_in_progress(void)
     return inb(CMOS_DATA) & UPDATE_IN_PROGRESS;
 }
 
-/* Polls until the next rising edge. */
+/* What the pollers of one edge have seen: before the latest poll in which it had not come, after the first in which it had. */
+typedef struct {
+    _Atomic int64_t low, high;
+} Sight;
+
+static void *
+poll_on_one_cpu(void *data)
+{
+    Sight *sight = data;
+
+    while (!atomic_load(&sight->high)) {
+        int64_t before = now();
+        int high = update_in_progress();
+        int64_t after = now(), none = 0;
+        if (!high && !atomic_load(&sight->high))
+            atomic_store(&sight->low, before);
+        else if (high && atomic_load(&sight->low))
+            atomic_compare_exchange_strong(&sight->high, &none, after);
+    }
+    return NULL;
+}
+
+static pthread_t
+start_on(int cpu, void *(*function)(void *), void *data)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    pthread_attr_init(&attributes);
+    pthread_attr_setaffinity_np(&attributes, sizeof set, &set);
+    if (pthread_create(&thread, &attributes, function, data)) {
+        perror("witness");
+        exit(1);
+    }
+    pthread_attr_destroy(&attributes);
+    return thread;
+}
+
+/* Polls until the next rising edge, on each CPU: whichever of them the host runs at that moment sees it. */
 static Edge
 poll_edge(void)
 {
-    int64_t low = 0;
+    int n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    pthread_t threads[n_cpus];
+    Sight sight = { 0, 0 };
 
-    for (;;) {
-        int64_t before = now();
-        int high = update_in_progress();
-        int64_t after = now();
-        if (high && low)
-            return (Edge) { .at = (low + after) / 2, .error = (after - low) / 2 };
-        low = high ? 0 : before;
-    }
+    for (int i = 0; i < n_cpus; i++)
+        threads[i] = start_on(i, poll_on_one_cpu, &sight);
+    for (int i = 0; i < n_cpus; i++)
+        pthread_join(threads[i], NULL);
+    /* One that was put aside between looking and telling tells what is no longer so. */
+    if (sight.low > sight.high)
+        return (Edge) { .at = sight.high, .error = SECOND };
+    return (Edge) { .at = (sight.low + sight.high) / 2, .error = (sight.high - sight.low) / 2 };
 }
 
 /* The next edge after LAST that was seen sharply. Sleeps until shortly before it. */
@@ -189,6 +233,7 @@ watch(int calibration)
 int
 main(int argc, char **argv)
 {
+    const struct sched_param urgent = { .sched_priority = 1 };
     int calibration = 4, option;
     pthread_t thread;
 
@@ -201,7 +246,8 @@ main(int argc, char **argv)
             return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
-    if (ioperm(CMOS_INDEX, 2, 1) || (with_gaps && pthread_create(&thread, NULL, sample, NULL))) {
+    if (ioperm(CMOS_INDEX, 2, 1) || (with_gaps && pthread_create(&thread, NULL, sample, NULL)) ||
+        sched_setscheduler(0, SCHED_FIFO, &urgent)) {
         perror("witness");
         return 1;
     }
