@@ -62,13 +62,15 @@ chain() {
     vlp -q undo --all "$qmp" || { echo "chain $1, undo of all: $err"; return 1; }
 }
 
+# What updates that are undone leave, whose constants objects may use, is the same however often they come and go.
 rounds() {
-    local i
+    local i stays=''
     for i in $(seq "$VLP_ROUNDS"); do
         "$1" "$i" || return 1
         [ "$(text)" = "$before" ] || { echo "$1 $i: the kernel's text is another one"; return 1; }
         vlp view "$qmp"
-        [ "$out" = "" ] || { echo "$1 $i: $out"; return 1; }
+        [ "$i" = 1 ] && stays=$(grep -E '^[a-z2-7]{8}  undone; [0-9]+ bytes of constants, .* stay until the guest boots' <<< "$out")
+        [ "$out" = "$stays" ] || { echo "$1 $i: $out"; return 1; }
     done
 }
 
