@@ -337,15 +337,16 @@ add_kept(JsonBuilder *json, const GPtrArray *kept)
     json_builder_end_array(json);
 }
 
+/* Beside the list: what is undone is not installed. */
 static void
-print_kept(const GPtrArray *kept)
+print_kept(const GPtrArray *kept, const char *guest)
 {
     for (guint i = 0; i < kept->len; i++) {
         const PatchRecord *record = kept->pdata[i];
 
-        g_print("%s  undone; %" G_GUINT64_FORMAT " bytes of constants, in %" G_GUINT64_FORMAT " KiB at %#" G_GINT64_MODIFIER
-                "x, stay until the guest boots, as objects in it may use them\n", record->id, patch_kept_bytes(record),
-                MAX(record->block.length, record->region_bytes) >> 10, record->block.va);
+        g_printerr("%s: %s is undone; %" G_GUINT64_FORMAT " bytes of constants, in %" G_GUINT64_FORMAT " KiB at %#"
+                   G_GINT64_MODIFIER "x, stay until the guest boots, as objects in it may use them\n", guest, record->id,
+                   patch_kept_bytes(record), MAX(record->block.length, record->region_bytes) >> 10, record->block.va);
     }
 }
 
@@ -372,7 +373,8 @@ view_text(const PatchCli *cli, const GPtrArray *updates, const PatchArena *arena
 
     for (guint i = 0; i < updates->len; i++)
         print_update(updates->pdata[i]);
-    print_kept(patch_arena_kept(arena));
+    if (!cli->quiet)
+        print_kept(patch_arena_kept(arena), guest);
     for (guint i = 0; i < damaged->len; i++)
         g_printerr("%s: %s\n", guest, (const char *) damaged->pdata[i]);
     if (updates->len + damaged->len == 0 && !cli->quiet)

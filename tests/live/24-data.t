@@ -212,7 +212,7 @@ vlp_exits 0 "undo" undo "$qmp" "$names"
 like "$err" "26 bytes of constants of update $names stay in the guest" "says what it leaves"
 is "$(settings meanwhile)" "$settings_by_names" "the object has its name, and its numbers"
 vlp_exits 0 "view" view "$qmp"
-like "$out" "^$names  undone; 26 bytes of constants, in 4 KiB at 0x" "shows them"
+like "$err" ": $names is undone; 26 bytes of constants, in 4 KiB at 0x" "shows them"
 is "$(image)" "$old" "nothing else is left"
 vlp_exits 0 "apply again" apply --settle 0 "$qmp" "$work/names.vlp"
 network again
@@ -223,7 +223,7 @@ is "$(settings again), $(settings meanwhile)" "$settings_by_names, $settings_by_
 vlp_exits 0 "undo --all" undo --all "$qmp"
 vlp_exits 0 "recover" recover "$qmp"
 vlp_exits 0 "view" view "$qmp"
-is "$(grep -c "^$names  undone; 26 bytes of constants, in 4 KiB" <<< "$out")/$(wc -l <<< "$out")" 1/1 "and is there all the same"
+is "$(grep -c ": $names is undone; 26 bytes of constants, in 4 KiB" <<< "$err")/$(grep -c "bytes of constants" <<< "$err")/$out" 1/1/ "and is there all the same"
 is "$(settings meanwhile)" "$settings_by_names" "for whoever uses it"
 is "$(image)" "$old" "nothing else is left"
 

@@ -69,8 +69,9 @@ rounds() {
         "$1" "$i" || return 1
         [ "$(text)" = "$before" ] || { echo "$1 $i: the kernel's text is another one"; return 1; }
         vlp view "$qmp"
-        [ "$i" = 1 ] && stays=$(grep -E '^[a-z2-7]{8}  undone; [0-9]+ bytes of constants, .* stay until the guest boots' <<< "$out")
-        [ "$out" = "$stays" ] || { echo "$1 $i: $out"; return 1; }
+        [ "$i" = 1 ] && stays=$(grep ' bytes of constants, .* stay until the guest boots' <<< "$err")
+        [ "$out" = "" ] || { echo "$1 $i: $out"; return 1; }
+        [ "$(grep ' bytes of constants' <<< "$err")" = "$stays" ] || { echo "$1 $i: $err"; return 1; }
     done
 }
 

@@ -144,7 +144,7 @@ vlp_exits 0 "apply again" apply --settle 0 "$qmp" "$work/names.vlp"
 vlp_exits 0 "undo" undo "$qmp" "$names"
 vlp_exits 0 "recover" recover "$qmp"
 vlp_exits 0 "view" view "$qmp"
-like "$out" "^$names  undone; 26 bytes of constants, in 12 KiB at 0x" "shows what is kept"
+like "$err" ": $names is undone; 26 bytes of constants, in 12 KiB at 0x" "shows what is kept"
 is "$(areas)" $((before + 1)) "the guest has all other memory back"
 is "$(settings meanwhile)" "$settings_by_names" "and what is kept is as it was"
 
