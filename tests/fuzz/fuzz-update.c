@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Bodies of update files, with a header that fits: whatever is in them, loading refuses it or gives an update that is
- * consistent enough to be saved again.
+ * consistent enough to be saved again, and for its code to be followed.
  */
 #include "config.h"
 
+#include "patcher/escape.h"
 #include "patcher/update-format.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -34,5 +35,7 @@ fuzz(const guint8 *data, gsize length)
 
         if (!g_bytes_equal(saved, bytes))
             abort();
+        for (guint i = 0; i < update->objects->len; i++)
+            g_free(patch_escape_find(update->objects->pdata[i]));
     }
 }
