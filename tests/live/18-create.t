@@ -69,8 +69,8 @@ creates 0 "an inline function in a header" inline
 like "$out" 'fs/proc/inode\.o' "changes one object that uses it"
 like "$out" 'fs/proc/generic\.o' "and the other"
 patch_of second-name include/net/dst.h 's/^\(\tunsigned long\t*\)_metrics;/\tunion { unsigned long _metrics, vlp_metrics; };/'
-vlp_exits 4 "a second name for a member that a thousand files know" -v create --source "$tree" --config "$VLP_KERNEL/config" \
-    -o "$work/second-name.vlp" "$work/second-name.patch"
+vlp_exits 4 "a second name for a member that a thousand files know" -v create --source "$tree" \
+    --config "$VLP_KERNEL/config-$(< "$VLP_KERNEL/release")" -o "$work/second-name.vlp" "$work/second-name.patch"
 like "$err" '[0-9]{4} files include what the patch changes, 0 of them may use it' "is none of theirs"
 like "$err" 'nothing uses what the patch changes' "says so"
 patch_of new-header fs/proc/uptime.c '/^#include "internal.h"/a\
