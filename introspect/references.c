@@ -6,7 +6,7 @@
 
 #define MODULES_END 0xffffffffff000000ULL       /* MODULES_END of asm/pgtable_64_types.h, where it is highest */
 #define CHUNK_BYTES (256u << 10)
-#define PAGE_BYTES 4096
+#define LARGE_PAGE_BYTES (2ULL << 20)
 #define MAX_BYTES (512u << 20)
 #define MAX_RUNS (1u << 16)
 
@@ -124,7 +124,8 @@ intro_references_find(const IntroKernel *kernel, IntroReferenceFilter filter, gc
     if (!find_places(kernel, &places, error))
         return FALSE;
     search.stack = places.stack;
-    modules = (places.end + PAGE_BYTES - 1) & ~(GuestVa) (PAGE_BYTES - 1);
+    /* What is behind the image in its last large page stays mapped there, but is the allocator's. */
+    modules = (places.end + LARGE_PAGE_BYTES - 1) & ~(LARGE_PAGE_BYTES - 1);
     return search_writable(&search, places.data, places.data_end, error)
         && search_writable(&search, places.bss, places.given_back.start, error)
         && search_writable(&search, places.given_back.end, places.bss_end, error)

@@ -16,7 +16,7 @@
 
 typedef struct {
     IntroKernel kernel;
-    guint64 *data, *bss, *constants, *module;   /* two pages each, but for the last two: one */
+    guint64 *data, *bss, *tail, *constants, *module;    /* two pages each, but for the last three: one */
 } Fixture;
 
 static IntroStackFacts facts = { .task_stack_bytes = PAGE_BYTES };
@@ -57,6 +57,7 @@ set_up(Fixture *fixture, gconstpointer omitted)
     fixture->kernel.symbols = intro_symbols_new(group);
     fixture->data = place(fixture, DATA, 2 * PAGE_BYTES, FAKE_WRITABLE);
     fixture->bss = place(fixture, BSS, 2 * PAGE_BYTES, FAKE_WRITABLE);
+    fixture->tail = place(fixture, BSS + 3 * PAGE_BYTES, PAGE_BYTES, FAKE_WRITABLE);
     fixture->constants = place(fixture, MODULE, PAGE_BYTES, 0);
     fixture->module = place(fixture, MODULE + PAGE_BYTES, PAGE_BYTES, FAKE_WRITABLE);
 }
@@ -105,7 +106,7 @@ test_passed_over(Fixture *fixture, gconstpointer omitted)
 {
     fixture->data[PAGE_BYTES / 8] = fixture->data[N_WORDS - 1] = TARGET;
     fixture->bss[PAGE_BYTES / 8] = fixture->bss[PAGE_BYTES / 8 + 7] = TARGET;
-    fixture->constants[0] = TARGET;
+    fixture->tail[5] = fixture->constants[0] = TARGET;
     assert_found(fixture, NULL, 0);
 }
 
