@@ -157,17 +157,24 @@ share_type(const GPtrArray *old_variables, const GPtrArray *new_variables)
 static void
 find_renamed(const PatchPairing *pairing, const PatchDwarf *old_dwarf, const PatchDwarf *new_dwarf, GPtrArray *findings)
 {
+    g_autoptr(GHashTable) told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
     for (guint i = 0; i < pairing->successors->len; i++) {
         const PatchSuccessor *it = &g_array_index(pairing->successors, PatchSuccessor, i);
         g_autofree char *was = patch_plain_name(patch_elf_item(pairing->old_elf, it->old_item)->name);
         g_autofree char *is = patch_plain_name(patch_elf_item(pairing->new_elf, it->new_item)->name);
 
-        /* Of one name, it cannot be told at all which is which. */
-        if (!g_str_equal(was, is) &&
+        gboolean is_one_name = g_str_equal(was, is);
+
+        /* Which of those is which cannot be told at all, and code that uses them is refused. */
+        if (is_one_name && patch_pairing_is_ambiguous(pairing, was))
+            continue;
+        if (g_hash_table_add(told, g_strdup_printf("%s %s", was, is)) &&
             share_type(g_hash_table_lookup(old_dwarf->variables, was), g_hash_table_lookup(new_dwarf->variables, is)))
             patch_findings_add(findings, PATCH_FINDING_DATA, was,
                                "the variable %s is gone, and %s of the same type is new in its place, which would begin anew: "
-                               "if it is to hold what the other holds in a running kernel, leave that its name", was, is);
+                               "if it is to hold what the other holds in a running kernel, leave that %s", was, is,
+                               is_one_name ? "where it is" : "its name");
     }
 }
 
