@@ -12,7 +12,7 @@
 static const char *
 code_home(const char *section)
 {
-    return g_str_equal(section, ".text") || g_str_has_prefix(section, ".text.") ? ".text" : section;
+    return g_str_has_prefix(section, ".text.") ? ".text" : section;
 }
 
 static void
@@ -120,6 +120,23 @@ item_of(const PatchElf *elf, guint32 number)
     return patch_elf_item_at(elf, symbol->section, symbol->value);
 }
 
+/* Who calls NAME from another file goes on calling what it was. A function of its own that has changed is changed there. */
+static void
+compare_alias(PatchDiff *diff, const char *name, guint32 old_item, guint32 new_item)
+{
+    const char *was = patch_elf_item(diff->pairing->old_elf, old_item)->name;
+    const char *is = patch_elf_item(diff->pairing->new_elf, new_item)->name;
+    gboolean was_own = g_str_equal(was, name), is_own = g_str_equal(is, name);
+
+    if (diff->pairing->new_of_old[old_item] == (gint32) new_item || (was_own && is_own) ||
+        patch_compare_items(diff, old_item, new_item))
+        return;
+    patch_findings_add(diff->findings, PATCH_FINDING_FUNCTION, name,
+                       "%s is now %s%s, and was %s%s: who calls it by that name goes on calling the old one; change that "
+                       "function itself", name, is_own ? "a function of its own" : "another name of ", is_own ? "" : is,
+                       was_own ? "a function of its own" : "another name of ", was_own ? "" : was);
+}
+
 static void
 compare_aliases(PatchDiff *diff)
 {
@@ -132,14 +149,8 @@ compare_aliases(PatchDiff *diff)
         guint32 before = GPOINTER_TO_UINT(g_hash_table_lookup(old_names, name));
         gint32 old_item = before ? item_of(old_elf, before - 1) : -1, new_item = now == i + 1 ? item_of(new_elf, i) : -1;
 
-        if (old_item < 0 || new_item < 0 || diff->pairing->new_of_old[old_item] == new_item ||
-            g_str_equal(patch_elf_item(old_elf, old_item)->name, name) ||
-            g_str_equal(patch_elf_item(new_elf, new_item)->name, name))
-            continue;
-        patch_findings_add(diff->findings, PATCH_FINDING_FUNCTION, name,
-                           "%s is now another name of %s, and was one of %s: who calls it by that name goes on calling the "
-                           "old one; change that function itself", name, patch_elf_item(new_elf, new_item)->name,
-                           patch_elf_item(old_elf, old_item)->name);
+        if (old_item >= 0 && new_item >= 0)
+            compare_alias(diff, name, old_item, new_item);
     }
 }
 

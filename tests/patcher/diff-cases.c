@@ -34,6 +34,10 @@
     "asm volatile(\".pushsection .altinstr_aux,\\\"ax\\\"\\n6: testb $1, other(%rip)\\n.popsection\\njmp 6b\");"
 #define FAULTS(address) \
     "asm volatile(\"1: movl " address "(%rip), %eax\\n2: .pushsection __ex_table,\\\"a\\\"\\n.long 1b - ., 2b - ., 3\\n.popsection\");"
+#define FIXED_UP(value) \
+    "asm volatile(\"1: movl other(%rip), %eax\\n2: .pushsection .fixup,\\\"ax\\\"\\n3: movl $" value ", %eax\\njmp 2b\\n.popsection\\n" \
+    ".pushsection __ex_table,\\\"a\\\"\\n.long 1b - ., 3b - ., 3\\n.popsection\");"
+#define TABLE(entries) "asm(\".pushsection __table, \\\"a\\\"\\n9: " entries "\\n.popsection\");"
 #define RUNTIME_CONSTANT \
     "asm volatile(\"movabs $0x0123456789abcdef, %rax\\n1: .pushsection runtime_ptr_x,\\\"a\\\"\\n.long 1b - 8 - .\\n.popsection\");"
 #define SWITCH(value) \
@@ -203,6 +207,8 @@ const DiffCase diff_cases[] = {
       "void h(int x) { f(x); other -= x; } void g(struct s *s) { s->done = h; }", "changed g, new h" },
     { "traced-no-more", COMMON "void f(void) { " TRACED " use(0); }", COMMON "void f(void) { use(0); }", "changed f, function f" },
     { "traced-now", COMMON "void f(void) { use(0); }", COMMON "void f(void) { " TRACED " use(0); }", "changed f" },
+    { "traced-as-before", COMMON "void f(void) { " TRACED " use(0); }", COMMON "void f(void) { " TRACED " use(&other); }", "changed f" },
+    { "becomes-seldom-used", COMMON "void f(void) { use(0); }", COMMON "__attribute__((cold)) void f(void) { use(0); }", "" },
     { "other-home", COMMON "int f(int x) { return x + other; }",
       COMMON "in(\".cpuidle.text\") int f(int x) { return x + other; }", "function f" },
     { "entry-code", COMMON "in(\".noinstr.text\") int f(int x) { return x + other; }",
@@ -389,6 +395,16 @@ const DiffCase diff_cases[] = {
       COMMON "in(\".data..percpu\") static int n; int f(void) { n += 2; return n; }", "changed f, data n" },
     { "becomes-writable", COMMON "int f(void); const int n = 0; int f(void) { use((void *) &n); return other; }",
       COMMON "int n = 0; int f(void) { n = 3; use(&n); return other; }", "changed f, data n" },
+    { "becomes-constant", COMMON "static int n[] = { 1, 2 }; int f(int i) { use(n); return n[i]; }",
+      COMMON "static const int n[] = { 1, 2 }; int f(int i) { use((void *) n); return n[i]; }", "" },
+    { "becomes-boot-data", COMMON "int n = 1; int f(void) { return other + n; }",
+      COMMON "in(\".init.data\") int n = 1; int f(void) { return other; }", "changed f" },
+    { "becomes-read-only-after-boot", COMMON "int n = 1; int f(void) { return n; }",
+      COMMON "in(\".data..ro_after_init\") int n = 1; int f(void) { return n; }", "" },
+    { "boot-data-becomes-read-only-after-boot", COMMON "in(\".init.data\") int n = 1; int f(void) { return other; }",
+      COMMON "in(\".data..ro_after_init\") int n = 1; int f(void) { return other + n; }", "changed f, data n" },
+    { "per-cpu-becomes-read-only-after-boot", COMMON "in(\".data..percpu\") int n = 1; int f(void) { use(&n); return other; }",
+      COMMON "in(\".data..ro_after_init\") int n = 1; int f(void) { use(&n); return other + 1; }", "changed f, data n" },
     { "no-longer-ro-after-init", COMMON "in(\".data..ro_after_init\") int n = 1; int f(void) { return n; }",
       COMMON "int n = 1; int f(void) { return ++n; }", "changed f, data n" },
     { "no-longer-boot-data", COMMON "in(\".init.data\") int n = 1; int f(void) { return other; }",
@@ -403,10 +419,34 @@ const DiffCase diff_cases[] = {
       "int h(int) __attribute__((alias(\"f\")));",
       COMMON "int f(int x) { return x + other; } int g(int x) { return x - other; }"
       "int h(int) __attribute__((alias(\"g\")));", "function h" },
+    { "function-becomes-an-alias", COMMON "int f(int x) { return x + other; } int h(int x) { return x - other; }",
+      COMMON "int f(int x) { return x + other; } int h(int) __attribute__((alias(\"f\")));", "gone h, function h" },
+    { "function-becomes-an-alias-of-the-same", COMMON "int f(int x) { return x - other; } int h(int x) { return x + other; }",
+      COMMON "int f(int x) { return x + other; } int h(int) __attribute__((alias(\"f\")));", "changed f, gone h" },
+    { "alias-becomes-a-function", COMMON "int f(int x) { return x + other; } int h(int) __attribute__((alias(\"f\")));",
+      COMMON "int f(int x) { return x + other; } int h(int x) { return x - other; }", "new h, function h" },
     { "nameless-code", COMMON "asm(\".text; xorl %eax, %eax; jmp other\");",
       COMMON "asm(\".text; xorl %ecx, %ecx; jmp other\");", "function .text" },
     { "nameless-table", COMMON "int f(void) { return 1; } int g(void) { return 2; } asm(\".pushsection __table, \\\"a\\\"; .quad f; .popsection\");",
       COMMON "int f(void) { return 1; } int g(void) { return 2; } asm(\".pushsection __table, \\\"a\\\"; .quad g; .popsection\");", "table __table" },
+    { "nameless-code-as-before", COMMON "asm(\".text; xorl %eax, %eax; jmp other\");",
+      COMMON "\nasm(\".text; xorl %eax, %eax; jmp other\");", "" },
+    { "nameless-code-new", COMMON "int f(void) { return 1; }",
+      COMMON "int f(void) { return 1; } asm(\".text; xorl %eax, %eax; jmp other\");", "function .text" },
+    { "nameless-code-gone", COMMON "int f(void) { return 1; } asm(\".text; xorl %eax, %eax; jmp other\");",
+      COMMON "int f(void) { return 1; }", "function .text" },
+    { "nameless-code-elsewhere", COMMON "asm(\".pushsection .text.x, \\\"ax\\\"; xorl %eax, %eax; jmp other; .popsection\");",
+      COMMON "asm(\".pushsection .text.y, \\\"ax\\\"; xorl %eax, %eax; jmp other; .popsection\");", "function .text.y" },
+    { "nameless-code-at-boot", COMMON "asm(\".pushsection .init.text, \\\"ax\\\"; xorl %eax, %eax; jmp other; .popsection\");",
+      COMMON "asm(\".pushsection .init.text, \\\"ax\\\"; xorl %ecx, %ecx; jmp other; .popsection\");", "" },
+    { "nameless-code-after-a-fault", COMMON "int f(void) { " FIXED_UP("1") " return other; }",
+      COMMON "int f(void) { " FIXED_UP("2") " return other; }", "changed f, code f" },
+    { "nameless-table-as-before", COMMON TABLE(".quad 1"), COMMON "\n" TABLE(".quad 1"), "" },
+    { "nameless-table-grows", COMMON TABLE(".quad 1"), COMMON TABLE(".quad 1, 2"), "table __table" },
+    { "nameless-table-of-a-function", COMMON TABLE(".quad 1") "int f(void) { asm volatile(\"mov $9b, %rdi\"); return other; }",
+      COMMON TABLE(".quad 2") "int f(void) { asm volatile(\"mov $9b, %rdi\"); return other; }", "changed f, code f" },
+    { "nameless-table-of-another", COMMON TABLE(".quad 1") "asm(\".pushsection __tables, \\\"a\\\"; .quad 9b; .popsection\");",
+      COMMON TABLE(".quad 2") "asm(\".pushsection __tables, \\\"a\\\"; .quad 9b; .popsection\");", "table __table" },
     { "points-to-itself", COMMON "asm(\".pushsection .rodata.x, \\\"a\\\"; .Lx: .quad .Lx, 3; .popsection\");"
       "int f(void) { asm volatile(\"mov $.Lx, %rdi\"); return other; }",
       COMMON "\nasm(\".pushsection .rodata.x, \\\"a\\\"; .Lx: .quad .Lx, 3; .popsection\");"
