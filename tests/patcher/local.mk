@@ -74,6 +74,10 @@ TESTS += tests/patcher/test-carry
 tests_patcher_test_carry_SOURCES = tests/patcher/test-carry.c tests/patcher/diff-cases.c \
 	tests/patcher/diff-cases.h
 tests_patcher_test_carry_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
+check_PROGRAMS += tests/patcher/test-initial
+TESTS += tests/patcher/test-initial
+tests_patcher_test_initial_SOURCES = tests/patcher/test-initial.c tests/patcher/diff-cases.c tests/patcher/diff-cases.h
+tests_patcher_test_initial_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
 check_PROGRAMS += tests/patcher/test-new-code
 TESTS += tests/patcher/test-new-code
 tests_patcher_test_new_code_SOURCES = tests/patcher/test-new-code.c tests/patcher/diff-cases.c \

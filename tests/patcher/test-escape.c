@@ -15,10 +15,15 @@
 #define DECLARATIONS                                                                                                   \
     "typedef unsigned long size_t; int _printk(const char *, ...); void keep(const void *); void other(void);\n"      \
     "int memcmp(const void *, const void *, size_t); void *memcpy(void *, const void *, size_t);\n"                   \
-    "struct thing { const char *name; const void *table; struct { const char *a, *b, *c, *d, *e, *f; long n[40]; } large; };\n"
+    "struct thing { const char *name; const void *table; struct { const char *a, *b, *c, *d, *e, *f; long n[40]; } large; };\n" \
+    "void keep7(const char *, const char *, const char *, const char *, const char *, const char *, const char *);\n"   \
+    "void *bsearch(const void *, const void *, size_t, size_t, int (*)(const void *, const void *));\n"
 
 /* The compiler does not know what S holds. */
 #define HIDDEN "asm volatile(\"\" : \"+r\"(s));"
+
+#define IN(register) "register const char *s asm(\"" register "\") = \"one\"; " HIDDEN
+#define SEVEN "void f(void) { keep7(\"one\", \"two\", \"three\", \"four\", \"five\", \"six\", \"seven\"); other(); }"
 
 typedef struct {
     const char *name, *source;
@@ -34,6 +39,13 @@ static const Escape escapes[] = {
       "two", NULL },
     { "returned", "const char *f(int n) { return n ? \"one\" : \"two\"; }", "one", NULL },
     { "passed", "void f(int n) { keep(\"one\"); _printk(\"two\"); }", "one", "two" },
+    { "passed-third", SEVEN, "three", NULL },
+    { "passed-fourth", SEVEN, "four", NULL },
+    { "passed-fifth", SEVEN, "five", NULL },
+    { "passed-sixth", SEVEN, "six", NULL },
+    { "passed-seventh", SEVEN, "seven", NULL },
+    { "passed-in-the-end-of-one-way", "int g(const char *);"
+      "int f(int n) { if (__builtin_expect(n, 1)) return g(\"one\"); return 3; }", "one", NULL },
     { "passed-in-the-end", "void f(int n) { keep(\"one\"); }", "one", NULL },
     { "passed-by-pointer", "void f(void (*give)(const char *)) { give(\"one\"); other(); }", "one", NULL },
     { "on-the-stack", "void f(void) { struct { const char *name; } s = { \"one\" }; keep(&s); }", "one", NULL },
@@ -59,6 +71,13 @@ static const Escape escapes[] = {
     { "names-behind-a-pointer-given-away", "static const struct { const char *const *names; long n; } all[2] = {"
       "{ (const char *const []) { \"one\", \"two\" }, 2 }, { (const char *const []) { \"three\" }, 1 } };"
       "const char *f(int n, int m) { return all[n].names[m]; }", "two", "all" },
+    { "names-passed-on-the-stack", "static const char *const names[] = { \"one\", \"two\", \"three\" };"
+      "void f(long n) { keep7(0, 0, 0, 0, 0, 0, names[n]); other(); }", "two", "names" },
+    { "names-by-an-index", "static const char *const names[] = { \"one\", \"two\", \"three\" };"
+      "const char *f(long n) { const void *all = names; const char *name; asm(\"movq (%1,%2), %0\" : \"=r\"(name) : "
+      "\"r\"(n), \"r\"(all)); return name; }", "two", "names" },
+    { "searched", "static const int numbers[8] = { 1, 4, 3, 6, 7, 9, 2, 5 };"
+      "void f(struct thing *t) { t->table = bsearch(t, numbers, 8, 4, (void *) t->name); }", "numbers", NULL },
     { "copied", "static const struct thing things[2] = { { .name = \"one\" }, { .large = { .a = \"two\" } } };"
       "void f(struct thing *t, int n) { *t = things[n]; }", "two", "things" },
     { "copied-byte-by-byte", "static const struct thing things[2] = { { .name = \"one\" }, { .large = { .a = \"two\" } } };"
@@ -71,10 +90,21 @@ static const Escape escapes[] = {
     { "of-a-variable", "static struct thing thing = { .name = \"one\" }; void f(void) { keep(&thing); thing.table = &thing; }",
       "one", NULL },
     { "stored-after-a-call", "void f(struct thing *t) { const char *s = \"one\"; " HIDDEN "other(); t->name = s; }", "one", NULL },
+    { "stored-after-a-call-from-rbx", "void f(struct thing *t) { " IN("rbx") "other(); t->name = s; }", "one", NULL },
+    { "stored-after-a-call-from-r12", "void f(struct thing *t) { " IN("r12") "other(); t->name = s; }", "one", NULL },
+    { "stored-after-a-table-of-jumps", "void f(struct thing *t, int n) { " IN("r10") "switch (n) { case 0: t->name = s; break; "
+      "case 1: t->table = s; break; case 2: t->large.a = s; break; case 3: t->large.b = s; break; case 4: t->large.c = s; break; "
+      "case 5: t->large.d = s; } }", "one", NULL },
     { "stored-on-the-likely-way", "void f(struct thing *t, int n) { const char *s = \"one\"; " HIDDEN
       "if (__builtin_expect(n, 0)) { other(); other(); return; } t->name = s; }", "one", NULL },
     { "stored-on-the-unlikely-way", "void f(struct thing *t, int n) { const char *s = \"one\"; " HIDDEN
       "if (__builtin_expect(n, 1)) { other(); other(); return; } t->name = s; }", "one", NULL },
+    { "returned-by-a-thunk", "void f(void) { " IN("rax") "asm volatile(\"jmp __x86_return_thunk\" : : \"r\"(s)); "
+      "__builtin_unreachable(); }", "one", NULL },
+    { "stored-where-another-way-returns", "void f(struct thing *t, int n) { const char *s = \"one\"; " HIDDEN
+      "if (n) asm volatile(\"jmp __x86_return_thunk\"); t->name = s; }", "one", NULL },
+    { "passed-to-a-new-function", "__attribute__((noipa)) static void own(const char *s) { _printk(s); keep(s); }"
+      "void f(void) { own(\"one\"); other(); }", "one", NULL },
     { "after-a-fault", "void f(struct thing *t, int *p) { const char *s = \"one\"; " HIDDEN "asm goto(\"1: movl (%0), %%eax\\n"
       ".pushsection __ex_table, \\\"a\\\"\\n.long 1b - .\\n.long %l[fault] - .\\n.long 0\\n.popsection\""
       ": : \"r\"(p), \"r\"(s) : \"eax\", \"memory\" : fault); return; fault: t->name = s; }", "one", NULL },
