@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "patcher/pastes.h"
+
 /* What stands before a name and is none. */
 static const char *const keywords[] = {
     "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float",
@@ -54,6 +56,7 @@ patch_constructs_new(void)
     constructs->ids = g_array_new(FALSE, FALSE, sizeof(guint32));
     constructs->constructs = g_array_new(FALSE, FALSE, sizeof(PatchConstruct));
     constructs->members = g_array_new(FALSE, FALSE, sizeof(guint32));
+    constructs->pastes = g_array_new(FALSE, FALSE, sizeof(PatchPaste));
     for (gsize i = 0; i < G_N_ELEMENTS(keywords); i++)
         patch_constructs_number(constructs, keywords[i], strlen(keywords[i]));
     return constructs;
@@ -70,6 +73,7 @@ patch_constructs_free(PatchConstructs *constructs)
     g_array_unref(constructs->ids);
     g_array_unref(constructs->constructs);
     g_array_unref(constructs->members);
+    g_array_unref(constructs->pastes);
     g_free(constructs);
 }
 

@@ -5,6 +5,7 @@
 
 #include "patcher/construct-names.h"
 #include "patcher/construct-reader.h"
+#include "patcher/pastes.h"
 
 /* The rest of the line: its names and its hash. */
 static PatchToken
@@ -22,24 +23,6 @@ read_line(PatchConstructReader *reader, GArray *ids, guint64 *hash)
         g_array_append_val(ids, id);
     }
     return token;
-}
-
-/* The parameters of a macro, from behind its name on: a bracket that nothing stands before. Names of GONE are not meant
- * by what follows. */
-static void
-read_parameters(PatchConstructReader *reader, const PatchToken *name, GArray *gone)
-{
-    PatchTokens tokens = reader->tokens;
-    PatchToken token = patch_tokens_next(&tokens);
-
-    if (token.kind != PATCH_TOKEN_OTHER || *token.start != '(' || token.start != name->start + name->length)
-        return;
-    while ((token = patch_tokens_next(&tokens)).kind == PATCH_TOKEN_NAME || (token.kind == PATCH_TOKEN_OTHER && *token.start != ')')) {
-        guint32 id = token.kind == PATCH_TOKEN_NAME ? patch_constructs_number(reader->all, token.start, token.length) : 0;
-
-        if (token.kind == PATCH_TOKEN_NAME)
-            g_array_append_val(gone, id);
-    }
 }
 
 static void
@@ -71,7 +54,8 @@ read_define(PatchConstructReader *reader)
         inner.hash = patch_construct_mix(inner.hash, "#define", strlen("#define"));
         inner.hash = patch_construct_mix(inner.hash, name.start, name.length);
         patch_construct_define(&inner, id);
-        read_parameters(&inner, &name, parameters);
+        patch_pastes_read_parameters(inner.all, inner.tokens, &name, parameters);
+        patch_pastes_read(inner.all, inner.tokens, id, parameters, inner.all->pastes);
         read_line(&inner, inner.mentions, &inner.hash);
         remove_all(inner.mentions, parameters);
         memcpy(inner.conditions, reader->conditions, sizeof inner.conditions);

@@ -35,6 +35,7 @@ typedef struct {
     GArray *ids;                /* of guint32: numbers of names */
     GArray *constructs;         /* of PatchConstruct */
     GArray *members;            /* of guint32: names of members and constants that are tainted by themselves */
+    GArray *pastes;             /* of PatchPaste: names that macros make */
 } PatchConstructs;
 
 PatchConstructs *patch_constructs_new(void);
@@ -54,8 +55,5 @@ void patch_constructs_taint_member(PatchConstructs *constructs, const char *name
  * a table of char * (owned by CONSTRUCTS). STEMS (may be NULL) receives arguments of tainted invocations: names that
  * contain one of them may be made of it. */
 GHashTable *patch_constructs_spread(PatchConstructs *constructs, GPtrArray *stems);
-
-/* Whether TEXT mentions a name of NAMES, or one that contains a stem. */
-gboolean patch_constructs_mentions(const char *text, gsize length, GHashTable *names, const GPtrArray *stems);
 
 #endif

@@ -7,6 +7,7 @@
 #include "patcher/error.h"
 #include "patcher/finding.h"
 #include "patcher/includes.h"
+#include "patcher/pastes.h"
 #include "patcher/type-changes.h"
 
 #define MAX_PROBES 5            /* files that are compiled to learn of the types of a header */
@@ -182,8 +183,9 @@ is_of_patch(const PatchFiles *files, const char *path)
 }
 
 static GPtrArray *
-find_mentioning(Reach *reach, GHashTable *names, const GPtrArray *stems, guint *n_including)
+find_mentioning(Reach *reach, PatchConstructs *constructs, GHashTable *names, const GPtrArray *stems, guint *n_including)
 {
+    g_autoptr(PatchMakers) makers = patch_makers_new(constructs, names);
     GPtrArray *found = g_ptr_array_new_with_free_func(g_free);
 
     for (guint32 i = 0; i < reach->includes->files->len; i++) {
@@ -196,7 +198,7 @@ find_mentioning(Reach *reach, GHashTable *names, const GPtrArray *stems, guint *
         ++*n_including;
         text = text_of(reach, i, &length);
         if (!is_of_patch(reach->files, file->path) &&
-            (reach->emitting[i] || patch_constructs_mentions(text, length, names, stems)))
+            (reach->emitting[i] || patch_makers_text(makers, stems, text, length)))
             g_ptr_array_add(found, g_strdup(file->path));
     }
     return found;
@@ -285,7 +287,7 @@ find_by_text(Reach *reach, guint *n_including, GError **error)
     patch_type_changes_forgive(reach->types, constructs, FALSE);
     names = patch_constructs_spread(constructs, stems);
     find_emitting(reach, constructs);
-    return find_mentioning(reach, names, stems, n_including);
+    return find_mentioning(reach, constructs, names, stems, n_including);
 }
 
 /* --- By what the preprocessor makes of it */

@@ -3,7 +3,7 @@
 
 #include "patcher/construct-names.h"
 #include "patcher/constructs.h"
-#include "patcher/ctokens.h"
+#include "patcher/pastes.h"
 
 #define MIN_STEM 4              /* bytes; shorter arguments are in too many names */
 
@@ -55,9 +55,17 @@ patch_constructs_taint_changed(PatchConstructs *constructs, guint32 old_file, gu
 /* How a name is tainted. */
 enum { AS_NAME = 1, AS_MACRO = 2, AS_MEMBER = 4 };
 
+typedef struct {
+    PatchConstructs *constructs;
+    guint8 *how;                /* by number of a name, of those that constructs have */
+    guint n;
+    GHashTable *names;          /* those that are tainted */
+    GPtrArray *stems;
+} Taint;
+
 /* A macro may make NAME, as raw_cpu_read_4, of what it is given, as raw_cpu_read_, and a number. */
 static void
-taint_stem(const PatchConstructs *constructs, const char *name, guint8 *tainted, GHashTable *names)
+taint_stem(Taint *taint, const char *name)
 {
     gsize length = strlen(name);
     g_autofree char *stem = NULL;
@@ -68,52 +76,53 @@ taint_stem(const PatchConstructs *constructs, const char *name, guint8 *tainted,
     if (!name[length] || !length || name[length - 1] != '_')
         return;
     stem = g_strndup(name, length);
-    if (!g_hash_table_lookup_extended(constructs->by_name, stem, &stored, &id))
+    if (!g_hash_table_lookup_extended(taint->constructs->by_name, stem, &stored, &id) || GPOINTER_TO_UINT(id) >= taint->n)
         return;
-    tainted[GPOINTER_TO_UINT(id)] |= AS_NAME;
-    g_hash_table_add(names, stored);
+    taint->how[GPOINTER_TO_UINT(id)] |= AS_NAME;
+    g_hash_table_add(taint->names, stored);
 }
 
 static gboolean
-add_names(PatchConstructs *constructs, const PatchConstruct *construct, guint8 *tainted, GHashTable *names,
-          GPtrArray *stems)
+add_names(Taint *taint, const PatchConstruct *construct)
 {
     const guint8 how = construct->is_macro ? AS_MACRO | AS_NAME : AS_NAME;
     gboolean added = FALSE;
 
     for (guint i = 0; i < construct->n_defines; i++) {
-        guint32 id = g_array_index(constructs->ids, guint32, construct->defines + i);
-        char *name = constructs->names->pdata[id];
+        guint32 id = g_array_index(taint->constructs->ids, guint32, construct->defines + i);
+        char *name = taint->constructs->names->pdata[id];
 
-        if ((tainted[id] & how) == how)
+        if ((taint->how[id] & how) == how)
             continue;
-        tainted[id] |= how;
+        taint->how[id] |= how;
         added = TRUE;
-        taint_stem(constructs, name, tainted, names);
-        g_hash_table_add(names, name);
-        if (stems && construct->is_invocation && strlen(name) >= MIN_STEM)
-            g_ptr_array_add(stems, name);
+        taint_stem(taint, name);
+        g_hash_table_add(taint->names, name);
+        if (taint->stems && construct->is_invocation && strlen(name) >= MIN_STEM)
+            g_ptr_array_add(taint->stems, name);
     }
     return added;
 }
 
 static gboolean
-mentions_any(const PatchConstructs *constructs, const PatchConstruct *construct, const guint8 *tainted)
+mentions_any(const Taint *taint, const PatchConstruct *construct)
 {
+    const guint32 *ids = &g_array_index(taint->constructs->ids, guint32, 0);
+
     for (guint i = 0; i < construct->n_mentions; i++) {
-        guint32 id = g_array_index(constructs->ids, guint32, construct->mentions + i);
+        guint8 how = taint->how[ids[construct->mentions + i]];
 
         /* What a type of known members calls them is known. */
-        if (construct->is_known && tainted[id] == (AS_NAME | AS_MEMBER))
+        if (construct->is_known && how == (AS_NAME | AS_MEMBER))
             continue;
-        if (tainted[id])
+        if (how)
             return TRUE;
     }
     for (guint i = 0; i < construct->n_members; i++)
-        if (tainted[g_array_index(constructs->ids, guint32, construct->members + i)] & (AS_MACRO | AS_MEMBER))
+        if (taint->how[ids[construct->members + i]] & (AS_MACRO | AS_MEMBER))
             return TRUE;
     for (guint i = 0; i < construct->n_declared; i++)
-        if (tainted[g_array_index(constructs->ids, guint32, construct->declared + i)] & AS_MACRO)
+        if (taint->how[ids[construct->declared + i]] & AS_MACRO)
             return TRUE;
     return FALSE;
 }
@@ -126,59 +135,74 @@ patch_constructs_taint_member(PatchConstructs *constructs, const char *name)
     g_array_append_val(constructs->members, id);
 }
 
-GHashTable *
-patch_constructs_spread(PatchConstructs *constructs, GPtrArray *stems)
+static void
+taint_changed(Taint *taint)
 {
-    g_autofree guint8 *tainted = g_malloc0(constructs->names->len + 1);
-    GHashTable *names = g_hash_table_new(g_str_hash, g_str_equal);
-    gboolean added = constructs->members->len > 0;
+    const PatchConstructs *constructs = taint->constructs;
 
     for (guint i = 0; i < constructs->members->len; i++) {
         guint32 id = g_array_index(constructs->members, guint32, i);
 
-        tainted[id] |= AS_NAME | AS_MEMBER;
-        g_hash_table_add(names, constructs->names->pdata[id]);
+        taint->how[id] |= AS_NAME | AS_MEMBER;
+        g_hash_table_add(taint->names, constructs->names->pdata[id]);
     }
     for (guint i = 0; i < constructs->constructs->len; i++) {
-        PatchConstruct *construct = &g_array_index(constructs->constructs, PatchConstruct, i);
+        const PatchConstruct *construct = &g_array_index(constructs->constructs, PatchConstruct, i);
 
         if (construct->is_tainted)
-            added |= add_names(constructs, construct, tainted, names, stems);
+            add_names(taint, construct);
     }
-    while (added) {
-        added = FALSE;
-        for (guint i = 0; i < constructs->constructs->len; i++) {
-            PatchConstruct *construct = &g_array_index(constructs->constructs, PatchConstruct, i);
-
-            if (construct->is_tainted || !mentions_any(constructs, construct, tainted))
-                continue;
-            construct->is_tainted = TRUE;
-            added |= add_names(constructs, construct, tainted, names, stems);
-        }
-    }
-    return names;
 }
 
-gboolean
-patch_constructs_mentions(const char *text, gsize length, GHashTable *names, const GPtrArray *stems)
+/* What mentions a tainted name is tainted; until there is no more. */
+static void
+spread_by_name(Taint *taint)
 {
-    PatchTokens tokens;
-    PatchToken token;
+    gboolean added;
 
-    patch_tokens_init(&tokens, text, length);
-    while ((token = patch_tokens_next(&tokens)).kind != PATCH_TOKEN_END) {
-        char name[128];
-        gsize n = MIN(token.length, sizeof name - 1);
+    do {
+        added = FALSE;
+        for (guint i = 0; i < taint->constructs->constructs->len; i++) {
+            PatchConstruct *construct = &g_array_index(taint->constructs->constructs, PatchConstruct, i);
 
-        if (token.kind != PATCH_TOKEN_NAME)
+            if (construct->is_tainted || !mentions_any(taint, construct))
+                continue;
+            construct->is_tainted = TRUE;
+            added |= add_names(taint, construct);
+        }
+    } while (added);
+}
+
+/* So is what has macros make a tainted name. TRUE if that taints other names. */
+static gboolean
+spread_by_macros(Taint *taint)
+{
+    g_autoptr(PatchMakers) makers = NULL;
+    gboolean added = FALSE;
+
+    if (!taint->constructs->pastes->len)
+        return FALSE;
+    makers = patch_makers_new(taint->constructs, taint->names);
+    for (guint i = 0; i < taint->constructs->constructs->len; i++) {
+        PatchConstruct *construct = &g_array_index(taint->constructs->constructs, PatchConstruct, i);
+
+        if (construct->is_tainted || !patch_makers_construct(makers, construct))
             continue;
-        memcpy(name, token.start, n);
-        name[n] = 0;
-        if (g_hash_table_contains(names, name))
-            return TRUE;
-        for (guint i = 0; i < stems->len; i++)
-            if (strstr(name, stems->pdata[i]))
-                return TRUE;
+        construct->is_tainted = TRUE;
+        added |= add_names(taint, construct);
     }
-    return FALSE;
+    return added;
+}
+
+GHashTable *
+patch_constructs_spread(PatchConstructs *constructs, GPtrArray *stems)
+{
+    g_autofree guint8 *how = g_malloc0(constructs->names->len + 1);
+    Taint taint = { constructs, how, constructs->names->len, g_hash_table_new(g_str_hash, g_str_equal), stems };
+
+    taint_changed(&taint);
+    do
+        spread_by_name(&taint);
+    while (spread_by_macros(&taint));
+    return taint.names;
 }

@@ -9,6 +9,7 @@
 #include "patcher/debian.h"
 #include "patcher/kbuild.h"
 #include "patcher/kconfig.h"
+#include "patcher/pastes.h"
 #include "patcher/patchfile.h"
 #include "patcher/savedcmd.h"
 #include "tests/fuzz/fuzz.h"
@@ -47,6 +48,8 @@ static void
 look_at_source(const char *text)
 {
     g_autoptr(PatchConstructs) constructs = patch_constructs_new();
+    g_autoptr(GPtrArray) stems = g_ptr_array_new();
+    g_autoptr(PatchMakers) makers = NULL;
     g_autoptr(GHashTable) names = NULL;
     PatchTokens tokens;
     PatchToken token;
@@ -59,7 +62,9 @@ look_at_source(const char *text)
     patch_constructs_add(constructs, 0, text, strlen(text));
     patch_constructs_add(constructs, 1, text + strlen(text) / 2, strlen(text) - strlen(text) / 2);
     patch_constructs_taint_changed(constructs, 0, 1);
-    names = patch_constructs_spread(constructs, NULL);
+    names = patch_constructs_spread(constructs, stems);
+    makers = patch_makers_new(constructs, names);
+    patch_makers_text(makers, stems, text, strlen(text));
     patch_csource_find(text, "f", &first, &last);
     patch_csource_find(text, "__do_sys_f", &first, &last);
 }

@@ -11,6 +11,7 @@
 #include "patcher/csource.h"
 #include "patcher/error.h"
 #include "patcher/kconfig.h"
+#include "patcher/pastes.h"
 #include "patcher/patchfile.h"
 #include "patcher/savedcmd.h"
 
@@ -317,6 +318,8 @@ test_reach_of_changes(void)
         { "struct a { int x; };", "struct a { long x; };", "struct b { struct a a; } __packed;\nstruct c;\n"
           "typedef struct { struct b *p; } d_t;\nextern d_t *e(void);\nstatic const struct o y = { .f = e };\n"
           "int (*fp)(struct c *);\n", "a b d_t e y" },
+        { "int f_a(void);", "long f_a(void);", "#define F(x) f_##x\n#define A F(a)\nstatic inline int g(void) { return F(a)(); }\n"
+          "static inline int h(void) { return F(b)(); }\nint i = A;\n", "A f_a g i" },
         { "enum e { E1, E2 };", "enum e { E0, E1, E2 };", "int x[E2];\nint z;", "E0 E1 E2 e x" },
         { "#ifdef A\nint x;\n#endif\nint y;", "#ifdef B\nint x;\n#endif\nint y;", "", "x" },
         { "int f(int a);", "int f(int a);\nint g(int a);", "#define G g\n", "G g" },
@@ -351,20 +354,76 @@ test_reach_of_changes(void)
     }
 }
 
+/* Whether TEXT has macros, of HEADER or its own, make one of the names that a change of f_read() and four() taints. */
+static gboolean
+makes(const char *header, const char *text)
+{
+    static const char before[] = "static inline int f_read_x(void) { return 1; }\nstatic inline int four(void) { return 1; }\n",
+                      after[] = "static inline int f_read_x(void) { return 2; }\nstatic inline int four(void) { return 2; }\n";
+    g_autoptr(PatchConstructs) constructs = patch_constructs_new();
+    g_autoptr(GHashTable) names = NULL;
+    g_autoptr(GPtrArray) stems = g_ptr_array_new();
+    g_autoptr(PatchMakers) makers = NULL;
+
+    patch_constructs_add(constructs, 0, before, strlen(before));
+    patch_constructs_add(constructs, 1, after, strlen(after));
+    patch_constructs_add(constructs, 2, header, strlen(header));
+    patch_constructs_taint_changed(constructs, 0, 1);
+    names = patch_constructs_spread(constructs, NULL);
+    makers = patch_makers_new(constructs, names);
+    return patch_makers_text(makers, stems, text, strlen(text));
+}
+
+static void
+test_names_made_by_macros(void)
+{
+    static const struct {
+        const char *header, *text;
+        gboolean makes;
+    } cases[] = {
+        { "#define CALL(op) f_##op\n", "int g(void) { return CALL(read_x)(); }", TRUE },
+        { "#define CALL(op) f_##op\n", "int g(void) { return CALL(write)(); }", FALSE },
+        { "#define CALL(op) f_##op\n", "int read_x(void) { return 1; }", FALSE },
+        { "#define CALL(op) g_##op\n", "int g(void) { return CALL(read_x)(); }", FALSE },
+        { "#define CALL(op) op\n", "int g(void) { return CALL(read_x)(); }", FALSE },
+        { "#define CALL(op, to) f_ ## op ## _ ## to\n", "int a = CALL(read, x)();", TRUE },
+        { "#define CALL(op, to) f_##op##_##to\n", "int a = CALL(read, y)();", FALSE },
+        { "#define CALL(op) op##_x\n", "int a = CALL(f_read)();", TRUE },
+        { "#define CALL(op) op##_xx\n", "int a = CALL(f_read)();", FALSE },
+        { "#define CALL(op) (#op, f_##op##_x())\n", "int a = CALL(read);", TRUE },
+        { "#define CALL(op) f_##op\n#define READ CALL(read_x)()\n", "int a = READ;", TRUE },
+        { "#define CALL(op) f_##op\n#define OUTER(o) CALL(o)()\n#define WHAT read_x\n", "int a = OUTER(WHAT);", TRUE },
+        { "#define CALL(op) f_##op\n#define OUTER(o) CALL(read_##o)()\n", "int a = OUTER(x);", TRUE },
+        { "#define CALL(op) f_##op\n#define OUTER(o) CALL(read_##o)()\n", "int a = OUTER(y);", FALSE },
+        { "#define CALL(type) fo##type\n", "int a = CALL(ur)();", TRUE },
+        { "", "#define CALL(op) f_##op\nint a = CALL(read_x)();", TRUE },
+        { "", "#define CALL(op) f_##op\nint a = CALL(read)();", FALSE },
+        { "", "#define CALL(op) \\\n\tf_##op\nint a = CALL(read_x)();", TRUE },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_test_message("case %zu", i);
+        g_assert_cmpint(makes(cases[i].header, cases[i].text), ==, cases[i].makes);
+    }
+}
+
 static void
 test_mentions(void)
 {
     static const char text[] = "int x; /* secret */ char *s = \"secret\"; // secret\nSetPagePoisoned(p);";
+    g_autoptr(PatchConstructs) constructs = patch_constructs_new();
     g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
     g_autoptr(GPtrArray) stems = g_ptr_array_new();
+    g_autoptr(PatchMakers) makers = NULL;
 
     g_hash_table_add(names, (char *) "secret");
-    g_assert_false(patch_constructs_mentions(text, strlen(text), names, stems));
+    makers = patch_makers_new(constructs, names);
+    g_assert_false(patch_makers_text(makers, stems, text, strlen(text)));
     g_ptr_array_add(stems, (char *) "Poison");
-    g_assert_true(patch_constructs_mentions(text, strlen(text), names, stems));
+    g_assert_true(patch_makers_text(makers, stems, text, strlen(text)));
     g_ptr_array_set_size(stems, 0);
     g_hash_table_add(names, (char *) "s");
-    g_assert_true(patch_constructs_mentions(text, strlen(text), names, stems));
+    g_assert_true(patch_makers_text(makers, stems, text, strlen(text)));
 }
 
 /* The constants that PATCH changes in OLD_TEXT, by name; to be freed. */
@@ -472,6 +531,7 @@ main(int argc, char **argv)
     g_test_add_func("/source/dry-run", test_dry_run);
     g_test_add_func("/source/dry-run-with-objtool-apart", test_dry_run_with_objtool_apart);
     g_test_add_func("/source/reach-of-changes", test_reach_of_changes);
+    g_test_add_func("/source/names-made-by-macros", test_names_made_by_macros);
     g_test_add_func("/source/mentions", test_mentions);
     g_test_add_func("/source/changed-constants", test_changed_constants);
     g_test_add_func("/source/constant-use", test_constant_use);
