@@ -160,37 +160,46 @@ content_of(const PatchElf *elf, guint32 number)
     return (Content) { patch_elf_section(elf, item->section), item->offset, item->size };
 }
 
+/* Of each byte of a datum. */
+enum { DIFFERS = 1, IN_REFERENCE = 2 };
+
 /* Marks the fields of ONE that are none, or another one, in OTHER, whose bytes tell nothing then. */
 static void
-mark_fields(PatchDiff *diff, const Content *one, const Content *other, gboolean is_old, guint8 *differs)
+mark_fields(PatchDiff *diff, const Content *one, const Content *other, gboolean is_old, guint8 *marks)
 {
     for (guint i = patch_elf_first_reloc(one->section, one->start); i < one->section->relocs->len; i++) {
         const PatchReloc *reloc = &g_array_index(one->section->relocs, PatchReloc, i);
         guint64 at = reloc->offset - one->start, width = patch_fixup_width(reloc->type);
         gint32 pair = reloc_at(other->section, other->start + at);
         const PatchReloc *its = pair >= 0 ? &g_array_index(other->section->relocs, PatchReloc, pair) : NULL;
+        gboolean is_same = FALSE;
 
         if (at >= one->size)
             break;
-        memset(differs + at,
-               !its || !leads_to_the_same(diff, is_old ? reloc : its, is_old ? its : reloc), MIN(width, one->size - at));
+        if (its)
+            is_same = leads_to_the_same(diff, is_old ? reloc : its, is_old ? its : reloc);
+        memset(marks + at, is_same ? IN_REFERENCE : IN_REFERENCE | DIFFERS, MIN(width, one->size - at));
     }
+}
+
+static gboolean
+has_mark(const guint8 *marks, guint64 length, guint8 mark)
+{
+    for (guint64 i = 0; i < length; i++)
+        if (marks[i] & mark)
+            return TRUE;
+    return FALSE;
 }
 
 /* Where a unit differs that no reference is in, all of it counts: numbers are not cut, and a small datum is one. */
 static void
-widen(const Content *is, const Content *was, guint8 *differs)
+widen(guint64 size, guint8 *marks)
 {
-    guint64 unit = was->size <= sizeof(guint64) ? was->size : UNIT_BYTES;
+    guint64 unit = size <= sizeof(guint64) ? size : UNIT_BYTES;
 
-    for (guint64 at = 0; at + unit <= was->size; at += unit) {
-        guint i = patch_elf_first_reloc(is->section, is->start + at), j = patch_elf_first_reloc(was->section, was->start + at);
-        gboolean is_free = patch_elf_first_reloc(is->section, is->start + at + unit) == i &&
-                           patch_elf_first_reloc(was->section, was->start + at + unit) == j;
-
-        if (is_free && memchr(differs + at, 1, unit))
-            memset(differs + at, 1, unit);
-    }
+    for (guint64 at = 0; at + unit <= size; at += unit)
+        if (has_mark(marks + at, unit, DIFFERS) && !has_mark(marks + at, unit, IN_REFERENCE))
+            memset(marks + at, DIFFERS, unit);
 }
 
 GArray *
@@ -198,17 +207,17 @@ patch_initial_stretches(PatchDiff *diff, guint32 old_item, guint32 new_item)
 {
     Content was = content_of(diff->pairing->old_elf, old_item), is = content_of(diff->pairing->new_elf, new_item);
     GArray *stretches = g_array_new(FALSE, FALSE, sizeof(PatchStretch));
-    g_autofree guint8 *differs = g_malloc0(was.size + 1);
+    g_autofree guint8 *marks = g_malloc0(was.size + 1);
 
     for (guint64 i = 0; i < was.size; i++)
-        differs[i] = (was.section->data ? was.section->data[was.start + i] : 0) !=
-                     (is.section->data ? is.section->data[is.start + i] : 0);
-    mark_fields(diff, &is, &was, FALSE, differs);
-    mark_fields(diff, &was, &is, TRUE, differs);
+        marks[i] = (was.section->data ? was.section->data[was.start + i] : 0) !=
+                           (is.section->data ? is.section->data[is.start + i] : 0) ? DIFFERS : 0;
+    mark_fields(diff, &is, &was, FALSE, marks);
+    mark_fields(diff, &was, &is, TRUE, marks);
     if (was.size > 0 && (was.size <= sizeof(guint64) || was.size % UNIT_BYTES == 0))
-        widen(&is, &was, differs);
+        widen(was.size, marks);
     for (guint64 i = 0, start; i < was.size; i++) {
-        for (start = i; i < was.size && differs[i];)
+        for (start = i; i < was.size && marks[i] & DIFFERS;)
             i++;
         if (i > start)
             g_array_append_val(stretches, ((PatchStretch) { start, i - start }));

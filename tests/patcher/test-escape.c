@@ -90,6 +90,10 @@ static const Escape escapes[] = {
     { "of-a-variable", "static struct thing thing = { .name = \"one\" }; void f(void) { keep(&thing); thing.table = &thing; }",
       "one", NULL },
     { "stored-after-a-call", "void f(struct thing *t) { const char *s = \"one\"; " HIDDEN "other(); t->name = s; }", "one", NULL },
+    { "stored-after-a-test", "void f(struct thing *t) { const char *s = \"one\"; " HIDDEN "asm volatile(\"testq %0, %0\" : : \"r\"(s));"
+      "t->name = s; }", "one", NULL },
+    { "stored-with-another-byte", "void f(struct thing *t) { const char *s = \"one\"; asm volatile(\"movb $1, %b0\" : \"+q\"(s));"
+      "t->name = s; }", "one", NULL },
     { "stored-after-a-call-from-rbx", "void f(struct thing *t) { " IN("rbx") "other(); t->name = s; }", "one", NULL },
     { "stored-after-a-call-from-r12", "void f(struct thing *t) { " IN("r12") "other(); t->name = s; }", "one", NULL },
     { "stored-after-a-table-of-jumps", "void f(struct thing *t, int n) { " IN("r10") "switch (n) { case 0: t->name = s; break; "
@@ -186,11 +190,15 @@ test_own_function(void)
                                             "void f(struct thing *t) { t->table = calls; }");
     g_autoptr(PatchObject) others = compose("static void (*const calls[])(void) = { other };"
                                             "void f(struct thing *t) { t->table = calls; }");
+    g_autoptr(PatchObject) names = compose("static const char *const names[] = { \"one\" };"
+                                           "void f(struct thing *t) { t->table = names; }");
     g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
-    const PatchHook hook = { PATCH_HOOK_PRE_UNDO, 1, 0 };
+    const PatchHook other_hook = { PATCH_HOOK_POST_APPLY, 1, 0 }, hook = { PATCH_HOOK_PRE_UNDO, 1, 0 };
 
     patch_escape_note(others, notes);
+    patch_escape_note(names, notes);
     g_assert_cmpuint(notes->len, ==, 0);
+    g_array_append_val(object->hooks, other_hook);
     patch_escape_note(object, notes);
     g_assert_cmpuint(notes->len, ==, 1);
     g_assert_true(g_str_has_prefix(notes->pdata[0], "calls, which new code may give to objects, leads to own, "));
