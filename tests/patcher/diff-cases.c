@@ -79,6 +79,16 @@ const DiffCase diff_cases[] = {
       "void g(void) { static const char __msg[] = \"two\"; use((void *) __msg); }",
       COMMON "void g(void) { static const char __msg[] = \"two\"; use((void *) __msg); }"
       "void f(void) { static const char __msg[] = \"one\"; use((void *) __msg); }", "" },
+    { "constants-of-the-same-come", COMMON "void f(void) { static const char __msg[] = \"one\"; use((void *) __msg); }",
+      COMMON "void g(void) { static const char __msg[] = \"one\"; use((void *) __msg); }"
+      "void f(void) { static const char __msg[] = \"one\"; use((void *) __msg); }", "new __msg.*, new g" },
+    { "constants-of-the-same-go", COMMON "void g(void) { static const char __msg[] = \"one\"; use((void *) __msg); }"
+      "void f(void) { static const char __msg[] = \"one\"; use((void *) __msg); }",
+      COMMON "void f(void) { static const char __msg[] = \"one\"; use((void *) __msg); }", "gone __msg.*, gone g" },
+    { "numbers-of-two-digits", COMMON "void f(void) { static const char *const t[] asm(\"t.8\") = { \"one\" }; use((void *) t);"
+      "{ static const char *const t[] asm(\"t.9\") = { \"two\" }; use((void *) t); } }",
+      COMMON "void f(void) { static const char *const t[] asm(\"t.9\") = { \"one\" }; use((void *) t);"
+      "{ static const char *const t[] asm(\"t.10\") = { \"two\" }; use((void *) t); } }", "" },
     { "users-gone", COMMON "static inline int once(void) { static int done; return done++; }"
       "int a(void) { return once(); } int b(void) { return once() * 2; } int c(void) { return once() * 3; }"
       "int d(void) { static int done; return done -= 7; }",
@@ -179,6 +189,21 @@ const DiffCase diff_cases[] = {
       COMMON "int f(void) {\n" RUNTIME_CONSTANT " return 1; }", "" },
     { "callback-no-more", COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); other += x; }"
       "void g(struct s *s) { s->done = f; }",
+      COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); } "
+      "void h(int x) { f(x); other += x; } void g(struct s *s) { s->done = h; }", "changed f, changed g, new h, function f" },
+    { "callback-no-more-beside-a-table", COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); other += x; }"
+      "void g(struct s *s) { s->done = f; } void k(int x) { other = x; } void (*const t[])(int) = { k };",
+      COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); } void h(int x) { f(x); other += x; } "
+      "void g(struct s *s) { s->done = h; } void k(int x) { other = x; } void (*const t[])(int) = { k };",
+      "changed f, changed g, new h, function f" },
+    { "callback-in-a-table-now", COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); other += x; }"
+      "void g(struct s *s) { s->done = f; }",
+      COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); } void h(int x) { f(x); other += x; } "
+      "static void (*const t[])(int) = { f, h }; void g(struct s *s) { s->done = t[other]; }",
+      "changed f, changed g, new h, new t" },
+    { "callback-after-a-fault-no-more", COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); other += x; }"
+      "void g(struct s *s) { void (*c)(int) = f; asm goto(\"1: movl (%0), %%eax\\n.pushsection __ex_table, \\\"a\\\"\\n"
+      ".long 1b - ., %l[fault] - ., 0\\n.popsection\" : : \"r\"(s), \"r\"(c) : \"eax\", \"memory\" : fault); return; fault: s->done = c; }",
       COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); } "
       "void h(int x) { f(x); other += x; } void g(struct s *s) { s->done = h; }", "changed f, changed g, new h, function f" },
     { "callback-only-compared-now", COMMON "struct s { void (*done)(int); }; noinline void f(int x) { use(0); other += x; }"
@@ -354,6 +379,12 @@ const DiffCase diff_cases[] = {
     { "once-flags", COMMON "int f(int x) { { in(\".data.once\") static int done; use(&done); } return other; }",
       COMMON "int f(int x) { { in(\".data.once\") static int done; use(&done); } if (x) { in(\".data.once\") static int done; "
       "use(&done); } return other; }", "changed f, new done.*, new done.*, gone done.*" },
+    { "once-flags-of-later-kernels", COMMON "int f(int x) { { in(\".data..once\") static int done; use(&done); } return other; }",
+      COMMON "int f(int x) { { in(\".data..once\") static int done; use(&done); } if (x) { in(\".data..once\") static int done; "
+      "use(&done); } return other; }", "changed f, new done.*, new done.*, gone done.*" },
+    { "rate-limits", COMMON "int f(int x) { { static int _rs; use(&_rs); } return other; }",
+      COMMON "int f(int x) { { static int _rs; use(&_rs); } if (x) { static int _rs; use(&_rs); } return other; }",
+      "changed f, new _rs.*, new _rs.*, gone _rs.*" },
     { "once-flag-of-later-kernels", COMMON "int f(int x) { return other; }",
       COMMON "int f(int x) { if (x) { in(\".data..once\") static int done; use(&done); } return other; }", "changed f, new done.*" },
     { "descriptors", COMMON "int f(int x) { { in(\"__dyndbg\") static int d; use(&d); } { in(\"__dyndbg\") static int d; use(&d); } "
@@ -386,6 +417,19 @@ const DiffCase diff_cases[] = {
     { "static-of-another-user", COMMON "int f(void) { static int n; return ++n; } int g(void) { return other; }",
       COMMON "int f(void) { return other + 1; } int g(void) { static int n; return ++n + other; }",
       "changed f, changed g, new n.*, gone n.*, code g" },
+    { "statics-of-one-user-exchanged", COMMON "void f(void) { { static int n; print(\"\", &n, 1); } { static int n; print(\"\", &n, 2); } }",
+      COMMON "void f(void) { { static int n; print(\"\", &n, 2); } { static int n; print(\"\", &n, 1); } }",
+      "changed f, new n.*, new n.*, gone n.*, gone n.*, code f" },
+    { "static-by-another-name", COMMON "int f(void) { static int was; use(&was); return was++; }",
+      COMMON "int f(void) { static int is; use(&is); return is++; }", "changed f, new is.*, gone was.*, data was" },
+    { "static-of-two-becomes-one-of-each", COMMON "static inline void once(void) { static int n; use(&n); } void f(void) { once(); }"
+      "void g(void) { once(); } int k(void) { static int n; return ++n; }",
+      COMMON "void f(void) { static int n; use(&n); } void g(void) { static int n; use(&n); } int k(void) { return other; }",
+      "changed g, changed k, new n.*, gone n.*, code g" },
+    { "statics-of-two-become-one", COMMON "void f(void) { static int n; use(&n); } void g(void) { static int n; use(&n); } int k(void) { return other; }",
+      COMMON "static inline void once(void) { static int n; use(&n); } void f(void) { once(); }"
+      "void g(void) { once(); } int k(void) { static int n; return ++n; }",
+      "changed g, changed k, new n.*, gone n.*, code k" },
     { "static-gets-local", COMMON "static int n; int f(void) { use(&n); return other; }",
       COMMON "int f(void) { static int n; use(&n); return other; }", "" },
     { "statics-of-one-user", COMMON "int f(int x) { if (x) { static int n; use(&n); } { static int n; use(&n); } return other; }",

@@ -322,6 +322,8 @@ test_reach_of_changes(void)
           "static inline int h(void) { return F(b)(); }\nint i = A;\n", "A f_a g i" },
         { "enum e { E1, E2 };", "enum e { E0, E1, E2 };", "int x[E2];\nint z;", "E0 E1 E2 e x" },
         { "#ifdef A\nint x;\n#endif\nint y;", "#ifdef B\nint x;\n#endif\nint y;", "", "x" },
+        { "#ifndef A\nint x;\n#endif\nint y;", "#ifndef B\nint x;\n#endif\nint y;", "", "x" },
+        { "#if A\nint x;\n#elif B\nint y;\n#endif", "#if A\nint x;\n#elif C\nint y;\n#endif", "", "y" },
         { "int f(int a);", "int f(int a);\nint g(int a);", "#define G g\n", "G g" },
         { "#define MAKE(n) int get_##n\n", "#define MAKE(n) long get_##n\n", "MAKE(thing)\n;struct t { int x; };",
           "MAKE thing" },
@@ -329,6 +331,7 @@ test_reach_of_changes(void)
           "int elsewhere(int context);\nextern fn_t get(void);", "a fn_t get" },
         { "struct a { int x; };", "struct a { long x; };", "struct b { struct a a; } ____cacheline_aligned_in_smp;\n"
           "struct c { int y; } ____cacheline_aligned_in_smp;", "a b" },
+        { "#define MAKE(n) int get_##n\n", "#define MAKE(n) long get_##n\n", "int x;\nMAKE(thing)", "MAKE thing" },
         /* What only a member is called is not meant, unless it is a macro. */
         { "#define MAKE(n) int get_##n\n", "#define MAKE(n) long get_##n\n", "MAKE(thing)\n;struct t { int *thing, *other; };"
           "static inline int u(struct t *t) { return t->thing; }\nint v = thing;", "MAKE thing v" },
@@ -352,6 +355,29 @@ test_reach_of_changes(void)
         g_test_message("change %zu", i);
         g_assert_cmpstr(names, ==, changes[i].names);
     }
+}
+
+static char *
+in_conditions(const char *text, guint n)
+{
+    GString *whole = g_string_new(NULL);
+
+    for (guint i = 0; i < n; i++)
+        g_string_append(whole, "#ifdef A\n");
+    g_string_append(whole, text);
+    for (guint i = 0; i < n; i++)
+        g_string_append(whole, "#endif\n");
+    return g_string_free(whole, FALSE);
+}
+
+/* More conditions within each other than there are anywhere. */
+static void
+test_reach_within_many_conditions(void)
+{
+    g_autofree char *before = in_conditions("int x;\n", 10000), *after = in_conditions("long x;\n", 10000);
+    g_autofree char *names = spread(before, after, "int y = x;");
+
+    g_assert_cmpstr(names, ==, "x y");
 }
 
 /* Whether TEXT has macros, of HEADER or its own, make one of the names that a change of f_read() and four() taints. */
@@ -531,6 +557,7 @@ main(int argc, char **argv)
     g_test_add_func("/source/dry-run", test_dry_run);
     g_test_add_func("/source/dry-run-with-objtool-apart", test_dry_run_with_objtool_apart);
     g_test_add_func("/source/reach-of-changes", test_reach_of_changes);
+    g_test_add_func("/source/reach-within-many-conditions", test_reach_within_many_conditions);
     g_test_add_func("/source/names-made-by-macros", test_names_made_by_macros);
     g_test_add_func("/source/mentions", test_mentions);
     g_test_add_func("/source/changed-constants", test_changed_constants);

@@ -141,6 +141,10 @@ test_forgiven(void)
         { "struct t {\n#if LOCAL > 1\nint b;\n#endif\nint a; };", NEW_T, "int f(struct t *t);", "c f t" },
         { "#ifndef _NET_T_H\n#ifdef CONFIG_X\n" OLD_T "#endif\n#endif", "#ifndef _NET_T_H\n#ifdef CONFIG_X\n" NEW_T
           "#endif\n#endif", "int f(struct t *t);", "c" },
+        { "#ifdef LOCAL\n#ifdef CONFIG_X\n" OLD_T "#endif\n#endif", "#ifdef LOCAL\n#ifdef CONFIG_X\n" NEW_T "#endif\n#endif",
+          "int f(struct t *t);", "f t" },
+        { "struct t {\n#if LOCAL > 1\nint b;\n#endif\n#ifdef CONFIG_X\nint b;\n#endif\nint a; };", NEW_T, "int f(struct t *t);",
+          "c f t" },
         /* A variable is more than a type. */
         { "struct t { int a; } v;", "struct t { union { int a; int c; }; } v;", "int f(struct t *t);", "f t v" },
         /* Others of the same name, and those of which nothing is known, or too much. */
