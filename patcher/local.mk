@@ -86,7 +86,7 @@ libpatcher_a_SOURCES += \
 	patcher/ctokens.c patcher/ctokens.h \
 	patcher/construct-names.c patcher/construct-names.h \
 	patcher/construct-reader.c patcher/construct-reader.h patcher/constructs.c patcher/constructs.h \
-	patcher/taint.c patcher/pastes.c patcher/pastes.h \
+	patcher/taint.c patcher/pastes.c patcher/pastes.h patcher/makers.c patcher/makers.h \
 	patcher/includes.c patcher/includes.h \
 	patcher/reach.c patcher/reach.h \
 	patcher/targets.c patcher/targets.h \

@@ -5,9 +5,6 @@
 
 #include "patcher/construct-names.h"
 
-#define MAX_ARGUMENTS 3
-#define MAX_NAMES 4096          /* with more, there is hardly a text that has none of them */
-
 /* --- Reading macros */
 
 void
@@ -43,7 +40,7 @@ end_name(PatchConstructs *constructs, guint32 owner, GArray *parts, GArray *past
 
     for (guint i = 0; i < parts->len; i++)
         n_arguments += g_array_index(parts, guint32, i) == PATCH_ARGUMENT;
-    if (n_arguments > 0 && n_arguments <= MAX_ARGUMENTS && n_arguments < parts->len) {
+    if (n_arguments > 0 && n_arguments <= PATCH_MAX_ARGUMENTS && n_arguments < parts->len) {
         g_array_append_vals(constructs->ids, parts->data, parts->len);
         g_array_append_val(pastes, paste);
     }
@@ -92,460 +89,117 @@ patch_pastes_read(PatchConstructs *constructs, PatchTokens tokens, guint32 owner
 /* --- Taking a name apart */
 
 typedef struct {
-    const char *start;
-    gsize length;
-} Argument;
-
-typedef struct {
-    const PatchPaste *paste;
-    Argument arguments[MAX_ARGUMENTS];
-    guint n_arguments;
-} Apart;
-
-/* Called for each way in which arguments make a name. */
-typedef void (*ApartFunc)(PatchMakers *makers, const Apart *apart, gpointer data);
-
-struct PatchMakers {
-    PatchConstructs *constructs;
-    GHashTable *names;
-    gboolean are_too_many;      /* names: any text is taken to have one, and makers are not looked for */
-    GHashTable *macros;         /* number of a name -> GArray of guint32: of the constructs that define it as a macro */
-    GHashTable *by_beginning, *by_end;  /* text of the first or last part -> GPtrArray of const PatchPaste */
-    GPtrArray *open;            /* of const PatchPaste: those whose first and last parts are arguments */
-    GHashTable *ways;           /* number of a macro -> GArray of Way */
-    GArray *needed;             /* of guint32 */
-    GHashTable *leading;        /* set of numbers of names: of macros with ways, and of others that lead to one */
-    GHashTable *leading_names;  /* the same as set of char * */
-    GArray *mentioned;          /* of guint32: names, as they were met */
-    GArray *is_mentioned;       /* of guint8, by number of a name */
-};
+    const PatchConstructs *constructs;
+    PatchApart apart;
+    PatchApartFunc found;
+    gpointer data;
+} Search;
 
 /* NAME: the rest of it, which is part number I of the paste and those after it. */
 static void
-take_apart(PatchMakers *makers, Apart *apart, guint i, const char *name, ApartFunc found, gpointer data)
+take_apart(Search *search, guint i, const char *name)
 {
-    const PatchConstructs *constructs = makers->constructs;
-    const guint32 part = i < apart->paste->n_parts ? g_array_index(constructs->ids, guint32, apart->paste->parts + i) : 0;
+    const PatchPaste *paste = search->apart.paste;
+    const guint32 part = i < paste->n_parts ? g_array_index(search->constructs->ids, guint32, paste->parts + i) : 0;
     const gsize rest = strlen(name);
 
-    if (i == apart->paste->n_parts) {
+    if (i == paste->n_parts) {
         if (!rest)
-            found(makers, apart, data);
+            search->found(&search->apart, search->data);
     } else if (part != PATCH_ARGUMENT) {
-        const char *own = constructs->names->pdata[part];
+        const char *own = search->constructs->names->pdata[part];
 
         if (g_str_has_prefix(name, own))
-            take_apart(makers, apart, i + 1, name + strlen(own), found, data);
+            take_apart(search, i + 1, name + strlen(own));
     } else {
-        for (gsize length = i + 1 == apart->paste->n_parts ? MAX(rest, 1) : 1; length <= rest; length++) {
-            apart->arguments[apart->n_arguments++] = (Argument) { name, length };
-            take_apart(makers, apart, i + 1, name + length, found, data);
-            apart->n_arguments--;
+        for (gsize length = i + 1 == paste->n_parts ? MAX(rest, 1) : 1; length <= rest; length++) {
+            search->apart.arguments[search->apart.n_arguments++] = (PatchArgument) { name, length };
+            take_apart(search, i + 1, name + length);
+            search->apart.n_arguments--;
         }
     }
 }
 
-static void
-take_apart_by(PatchMakers *makers, const PatchPaste *paste, const char *name, ApartFunc found, gpointer data)
+void
+patch_pastes_take_apart(const PatchConstructs *constructs, const PatchPaste *paste, const char *name, PatchApartFunc found,
+                        gpointer data)
 {
-    Apart apart = { .paste = paste };
+    Search search = { constructs, { .paste = paste }, found, data };
 
-    take_apart(makers, &apart, 0, name, found, data);
+    take_apart(&search, 0, name);
+}
+
+/* --- By all pastes that there are */
+
+struct PatchPasteIndex {
+    const PatchConstructs *constructs;
+    GHashTable *by_beginning, *by_end;  /* text of the first or last part -> GPtrArray of const PatchPaste */
+    GPtrArray *open;            /* of const PatchPaste: those whose first and last parts are arguments */
+};
+
+static void
+add_paste(GHashTable *table, char *text, const PatchPaste *paste)
+{
+    GPtrArray *place = g_hash_table_lookup(table, text);
+
+    if (!place) {
+        place = g_ptr_array_new();
+        g_hash_table_insert(table, text, place);
+    }
+    g_ptr_array_add(place, (gpointer) paste);
+}
+
+PatchPasteIndex *
+patch_paste_index_new(const PatchConstructs *constructs)
+{
+    PatchPasteIndex *index = g_new0(PatchPasteIndex, 1);
+
+    index->constructs = constructs;
+    index->by_beginning = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify) g_ptr_array_unref);
+    index->by_end = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify) g_ptr_array_unref);
+    index->open = g_ptr_array_new();
+    for (guint i = 0; i < constructs->pastes->len; i++) {
+        const PatchPaste *paste = &g_array_index(constructs->pastes, PatchPaste, i);
+        const guint32 first = g_array_index(constructs->ids, guint32, paste->parts),
+                      last = g_array_index(constructs->ids, guint32, paste->parts + paste->n_parts - 1);
+
+        if (first != PATCH_ARGUMENT)
+            add_paste(index->by_beginning, constructs->names->pdata[first], paste);
+        else if (last != PATCH_ARGUMENT)
+            add_paste(index->by_end, constructs->names->pdata[last], paste);
+        else
+            g_ptr_array_add(index->open, (gpointer) paste);
+    }
+    return index;
+}
+
+void
+patch_paste_index_free(PatchPasteIndex *index)
+{
+    if (!index)
+        return;
+    g_hash_table_unref(index->by_beginning);
+    g_hash_table_unref(index->by_end);
+    g_ptr_array_unref(index->open);
+    g_free(index);
 }
 
 static void
-take_apart_by_all(PatchMakers *makers, const GPtrArray *pastes, const char *name, ApartFunc found, gpointer data)
+take_apart_by(const PatchPasteIndex *index, const GPtrArray *pastes, const char *name, PatchApartFunc found, gpointer data)
 {
     for (guint i = 0; pastes && i < pastes->len; i++)
-        take_apart_by(makers, pastes->pdata[i], name, found, data);
+        patch_pastes_take_apart(index->constructs, pastes->pdata[i], name, found, data);
 }
 
-/* By all pastes that there are. */
-static void
-take_apart_by_any(PatchMakers *makers, const char *name, ApartFunc found, gpointer data)
+void
+patch_paste_index_take_apart(const PatchPasteIndex *index, const char *name, PatchApartFunc found, gpointer data)
 {
     g_autofree char *beginning = g_strdup(name);
 
     for (gsize length = strlen(name); length > 0; length--) {
         beginning[length] = 0;
-        take_apart_by_all(makers, g_hash_table_lookup(makers->by_beginning, beginning), name, found, data);
-        take_apart_by_all(makers, g_hash_table_lookup(makers->by_end, name + length), name, found, data);
+        take_apart_by(index, g_hash_table_lookup(index->by_beginning, beginning), name, found, data);
+        take_apart_by(index, g_hash_table_lookup(index->by_end, name + length), name, found, data);
     }
-    take_apart_by_all(makers, makers->open, name, found, data);
-}
-
-/* Where PASTE is found again. */
-static GPtrArray *
-place_of(PatchMakers *makers, const PatchPaste *paste)
-{
-    const guint32 *parts = &g_array_index(makers->constructs->ids, guint32, paste->parts);
-    const guint32 last = parts[paste->n_parts - 1];
-    GHashTable *table = *parts != PATCH_ARGUMENT ? makers->by_beginning : makers->by_end;
-    char *text = makers->constructs->names->pdata[*parts != PATCH_ARGUMENT ? *parts : last];
-    GPtrArray *place;
-
-    if (*parts == PATCH_ARGUMENT && last == PATCH_ARGUMENT)
-        return makers->open;
-    place = g_hash_table_lookup(table, text);
-    if (!place) {
-        place = g_ptr_array_new();
-        g_hash_table_insert(table, text, place);
-    }
-    return place;
-}
-
-/* --- Who makes a name */
-
-/* A name is made where all of these are mentioned: macros and arguments. */
-typedef struct {
-    guint32 first, n;           /* into PatchMakers.needed */
-} Way;
-
-static GArray *
-list_of(GHashTable *lists, guint32 id, guint size)
-{
-    GArray *list = g_hash_table_lookup(lists, GUINT_TO_POINTER(id));
-
-    if (!list) {
-        list = g_array_new(FALSE, FALSE, size);
-        g_hash_table_insert(lists, GUINT_TO_POINTER(id), list);
-    }
-    return list;
-}
-
-/* The way through MACRO, and OUTER (if it is not the same) to which what that makes is given. */
-static void
-add_way(PatchMakers *makers, guint32 outer, const Apart *apart)
-{
-    Way way = { makers->needed->len, 0 };
-    GArray *ways = list_of(makers->ways, apart->paste->owner, sizeof way);
-
-    g_array_append_val(makers->needed, outer);
-    for (guint i = 0; i < apart->n_arguments; i++) {
-        guint32 id = patch_constructs_number(makers->constructs, apart->arguments[i].start, apart->arguments[i].length);
-
-        g_array_append_val(makers->needed, id);
-    }
-    way.n = makers->needed->len - way.first;
-    g_array_append_val(ways, way);
-}
-
-static void
-add_second_step(PatchMakers *makers, const Apart *apart, gpointer outer)
-{
-    add_way(makers, *(const guint32 *) outer, apart);
-}
-
-static void
-add_ways(PatchMakers *makers, const Apart *apart, gpointer data)
-{
-    guint32 outer = apart->paste->owner;
-    g_autofree char *argument = g_strndup(apart->arguments[0].start, apart->arguments[0].length);
-
-    add_way(makers, outer, apart);
-    if (apart->n_arguments == 1)
-        take_apart_by_any(makers, argument, add_second_step, &outer);
-}
-
-static gboolean
-mentions_leading(const PatchMakers *makers, const PatchConstruct *construct)
-{
-    for (guint i = 0; i < construct->n_mentions; i++)
-        if (g_hash_table_contains(makers->leading,
-                                  GUINT_TO_POINTER(g_array_index(makers->constructs->ids, guint32, construct->mentions + i))))
-            return TRUE;
-    return FALSE;
-}
-
-/* Those that have ways, and macros that mention one of them, until there is no more. */
-static void
-find_leading(PatchMakers *makers)
-{
-    const GArray *constructs = makers->constructs->constructs;
-    GHashTableIter iter;
-    gpointer id;
-    gboolean added;
-
-    g_hash_table_iter_init(&iter, makers->ways);
-    while (g_hash_table_iter_next(&iter, &id, NULL))
-        g_hash_table_add(makers->leading, id);
-    do {
-        added = FALSE;
-        for (guint i = 0; i < constructs->len; i++) {
-            const PatchConstruct *construct = &g_array_index(constructs, PatchConstruct, i);
-
-            if (construct->is_macro && mentions_leading(makers, construct))
-                added |= g_hash_table_add(makers->leading, GUINT_TO_POINTER(g_array_index(makers->constructs->ids, guint32,
-                                                                                         construct->defines)));
-        }
-    } while (added);
-    g_hash_table_iter_init(&iter, makers->leading);
-    while (g_hash_table_iter_next(&iter, &id, NULL))
-        g_hash_table_add(makers->leading_names, makers->constructs->names->pdata[GPOINTER_TO_UINT(id)]);
-}
-
-static void
-find_macros(PatchMakers *makers)
-{
-    const GArray *constructs = makers->constructs->constructs;
-
-    for (guint32 i = 0; i < constructs->len; i++) {
-        const PatchConstruct *construct = &g_array_index(constructs, PatchConstruct, i);
-        guint32 name = construct->is_macro ? g_array_index(makers->constructs->ids, guint32, construct->defines) : 0;
-
-        if (construct->is_macro)
-            g_array_append_val(list_of(makers->macros, name, sizeof i), i);
-    }
-}
-
-PatchMakers *
-patch_makers_new(PatchConstructs *constructs, GHashTable *names)
-{
-    PatchMakers *makers = g_new0(PatchMakers, 1);
-    GHashTableIter iter;
-    gpointer name;
-
-    makers->constructs = constructs;
-    makers->names = names;
-    makers->are_too_many = g_hash_table_size(names) > MAX_NAMES;
-    makers->macros = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify) g_array_unref);
-    makers->by_beginning = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify) g_ptr_array_unref);
-    makers->by_end = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify) g_ptr_array_unref);
-    makers->open = g_ptr_array_new();
-    makers->ways = g_hash_table_new_full(NULL, NULL, NULL, (GDestroyNotify) g_array_unref);
-    makers->needed = g_array_new(FALSE, FALSE, sizeof(guint32));
-    makers->leading = g_hash_table_new(NULL, NULL);
-    makers->leading_names = g_hash_table_new(g_str_hash, g_str_equal);
-    makers->mentioned = g_array_new(FALSE, FALSE, sizeof(guint32));
-    makers->is_mentioned = g_array_new(FALSE, TRUE, 1);
-    for (guint i = 0; i < constructs->pastes->len; i++) {
-        PatchPaste *paste = &g_array_index(constructs->pastes, PatchPaste, i);
-
-        g_ptr_array_add(place_of(makers, paste), paste);
-    }
-    g_hash_table_iter_init(&iter, names);
-    while (!makers->are_too_many && g_hash_table_iter_next(&iter, &name, NULL))
-        take_apart_by_any(makers, name, add_ways, NULL);
-    find_macros(makers);
-    find_leading(makers);
-    return makers;
-}
-
-void
-patch_makers_free(PatchMakers *makers)
-{
-    if (!makers)
-        return;
-    g_hash_table_unref(makers->macros);
-    g_hash_table_unref(makers->by_beginning);
-    g_hash_table_unref(makers->by_end);
-    g_ptr_array_unref(makers->open);
-    g_hash_table_unref(makers->ways);
-    g_array_unref(makers->needed);
-    g_hash_table_unref(makers->leading);
-    g_hash_table_unref(makers->leading_names);
-    g_array_unref(makers->mentioned);
-    g_array_unref(makers->is_mentioned);
-    g_free(makers);
-}
-
-/* --- What is mentioned */
-
-static gboolean
-is_mentioned(const PatchMakers *makers, guint32 id)
-{
-    return id < makers->is_mentioned->len && g_array_index(makers->is_mentioned, guint8, id);
-}
-
-static void
-mention(PatchMakers *makers, guint32 id)
-{
-    if (is_mentioned(makers, id))
-        return;
-    if (id >= makers->is_mentioned->len)
-        g_array_set_size(makers->is_mentioned, makers->constructs->names->len);
-    g_array_index(makers->is_mentioned, guint8, id) = 1;
-    g_array_append_val(makers->mentioned, id);
-}
-
-static void
-mention_all(PatchMakers *makers, guint32 first, guint32 n)
-{
-    for (guint32 i = 0; i < n; i++)
-        mention(makers, g_array_index(makers->constructs->ids, guint32, first + i));
-}
-
-static void
-mention_construct(PatchMakers *makers, const PatchConstruct *construct)
-{
-    mention_all(makers, construct->mentions, construct->n_mentions);
-    mention_all(makers, construct->members, construct->n_members);
-    mention_all(makers, construct->declared, construct->n_declared);
-}
-
-static void
-forget(PatchMakers *makers)
-{
-    for (guint i = 0; i < makers->mentioned->len; i++)
-        g_array_index(makers->is_mentioned, guint8, g_array_index(makers->mentioned, guint32, i)) = 0;
-    g_array_set_size(makers->mentioned, 0);
-}
-
-/* What macros bring along is mentioned as well. */
-static void
-mention_bodies(PatchMakers *makers)
-{
-    for (guint i = 0; i < makers->mentioned->len; i++) {
-        gpointer id = GUINT_TO_POINTER(g_array_index(makers->mentioned, guint32, i));
-        const GArray *macros = g_hash_table_lookup(makers->macros, id);
-
-        for (guint j = 0; macros && j < macros->len; j++)
-            mention_construct(makers, &g_array_index(makers->constructs->constructs, PatchConstruct,
-                                                     g_array_index(macros, guint32, j)));
-    }
-}
-
-/* Numbers and keywords are not kept of constructs: they may be anywhere. */
-static gboolean
-is_there(const PatchMakers *makers, guint32 id)
-{
-    const char *name = makers->constructs->names->pdata[id];
-
-    return is_mentioned(makers, id) || patch_constructs_is_keyword(id) || !name[strspn(name, "0123456789")];
-}
-
-static gboolean
-has_all(const PatchMakers *makers, const Way *way)
-{
-    for (guint32 i = 0; i < way->n; i++)
-        if (!is_there(makers, g_array_index(makers->needed, guint32, way->first + i)))
-            return FALSE;
-    return TRUE;
-}
-
-static gboolean
-has_way(const PatchMakers *makers)
-{
-    for (guint i = 0; i < makers->mentioned->len; i++) {
-        const GArray *ways = g_hash_table_lookup(makers->ways,
-                                                 GUINT_TO_POINTER(g_array_index(makers->mentioned, guint32, i)));
-
-        for (guint j = 0; ways && j < ways->len; j++)
-            if (has_all(makers, &g_array_index(ways, Way, j)))
-                return TRUE;
-    }
-    return FALSE;
-}
-
-gboolean
-patch_makers_construct(PatchMakers *makers, const PatchConstruct *construct)
-{
-    gboolean makes;
-
-    if (!mentions_leading(makers, construct))
-        return FALSE;
-    mention_construct(makers, construct);
-    mention_bodies(makers);
-    makes = has_way(makers);
-    forget(makers);
-    return makes;
-}
-
-/* --- The same of a text, which may have macros of its own */
-
-static void
-check_own(PatchMakers *makers, const Apart *apart, gpointer data)
-{
-    gboolean *makes = data;
-
-    for (guint i = 0; i < apart->n_arguments; i++)
-        if (!is_there(makers, patch_constructs_number(makers->constructs, apart->arguments[i].start,
-                                                      apart->arguments[i].length)))
-            return;
-    *makes = TRUE;
-}
-
-static gboolean
-own_make(PatchMakers *makers, const GArray *pastes)
-{
-    gboolean makes = FALSE;
-    GHashTableIter iter;
-    gpointer name;
-
-    g_hash_table_iter_init(&iter, makers->names);
-    while (pastes->len && !makes && g_hash_table_iter_next(&iter, &name, NULL))
-        for (guint i = 0; i < pastes->len; i++)
-            take_apart_by(makers, &g_array_index(pastes, PatchPaste, i), name, check_own, &makes);
-    return makes;
-}
-
-/* TOKENS stand behind the word. */
-static void
-read_define(PatchConstructs *constructs, PatchTokens tokens, GArray *pastes)
-{
-    g_autoptr(GArray) parameters = g_array_new(FALSE, FALSE, sizeof(guint32));
-    PatchToken name = patch_tokens_next(&tokens);
-
-    if (name.kind != PATCH_TOKEN_NAME)
-        return;
-    patch_pastes_read_parameters(constructs, tokens, &name, parameters);
-    patch_pastes_read(constructs, tokens, patch_constructs_number(constructs, name.start, name.length), parameters, pastes);
-}
-
-/* Whether what is made in TEXT can be one of the names. */
-static gboolean
-text_makes(PatchMakers *makers, const char *text, gsize length)
-{
-    g_autoptr(GArray) own = g_array_new(FALSE, FALSE, sizeof(PatchPaste));
-    PatchToken token, before = { .kind = PATCH_TOKEN_LINE };
-    PatchTokens tokens;
-    gboolean makes;
-
-    patch_tokens_init(&tokens, text, length);
-    while ((token = patch_tokens_next(&tokens)).kind != PATCH_TOKEN_END) {
-        if (token.kind == PATCH_TOKEN_NAME)
-            mention(makers, patch_constructs_number(makers->constructs, token.start, token.length));
-        if (before.kind == PATCH_TOKEN_DIRECTIVE && patch_token_is(&token, "define"))
-            read_define(makers->constructs, tokens, own);
-        before = token;
-    }
-    mention_bodies(makers);
-    makes = has_way(makers) || own_make(makers, own);
-    forget(makers);
-    return makes;
-}
-
-static gboolean
-has_stem(const char *name, const GPtrArray *stems)
-{
-    for (guint i = 0; i < stems->len; i++)
-        if (strstr(name, stems->pdata[i]))
-            return TRUE;
-    return FALSE;
-}
-
-gboolean
-patch_makers_text(PatchMakers *makers, const GPtrArray *stems, const char *text, gsize length)
-{
-    PatchToken token, before = { .kind = PATCH_TOKEN_LINE };
-    gboolean may_make = FALSE;
-    PatchTokens tokens;
-
-    if (makers->are_too_many)
-        return TRUE;
-    patch_tokens_init(&tokens, text, length);
-    for (; (token = patch_tokens_next(&tokens)).kind != PATCH_TOKEN_END; before = token) {
-        char name[128];
-        gsize n = MIN(token.length, sizeof name - 1);
-
-        may_make = may_make || (is_hash(&before) && is_hash(&token));
-        if (token.kind != PATCH_TOKEN_NAME)
-            continue;
-        memcpy(name, token.start, n);
-        name[n] = 0;
-        if (g_hash_table_contains(makers->names, name) || has_stem(name, stems))
-            return TRUE;
-        may_make = may_make || g_hash_table_contains(makers->leading_names, name);
-    }
-    return may_make && text_makes(makers, text, length);
+    take_apart_by(index, index->open, name, found, data);
 }

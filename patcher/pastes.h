@@ -18,6 +18,7 @@ typedef struct {
 } PatchPaste;
 
 #define PATCH_ARGUMENT G_MAXUINT32
+#define PATCH_MAX_ARGUMENTS 3
 
 /* Appends the parameters (of guint32) of a macro: TOKENS stand behind its name, NAME. */
 void patch_pastes_read_parameters(PatchConstructs *constructs, PatchTokens tokens, const PatchToken *name, GArray *parameters);
@@ -25,18 +26,28 @@ void patch_pastes_read_parameters(PatchConstructs *constructs, PatchTokens token
 /* Appends to PASTES (of PatchPaste) the names that the macro OWNER makes: TOKENS stand behind its name. */
 void patch_pastes_read(PatchConstructs *constructs, PatchTokens tokens, guint32 owner, const GArray *parameters, GArray *pastes);
 
-/* Who makes any of some names. */
-typedef struct PatchMakers PatchMakers;
+typedef struct {
+    const char *start;          /* in the name; not terminated */
+    gsize length;
+} PatchArgument;
 
-/* NAMES: of char *. Both have to stay as they are. */
-PatchMakers *patch_makers_new(PatchConstructs *constructs, GHashTable *names);
-void patch_makers_free(PatchMakers *makers);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(PatchMakers, patch_makers_free)
+typedef struct {
+    const PatchPaste *paste;
+    PatchArgument arguments[PATCH_MAX_ARGUMENTS];
+    guint n_arguments;
+} PatchApart;
 
-/* Whether CONSTRUCT does. */
-gboolean patch_makers_construct(PatchMakers *makers, const PatchConstruct *construct);
+/* Called for each way in which arguments make a name. */
+typedef void (*PatchApartFunc)(const PatchApart *apart, gpointer data);
 
-/* Whether TEXT (LENGTH bytes of C, hostile) does, or mentions one of the names, or one that contains any of STEMS (of char *). */
-gboolean patch_makers_text(PatchMakers *makers, const GPtrArray *stems, const char *text, gsize length);
+void patch_pastes_take_apart(const PatchConstructs *constructs, const PatchPaste *paste, const char *name, PatchApartFunc found,
+                             gpointer data);
+
+/* The pastes of CONSTRUCTS, to which none may be added meanwhile. */
+typedef struct PatchPasteIndex PatchPasteIndex;
+
+PatchPasteIndex *patch_paste_index_new(const PatchConstructs *constructs);
+void patch_paste_index_free(PatchPasteIndex *index);
+void patch_paste_index_take_apart(const PatchPasteIndex *index, const char *name, PatchApartFunc found, gpointer data);
 
 #endif

@@ -7,7 +7,7 @@
 #include "patcher/error.h"
 #include "patcher/finding.h"
 #include "patcher/includes.h"
-#include "patcher/pastes.h"
+#include "patcher/makers.h"
 #include "patcher/type-changes.h"
 
 #define MAX_PROBES 5            /* files that are compiled to learn of the types of a header */

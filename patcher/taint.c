@@ -3,7 +3,7 @@
 
 #include "patcher/construct-names.h"
 #include "patcher/constructs.h"
-#include "patcher/pastes.h"
+#include "patcher/makers.h"
 
 #define MIN_STEM 4              /* bytes; shorter arguments are in too many names */
 

@@ -9,7 +9,7 @@
 #include "patcher/debian.h"
 #include "patcher/kbuild.h"
 #include "patcher/kconfig.h"
-#include "patcher/pastes.h"
+#include "patcher/makers.h"
 #include "patcher/patchfile.h"
 #include "patcher/savedcmd.h"
 #include "tests/fuzz/fuzz.h"

@@ -11,7 +11,7 @@
 #include "patcher/csource.h"
 #include "patcher/error.h"
 #include "patcher/kconfig.h"
-#include "patcher/pastes.h"
+#include "patcher/makers.h"
 #include "patcher/patchfile.h"
 #include "patcher/savedcmd.h"
 
@@ -415,6 +415,8 @@ test_names_made_by_macros(void)
         { "#define CALL(op, to) f_ ## op ## _ ## to\n", "int a = CALL(read, x)();", TRUE },
         { "#define CALL(op, to) f_##op##_##to\n", "int a = CALL(read, y)();", FALSE },
         { "#define CALL(op) op##_x\n", "int a = CALL(f_read)();", TRUE },
+        { "#define CALL(one, other) one##_##other\n", "int a = CALL(f_read, x)();", TRUE },
+        { "#define CALL(one, other) one##_##other\n", "int a = CALL(f, read)(x_);", FALSE },
         { "#define CALL(op) op##_xx\n", "int a = CALL(f_read)();", FALSE },
         { "#define CALL(op) (#op, f_##op##_x())\n", "int a = CALL(read);", TRUE },
         { "#define CALL(op) f_##op\n#define READ CALL(read_x)()\n", "int a = READ;", TRUE },
