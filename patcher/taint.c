@@ -107,7 +107,7 @@ add_names(Taint *taint, const PatchConstruct *construct)
 static gboolean
 mentions_any(const Taint *taint, const PatchConstruct *construct)
 {
-    const guint32 *ids = &g_array_index(taint->constructs->ids, guint32, 0);
+    const guint32 *ids = (const guint32 *) taint->constructs->ids->data;
 
     for (guint i = 0; i < construct->n_mentions; i++) {
         guint8 how = taint->how[ids[construct->mentions + i]];
