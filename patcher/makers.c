@@ -16,7 +16,7 @@ typedef struct {
 struct PatchMakers {
     PatchConstructs *constructs;
     GHashTable *names;
-    gboolean are_too_many;      /* names: any text is taken to have one, and makers are not looked for */
+    gboolean are_too_many;      /* names: then makers are not looked for */
     PatchPasteIndex *pastes;
     GHashTable *macros;         /* number of a name -> GArray of guint32: of the constructs that define it as a macro */
     GHashTable *ways;           /* number of a macro -> GArray of Way */
@@ -367,8 +367,6 @@ patch_makers_text(PatchMakers *makers, const GPtrArray *stems, const char *text,
     gboolean may_make = FALSE;
     PatchTokens tokens;
 
-    if (makers->are_too_many)
-        return TRUE;
     patch_tokens_init(&tokens, text, length);
     for (; (token = patch_tokens_next(&tokens)).kind != PATCH_TOKEN_END; before = token) {
         char name[128];
@@ -383,5 +381,5 @@ patch_makers_text(PatchMakers *makers, const GPtrArray *stems, const char *text,
             return TRUE;
         may_make = may_make || g_hash_table_contains(makers->leading_names, name);
     }
-    return may_make && text_makes(makers, text, length);
+    return may_make && !makers->are_too_many && text_makes(makers, text, length);
 }
