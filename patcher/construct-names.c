@@ -20,7 +20,7 @@ static const char *const keywords[] = {
     "__deprecated", "__noreturn", "__latent_entropy", "__designated_init", "__bitwise", "__init_or_module",
     "__meminit", "__cpuidle", "__section", "__releases", "__acquires", "__must_hold", "__malloc", "__alloc_size",
     "__counted_by", "__net_init", "__net_exit", "__net_initdata", "__sched", "__lockfunc", "__kprobes", "__flatten",
-    "__ip_select_ident", "u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64", "size_t", "ssize_t",
+    "u8", "u16", "u32", "u64", "s8", "s16", "s32", "s64", "size_t", "ssize_t",
 };
 
 /* Those of the keywords come first. Numbers that the compiler counts up (__COUNTER__) are cut off. */

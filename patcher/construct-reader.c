@@ -29,6 +29,7 @@ patch_construct_begin(PatchConstructReader *reader)
     reader->is_typedef = reader->is_extern = reader->is_inline = reader->is_enum = FALSE;
     reader->is_union = reader->is_unsettled = FALSE;
     reader->is_function = reader->is_invocation = reader->is_assembly = reader->has_body = FALSE;
+    reader->is_followed = FALSE;
     reader->has_variable = reader->wants_tag = reader->wants_enumerator = FALSE;
     reader->after_star = reader->has_begun = reader->begins_argument = reader->has_pointer_name = FALSE;
     reader->argument = -1;
@@ -76,7 +77,7 @@ patch_construct_define(PatchConstructReader *reader, gint64 name)
 static void
 end_declarator(PatchConstructReader *reader)
 {
-    if (reader->is_function || reader->is_invocation || reader->last < 0)
+    if (reader->is_function || (reader->is_invocation && !reader->is_followed) || reader->last < 0)
         return;
     patch_construct_define(reader, reader->last);
     reader->has_variable = reader->has_variable || !reader->is_typedef;
@@ -110,6 +111,7 @@ read_keyword(PatchConstructReader *reader, const PatchToken *token)
         reader->is_assembly = reader->n_names == 0;
     else if (patch_token_is(token, "struct") || patch_token_is(token, "union") || patch_token_is(token, "enum")) {
         reader->wants_tag = TRUE;
+        reader->is_followed = reader->is_invocation;
         reader->is_enum = patch_token_is(token, "enum");
         reader->is_union = patch_token_is(token, "union");
         reader->n_names++;
@@ -157,6 +159,8 @@ patch_construct_read_name(PatchConstructReader *reader, const PatchToken *token)
         read_keyword(reader, token);
         return;
     }
+    /* An invocation may end without a semicolon, before anything. */
+    reader->is_followed = reader->is_invocation;
     if (reader->wants_tag)
         reader->tag = id;
     else
@@ -198,11 +202,12 @@ open_paren(PatchConstructReader *reader, const PatchToken *before)
     if (!reader->braces && !reader->parens && behind_name && reader->is_invocation && is_upper(before))
         begin_invocation(reader);
     if (!reader->braces && !reader->parens && behind_name && reader->last >= 0 && !reader->is_function) {
-        if (reader->n_names == 1)
-            reader->is_invocation = TRUE;
-        else
-            patch_construct_define(reader, reader->last);
         reader->is_function = reader->n_names > 1;
+        reader->is_invocation = reader->is_invocation || !reader->is_function;
+        if (reader->is_function)
+            patch_construct_define(reader, reader->last);
+        else
+            reader->last = -1;
     }
     reader->parens++;
 }
@@ -212,7 +217,7 @@ open_brace(PatchConstructReader *reader)
 {
     if (!reader->braces && !reader->parens) {
         reader->has_body = TRUE;
-        if (!reader->is_function && !reader->is_invocation && !reader->has_variable) {
+        if (!reader->is_function && (!reader->is_invocation || reader->is_followed) && !reader->has_variable) {
             patch_construct_define(reader, reader->tag);
             reader->type = reader->tag;
         }
@@ -240,7 +245,7 @@ close_brace(PatchConstructReader *reader)
 {
     if (reader->braces)
         reader->braces--;
-    return !reader->braces && !reader->parens && (reader->is_function || reader->is_invocation);
+    return !reader->braces && !reader->parens && (reader->is_function || (reader->is_invocation && !reader->is_followed));
 }
 
 /* In the body of a structure, a name between its type, or a star, and what ends it (END) is that of a member. */
@@ -248,12 +253,12 @@ static void
 end_member(PatchConstructReader *reader, char end)
 {
     const PatchToken *earlier = &reader->earlier;
-    gboolean is_callback = end == ')' && reader->parens == 1 && reader->after_open_star;
+    gboolean follows_star = earlier->kind == PATCH_TOKEN_OTHER && *earlier->start == '*';
+    gboolean is_callback = end == ')' && reader->parens == 1 && reader->after_open_star && follows_star;
     gboolean in_type = reader->braces && (!reader->parens || is_callback) && !reader->is_function && !reader->is_invocation &&
                        !reader->is_enum && !reader->has_variable;
     gboolean is_tag = patch_token_is(earlier, "struct") || patch_token_is(earlier, "union") || patch_token_is(earlier, "enum");
-    gboolean follows_type = (earlier->kind == PATCH_TOKEN_NAME && !is_tag) ||
-                            (earlier->kind == PATCH_TOKEN_OTHER && *earlier->start == '*');
+    gboolean follows_type = (earlier->kind == PATCH_TOKEN_NAME && !is_tag) || follows_star;
 
     if (!in_type || !follows_type || reader->before.kind != PATCH_TOKEN_NAME || !reader->mentions->len)
         return;

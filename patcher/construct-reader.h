@@ -33,6 +33,7 @@ typedef struct {
     guint n_names;              /* outside of all brackets, but for storage classes */
     gboolean is_unsettled;      /* a condition within it is */
     gboolean is_typedef, is_extern, is_inline, is_enum, is_union, is_function, is_invocation, is_assembly, is_macro, has_body;
+    gboolean is_followed;       /* it is an invocation, and what it stands before has a name */
     gboolean has_variable, wants_tag, wants_enumerator, after_star, has_begun;
     gint64 argument;            /* of an invocation: the only name in it so far; -1: there is none, or more */
     gboolean begins_argument;

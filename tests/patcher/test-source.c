@@ -332,6 +332,20 @@ test_reach_of_changes(void)
         { "struct a { int x; };", "struct a { long x; };", "struct b { struct a a; } ____cacheline_aligned_in_smp;\n"
           "struct c { int y; } ____cacheline_aligned_in_smp;", "a b" },
         { "#define MAKE(n) int get_##n\n", "#define MAKE(n) long get_##n\n", "int x;\nMAKE(thing)", "MAKE thing" },
+        { "FLAG(A, a)\nstatic inline int f(void) { return 1; }", "FLAG(A, a)\nstatic inline int f(void) { return 2; }",
+          "int g(void) { return f(); }", "A a f g" },
+        { "void __ip_select_ident(int a);", "void __ip_select_ident(long a);", "int g(void) { __ip_select_ident(1); }",
+          "__ip_select_ident g" },
+        { "FLAG(A, a)\nint f(int a);", "FLAG(A, a)\nint f(long a);", "int g(void) { return f(1); }", "A a f g" },
+        { "FLAG(A, a)\nextern int v;", "FLAG(A, a)\nextern long v;", "int g(void) { return v; }", "A a g v" },
+        { "FLAG(A, a)\nstruct s { int x; };", "FLAG(A, a)\nstruct s { long x; };", "int g(struct s *s) { return 1; }", "A a g s" },
+        { "FLAG(A, a)\ntypedef struct { int x; } t;", "FLAG(A, a)\ntypedef struct { long x; } t;",
+          "int g(t *t) { return 1; }\nFLAG(B, b)", "A a g t" },
+        { "FLAG(A, a)\nenum e { E };", "FLAG(A, a)\nenum e { D, E };", "int g(void) { return E; }", "A D E a e g" },
+        { "#define MAKE(n, m) int get_##n##m\n", "#define MAKE(n, m) long get_##n##m\n", "MAKE(x, y);", "MAKE x y" },
+        { "typedef struct { BITMAP(b, 3); int x; } t;", "typedef struct { BITMAP(b, 3); long x; } t;", "int g(t *p) { return 1; }", "g t" },
+        { "typedef int n_t;", "typedef long n_t;", "struct u { void (*f)(const n_t); };", "n_t u" },
+        { "enum { W = 3 };", "enum { W = 4 };", "static inline int g(void) { return W; }\nMAKE(x) { return W; }", "W g x" },
         /* What only a member is called is not meant, unless it is a macro. */
         { "#define MAKE(n) int get_##n\n", "#define MAKE(n) long get_##n\n", "MAKE(thing)\n;struct t { int *thing, *other; };"
           "static inline int u(struct t *t) { return t->thing; }\nint v = thing;", "MAKE thing v" },
@@ -354,6 +368,36 @@ test_reach_of_changes(void)
 
         g_test_message("change %zu", i);
         g_assert_cmpstr(names, ==, changes[i].names);
+    }
+}
+
+/* Of each construct, whether it is in every file that includes it. */
+static void
+test_emitting(void)
+{
+    static const struct {
+        const char *text, *emits;
+    } cases[] = {
+        { "int v;", "y" }, { "static int v = 3;", "y" }, { "extern int v;", "n" }, { "typedef int v;", "n" },
+        { "typedef struct { int x; } v;", "n" }, { "struct s { int x; };", "n" }, { "struct s { int x; } v = { 1 };", "y" },
+        { "static const struct o y = { .f = e };", "y" }, { "enum e { A };", "n" }, { "union u { int x; };", "n" },
+        { "int (*v)(int);", "y" }, { "extern int (*v)(int);", "n" }, { "typedef int (*v)(int);", "n" },
+        { "int f(int x);", "n" }, { "int f(int x) { return x; }", "y" }, { "static int f(int x) { return x; }", "y" },
+        { "static inline int f(int x) { return x; }", "n" }, { "static __always_inline int f(int x) { return x; }", "n" },
+        { "static __inline__ int f(int x) { return x; }", "n" }, { "static __inline int f(int x) { return x; }", "n" },
+        { "MAKE(x);", "y" }, { "static MAKE(x);", "y" }, { "const MAKE(x);", "y" }, { "MAKE(x)\nMAKE(y)\n", "yy" }, { "asm(\"nop\");", "y" }, { "__asm__(\"nop\");", "y" },
+        { "extern int f(int x) __asm__(\"g\");", "n" }, { "#define A 1\nint v;", "ny" },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(PatchConstructs) constructs = patch_constructs_new();
+        g_autoptr(GString) emits = g_string_new(NULL);
+
+        patch_constructs_add(constructs, 0, cases[i].text, strlen(cases[i].text));
+        for (guint c = 0; c < constructs->constructs->len; c++)
+            g_string_append_c(emits, g_array_index(constructs->constructs, PatchConstruct, c).emits ? 'y' : 'n');
+        g_test_message("%s", cases[i].text);
+        g_assert_cmpstr(emits->str, ==, cases[i].emits);
     }
 }
 
@@ -559,6 +603,7 @@ main(int argc, char **argv)
     g_test_add_func("/source/dry-run", test_dry_run);
     g_test_add_func("/source/dry-run-with-objtool-apart", test_dry_run_with_objtool_apart);
     g_test_add_func("/source/reach-of-changes", test_reach_of_changes);
+    g_test_add_func("/source/emitting", test_emitting);
     g_test_add_func("/source/reach-within-many-conditions", test_reach_within_many_conditions);
     g_test_add_func("/source/names-made-by-macros", test_names_made_by_macros);
     g_test_add_func("/source/mentions", test_mentions);
