@@ -38,6 +38,15 @@
     "asm volatile(\"1: movl other(%rip), %eax\\n2: .pushsection .fixup,\\\"ax\\\"\\n3: movl $" value ", %eax\\njmp 2b\\n.popsection\\n" \
     ".pushsection __ex_table,\\\"a\\\"\\n.long 1b - ., 3b - ., 3\\n.popsection\");"
 #define TABLE(entries) "asm(\".pushsection __table, \\\"a\\\"\\n9: " entries "\\n.popsection\");"
+#define SHORT_JUMP(instruction) \
+    "asm(\".pushsection .text.x, \\\"ax\\\"\\n.globl f\\n.type f, @function\\nf: " instruction "\\n.skip 8, 0x90\\njmp g\\n.size f, . - f\\n" \
+    ".type g, @function\\ng: ret\\n.size g, . - g\\n.popsection\");"
+#define BEFORE_FUNCTION(instruction) \
+    "asm(\".pushsection .text.x, \\\"ax\\\"\\n" instruction "\\njmp other\\n.type g, @function\\ng: ret\\n.size g, . - g\\n.popsection\");"
+#define FAR(name) "in(\".text.x\") void " name "(void) { asm volatile(\".skip 200, 0x90\"); }"
+#define SHORT(more, instruction) \
+    "asm(\".pushsection .text.x, \\\"ax\\\"\\n.globl f\\n.type f, @function\\nf: " instruction "\\n.skip " more ", 0x90\\n" \
+    ".size f, . - f\\n.type g, @function\\ng: ret\\n.size g, . - g\\n.popsection\");"
 #define RUNTIME_CONSTANT \
     "asm volatile(\"movabs $0x0123456789abcdef, %rax\\n1: .pushsection runtime_ptr_x,\\\"a\\\"\\n.long 1b - 8 - .\\n.popsection\");"
 #define SWITCH(value) \
@@ -97,6 +106,11 @@ const DiffCase diff_cases[] = {
       "int d2(void) { static int done; return done -= 9; }", "new d2, new done.*, new e, gone c, gone d, gone done.*" },
     { "alias", COMMON "int f(int x) { return x + other; } int init_module(int) __attribute__((alias(\"f\")));",
       COMMON "int f(int x) { return x - other; } int init_module(int) __attribute__((alias(\"f\")));", "changed f" },
+    { "alias-of-a-module", COMMON "int my_start(int x) { return x + other; } int init_module(int) __attribute__((alias(\"my_start\")));"
+      "int my_end(int x) { return x + other; } int cleanup_module(int) __attribute__((alias(\"my_end\")));",
+      COMMON "int my_start(int x) { return x - other; } int init_module(int) __attribute__((alias(\"my_start\")));"
+      "int my_end(int x) { return x - other; } int cleanup_module(int) __attribute__((alias(\"my_end\")));",
+      "changed my_end, changed my_start" },
     { "weak", COMMON "__attribute__((weak)) int f(int x) { return x + other; } int g(int x) { return f(x); }",
       COMMON "__attribute__((weak)) int f(int x) { return x - other; } int g(int x) { return f(x); }", "changed f" },
     { "jump-table-same", COMMON SWITCH("f"), COMMON "\n" SWITCH("f"), "" },
@@ -236,10 +250,17 @@ const DiffCase diff_cases[] = {
     { "becomes-seldom-used", COMMON "void f(void) { use(0); }", COMMON "__attribute__((cold)) void f(void) { use(0); }", "" },
     { "other-home", COMMON "int f(int x) { return x + other; }",
       COMMON "in(\".cpuidle.text\") int f(int x) { return x + other; }", "function f" },
+    { "too-short", COMMON SHORT("2", "xorl %eax, %eax"), COMMON SHORT("2", "xorl %ecx, %ecx"), "changed f, function f" },
+    { "long-enough", COMMON SHORT("3", "xorl %eax, %eax"), COMMON SHORT("3", "xorl %ecx, %ecx"), "changed f" },
+    { "interrupt-entry-code", COMMON "in(\".entry.text\") int f(int x) { return x + other; }",
+      COMMON "in(\".entry.text\") int f(int x) { return x - other; }", "changed f, function f" },
     { "entry-code", COMMON "in(\".noinstr.text\") int f(int x) { return x + other; }",
       COMMON "in(\".noinstr.text\") int f(int x) { return x - other; }", "changed f, function f" },
     { "always-sleeps", COMMON "int __schedule(int x) { return x + other; }", COMMON "int __schedule(int x) { return x - other; }",
       "changed __schedule, function __schedule" },
+    { "always-sleeps-within-the-file", COMMON "static noinline int do_idle(int x) { return x + other; } int g(int x) { return do_idle(x) * 3; }",
+      COMMON "static noinline int do_idle(int x) { return x - other; } int g(int x) { return do_idle(x) * 3; }",
+      "changed do_idle, function do_idle" },
     { "layout", COMMON "struct s { int a; long b; }; int f(struct s *s) { return s->a; }",
       COMMON "struct s { int a; long n; long b; }; int f(struct s *s) { return s->a; }", "layout struct s" },
     { "layout-renamed", COMMON "struct s { int a; long b; char c; }; int f(struct s *s) { return s->a; }",
@@ -404,6 +425,19 @@ const DiffCase diff_cases[] = {
       "{ return g(x) + 1; }",
       COMMON "in(\".text.x\") static noinline int g(int x) { return x * other; } in(\".text.x\") int k(int x) { return x ^ other; } "
       "in(\".text.x\") int f(int x) { return g(x) + 1; }", "new k" },
+    { "calls-within-section", COMMON "int a(int); int b(int); in(\".text.x\") noinline int a(int x) { return x * other; }"
+      "in(\".text.x\") int f(int x) { return a(x) + 1 + b(x); } in(\".text.x\") noinline int b(int x) { return x - other; }",
+      COMMON "int a(int); int b(int); in(\".text.x\") noinline int a(int x) { return x * other; } in(\".text.x\") int k(int x) { return x ^ other; }"
+      "in(\".text.x\") int f(int x) { return a(x) + 1 + b(x); } in(\".text.x\") int l(int x) { return x ^ other; }"
+      "in(\".text.x\") noinline int b(int x) { return x - other; }", "new k, new l" },
+    { "jumps-within-section", COMMON "int a(int); int b(int); in(\".text.x\") noinline int a(int x) { return x * other; } " FAR("p")
+      "in(\".text.x\") int f(int x) { return x > 3 ? a(x) : b(x); }" FAR("q") "in(\".text.x\") noinline int b(int x) { return x - other; }",
+      COMMON "int a(int); int b(int); in(\".text.x\") noinline int a(int x) { return x * other; } " FAR("p") FAR("k")
+      "in(\".text.x\") int f(int x) { return x > 3 ? a(x) : b(x); }" FAR("q") FAR("l") "in(\".text.x\") noinline int b(int x) { return x - other; }",
+      "new k, new l" },
+    { "short-jump-out-of-a-function", COMMON SHORT_JUMP("xorl %eax, %eax"), COMMON SHORT_JUMP("xorl %ecx, %ecx"), "changed f, code f" },
+    { "absolute-symbol", COMMON "asm(\"number = 5\"); int f(void) { asm volatile(\"movl $number, %eax\"); return 1; }",
+      COMMON "asm(\"number = 6\"); int f(void) { asm volatile(\"movl $number, %eax\"); return 1; }", "changed f" },
     { "static-key", COMMON "extern int key, key2; void f(void) { " KEY("key") " }",
       COMMON "extern int key, key2; void f(void) { " KEY("key2") " }", "changed f" },
     { "alternative", COMMON "void f(void) { " ALTERNATIVE("xorl %ecx, %ecx") " }", COMMON "void f(void) { " ALTERNATIVE("xorl %ebx, %ebx") " }",
@@ -485,6 +519,10 @@ const DiffCase diff_cases[] = {
       COMMON "asm(\".pushsection .init.text, \\\"ax\\\"; xorl %ecx, %ecx; jmp other; .popsection\");", "" },
     { "nameless-code-after-a-fault", COMMON "int f(void) { " FIXED_UP("1") " return other; }",
       COMMON "int f(void) { " FIXED_UP("2") " return other; }", "changed f, code f" },
+    { "nameless-code-before-padding", COMMON "asm(\".text; xorl %eax, %eax; jmp other; nop\");",
+      COMMON "asm(\".text; xorl %ecx, %ecx; jmp other; nop\");", "function .text" },
+    { "nameless-code-before-a-function", COMMON BEFORE_FUNCTION("xorl %eax, %eax"), COMMON BEFORE_FUNCTION("xorl %ecx, %ecx"),
+      "function .text.x" },
     { "nameless-table-as-before", COMMON TABLE(".quad 1"), COMMON "\n" TABLE(".quad 1"), "" },
     { "nameless-table-grows", COMMON TABLE(".quad 1"), COMMON TABLE(".quad 1, 2"), "table __table" },
     { "nameless-table-of-a-function", COMMON TABLE(".quad 1") "int f(void) { asm volatile(\"mov $9b, %rdi\"); return other; }",

@@ -50,7 +50,7 @@ expand(Case *one, const char *old_source, const char *new_source, const char *co
     one->pairing = patch_pairing_new(one->old_elf, one->new_elf);
     one->carry = (PatchCarry) {
         .pairing = one->pairing, .code = one->code_elf, .clones = TRUE, .findings = patch_findings_new(),
-        .replaced = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free),
+        .is_module = one->carry.is_module, .replaced = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free),
     };
     g_hash_table_insert(one->carry.replaced, g_strdup("f"), g_strdup(""));
     patch_carry_expand(&one->carry);
@@ -107,6 +107,32 @@ test_pointer(void)
     g_assert_cmpstr(((PatchFinding *) one.carry.findings->pdata[0])->name, ==, "f");
 }
 
+static void
+test_pointer_on_the_stack(void)
+{
+    const char *keeper = "void keep7(int, int, int, int, int, int, int (*)(int)); void k(void) { keep7(1, 2, 3, 4, 5, 6, f); }";
+    g_auto(Case) one = { 0 };
+    g_autofree char *old_source = g_strconcat(COMMON OLD USERS, keeper, NULL);
+
+    expand(&one, old_source, COMMON NEW USERS, COMMON INLINED USERS);
+    g_assert_cmpuint(one.carry.findings->len, ==, 1);
+}
+
+/* What runs when a module is unloaded is there until then; of the kernel itself it never was. */
+static void
+test_exit_code(gconstpointer is_module)
+{
+    const char *user = "__attribute__((section(\".exit.text\"))) int leave(int x) { return f(x) + 7; }";
+    g_auto(Case) one = { .carry.is_module = GPOINTER_TO_INT(is_module) };
+    g_autofree char *old_source = g_strconcat(COMMON OLD USERS, user, NULL);
+    g_autofree char *new_source = g_strconcat(COMMON NEW USERS, user, NULL);
+    g_autofree char *code = g_strconcat(COMMON INLINED USERS, user, NULL), *names = NULL;
+
+    expand(&one, old_source, new_source, code);
+    names = replaced(&one);
+    g_assert_cmpstr(names, ==, is_module ? "f g h leave" : "f g h");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -114,5 +140,8 @@ main(int argc, char **argv)
     g_test_add_func("/carry/by-itself", test_by_itself);
     g_test_add_func("/carry/inlined", test_inlined);
     g_test_add_func("/carry/pointer", test_pointer);
+    g_test_add_func("/carry/pointer-on-the-stack", test_pointer_on_the_stack);
+    g_test_add_data_func("/carry/exit-code/kernel", GINT_TO_POINTER(FALSE), test_exit_code);
+    g_test_add_data_func("/carry/exit-code/module", GINT_TO_POINTER(TRUE), test_exit_code);
     return g_test_run();
 }

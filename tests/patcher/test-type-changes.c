@@ -7,6 +7,8 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "patcher/finding.h"
+#include "patcher/renamed-types.h"
 #include "patcher/reached.h"
 #include "patcher/type-changes.h"
 #include "tests/patcher/diff-cases.h"
@@ -83,6 +85,36 @@ test_as_before(void)
 
         g_test_message("type %zu", i);
         g_assert_cmpstr(names, ==, types[i].names);
+    }
+    g_rmdir(folder);
+}
+
+/* Of the types that a patch defines anew, one is found to be another's successor. */
+static void
+test_renamed(void)
+{
+    static const struct {
+        const char *patch;
+        guint n;
+    } patches[] = {
+        { NULL, 1 },
+        { "--- a/x.h\n+++ b/x.h\n@@ -1 +1 @@\n-struct s {\n+struct t {\n", 1 },
+        { "--- a/x.h\n+++ b/x.h\n@@ -1 +1 @@\n-struct s\t{\n+struct s *s;\n+struct t\t{\n", 1 },
+        { "--- a/x.h\n+++ b/x.h\n@@ -1 +1 @@\n struct s {\n+struct t {\n", 0 },
+        { "--- a/x.h\n+++ b/x.h\n@@ -1 +1 @@\n-struct s {\n struct t {\n", 0 },
+        { "--- a/x.h\n+++ b/x.h\n@@ -1 +1 @@\n-struct s *s;\n+struct t {\n", 0 },
+    };
+    g_autofree char *folder = g_dir_make_tmp("type-changes-XXXXXX", NULL);
+    g_autoptr(PatchElf) old_elf = diff_case_compile(folder, "gcc", "old", "struct s { int a; long b; char c; } x;");
+    g_autoptr(PatchElf) new_elf = diff_case_compile(folder, "gcc", "new", "struct t { int a; long n; long b; char c; } x;");
+    g_autoptr(PatchDwarf) old_dwarf = patch_dwarf_read(old_elf), new_dwarf = patch_dwarf_read(new_elf);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(patches); i++) {
+        g_autoptr(GPtrArray) findings = patch_findings_new();
+
+        patch_renamed_types_find(old_dwarf, new_dwarf, patches[i].patch, findings);
+        g_test_message("patch %zu", i);
+        g_assert_cmpuint(findings->len, ==, patches[i].n);
     }
     g_rmdir(folder);
 }
@@ -230,6 +262,7 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/type-changes/renamed", test_renamed);
     g_test_add_func("/type-changes/as-before", test_as_before);
     g_test_add_func("/type-changes/forgiven", test_forgiven);
     g_test_add_func("/type-changes/wanted", test_wanted);
