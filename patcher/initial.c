@@ -348,8 +348,7 @@ consider(PatchDiff *diff, guint32 old_item, guint32 new_item)
     PatchInitial initial = { old_item, new_item, FALSE, NULL };
 
     if (patch_elf_item(old_elf, old_item)->size != patch_elf_item(new_elf, new_item)->size ||
-        patch_is_boot_section(new_section->name) || !is_plain(old_section) || !is_plain(new_section) ||
-        is_read_only(old_section) != is_read_only(new_section))
+        !is_plain(old_section) || !is_plain(new_section) || is_read_only(old_section) != is_read_only(new_section))
         return;
     stretches = patch_initial_stretches(diff, old_item, new_item);
     if (stretches->len == 0 || patch_initial_goes_with_code(diff, new_item) ||

@@ -228,7 +228,7 @@ queue(PatchFlow *flow, guint insn, int reg, PatchLeaves what)
     guint64 number = ((guint64) insn * N_REGISTERS + reg) * 2 + (what == PATCH_LEAVES_CONTENT) + 1;
 
     /* Behind the end there is nothing, as behind a call that does not return. */
-    if (reg != NO_REGISTER && insn < flow->n_insns && g_hash_table_add(flow->seen, GSIZE_TO_POINTER(number)))
+    if (insn < flow->n_insns && g_hash_table_add(flow->seen, GSIZE_TO_POINTER(number)))
         g_array_append_val(flow->queue, state);
 }
 

@@ -76,7 +76,7 @@ gboolean
 patch_is_boot_section(const char *section)
 {
     static const char *const prefixes[] = {
-        ".init.", ".exit.", ".initcall", ".exitcall", ".con_initcall", ".meminit.", ".meminit.text", ".altinstr_aux",
+        ".init.", ".exit.", ".initcall", ".exitcall", ".con_initcall", ".meminit.", ".altinstr_aux",
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(prefixes); i++)
