@@ -87,6 +87,11 @@ check_PROGRAMS += tests/patcher/test-shadow
 TESTS += tests/patcher/test-shadow
 tests_patcher_test_shadow_SOURCES = tests/patcher/test-shadow.c
 tests_patcher_test_shadow_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
+check_PROGRAMS += tests/patcher/test-unwind-table
+TESTS += tests/patcher/test-unwind-table
+tests_patcher_test_unwind_table_SOURCES = tests/patcher/test-unwind-table.c tests/patcher/diff-cases.c \
+	tests/patcher/diff-cases.h
+tests_patcher_test_unwind_table_LDADD = libpatcher.a libintrospect.a libvmm.a $(LIBELF_LIBS) $(CAPSTONE_LIBS) $(VMM_LIBS)
 check_PROGRAMS += tests/patcher/test-words
 TESTS += tests/patcher/test-words
 tests_patcher_test_words_SOURCES = tests/patcher/test-words.c
