@@ -98,6 +98,11 @@ const DiffCase diff_cases[] = {
       "{ static const char *const t[] asm(\"t.9\") = { \"two\" }; use((void *) t); } }",
       COMMON "void f(void) { static const char *const t[] asm(\"t.9\") = { \"one\" }; use((void *) t);"
       "{ static const char *const t[] asm(\"t.10\") = { \"two\" }; use((void *) t); } }", "" },
+    { "names-that-are-counted", COMMON "void f(void) { static int x asm(\"__UNIQUE_ID_x12\"); use(&x); }"
+      "void g(void) { static int x asm(\"__UNIQUE_ID_y13\"); use(&x); }",
+      COMMON "void f(void) { static int x asm(\"__UNIQUE_ID_x7\"); use(&x); } void g(void) { static int x asm(\"__UNIQUE_ID_y8\"); use(&x); }", "" },
+    { "no-cold-part", COMMON "int f(int x) { return x + other; } int g(int x) asm(\"f.colder\"); int g(int x) { return x * other; }",
+      COMMON "int f(int x) { return x + other; } int g(int x) asm(\"f.colder\"); int g(int x) { return x / other; }", "changed f.*" },
     { "users-gone", COMMON "static inline int once(void) { static int done; return done++; }"
       "int a(void) { return once(); } int b(void) { return once() * 2; } int c(void) { return once() * 3; }"
       "int d(void) { static int done; return done -= 7; }",

@@ -297,6 +297,21 @@ test_no_object(void)
     g_unlink(path);
 }
 
+/* Tables of the kernel's whose entries cannot be told apart. */
+static void
+test_unknown_layout(gconstpointer table)
+{
+    g_autofree char *source = g_strconcat("void f(void) { asm volatile(\"1: nop\\n2: nop\\n.pushsection ", table, "\\n.popsection\"); }",
+                                          NULL);
+    g_autoptr(PatchElf) elf = compile("old", source);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(PatchDiff) diff = patch_diff_new(elf, elf, &error);
+
+    g_assert_null(diff);
+    g_assert_error(error, PATCH_ERROR, PATCH_ERROR_FAILED);
+    g_assert_nonnull(strstr(error->message, "has a layout that is not known"));
+}
+
 /* A few bytes of a file can claim any amount of zeros. */
 static void
 test_endless_zeros(void)
@@ -331,6 +346,11 @@ main(int argc, char **argv)
     g_test_add_func("/diff/one-name-in-two-modules", test_not_moved);
     g_test_add_func("/diff/boot", test_boot);
     g_test_add_func("/diff/no-object", test_no_object);
+    g_test_add_data_func("/diff/unknown-layout/no-reference", "__bug_table,\\\"aw\\\"\\n.long 5, 0, 0", test_unknown_layout);
+    g_test_add_data_func("/diff/unknown-layout/unlike-entries", "__bug_table,\\\"aw\\\"\\n.long 1b - ., 0, 0, 2b - ., 0, 0, 0, 0",
+                         test_unknown_layout);
+    g_test_add_data_func("/diff/unknown-layout/half-an-entry", "__jump_table,\\\"aw\\\"\\n.long 1b - ., 2b - .\\n.quad 0\\n"
+                         ".long 1b - ., 0\\n.quad 0", test_unknown_layout);
     status = g_test_run();
     g_rmdir(folder);
     g_free(folder);

@@ -104,7 +104,8 @@ main(int argc, char **argv)
     g_test_add_data_func("/hook-table/no-function", USE "HOOK(a, 0, 5, 0)\n", test_refused);
     g_test_add_data_func("/hook-table/of-another-file", USE "HOOK(a, 0, 5, other)\n", test_refused);
     g_test_add_data_func("/hook-table/no-code", USE "HOOK(a, 0, 5, (int (*)(void))&number)\n", test_refused);
-    g_test_add_data_func("/hook-table/no-function-before-another", USE "HOOK(a, 0, 5, 0) HOOK(b, 3, 5, one)\n", test_refused);
+    g_test_add_data_func("/hook-table/no-function-before-another", USE "asm(\".pushsection .virt_livepatch.hooks, \\\"a\\\"\\n"
+                         ".long 0, 5\\n.quad 0\\n.long 3, 5\\n.quad one\\n.popsection\");\n", test_refused);
     g_test_add_data_func("/hook-table/within-a-function", USE "HOOK(a, 0, 5, (int (*)(void)) ((char *) one + 1))\n", test_refused);
     g_test_add_data_func("/hook-table/half-a-pointer", USE "asm(\".pushsection .virt_livepatch.hooks, \\\"a\\\"\\n"
                          ".long 0, 5, one, 0\\n.popsection\");\n", test_refused);

@@ -92,8 +92,8 @@ main(int argc, char **argv)
                          test_refused);
     g_test_add_data_func("/unwind-table/references-elsewhere", CODE PLACES(".short 0\\n.long x - .\\n.short 0")
                          ENTRIES(".short 1, 0, 0, 1, 0, 0"), test_refused);
-    g_test_add_data_func("/unwind-table/misplaced-reference", CODE PLACES(".short 0\\n.long x - .\\n.short 0\\n.long x - .")
-                         ENTRIES(".short 1, 0, 0, 1, 0, 0"), test_refused);
+    g_test_add_data_func("/unwind-table/misplaced-reference", CODE PLACES("9: .long 0, 0\\n.reloc 9b, R_X86_64_PC32, x\\n"
+                         ".reloc 9b + 2, R_X86_64_PC32, x") ENTRIES(".short 1, 0, 0, 1, 0, 0"), test_refused);
     g_test_add_data_func("/unwind-table/part-of-a-place", CODE PLACES(".long x - .\\n.short 0") ENTRIES(".short 1, 0, 0"),
                          test_refused);
     g_test_add_data_func("/unwind-table/of-another-file", CODE PLACES(".long z - .") ENTRIES(".short 1, 0, 0"), test_refused);
