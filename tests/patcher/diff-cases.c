@@ -445,6 +445,14 @@ const DiffCase diff_cases[] = {
       COMMON "asm(\"number = 6\"); int f(void) { asm volatile(\"movl $number, %eax\"); return 1; }", "changed f" },
     { "static-key", COMMON "extern int key, key2; void f(void) { " KEY("key") " }",
       COMMON "extern int key, key2; void f(void) { " KEY("key2") " }", "changed f" },
+    { "static-keys-of-two-functions", COMMON "extern int key, key2; void f(void) { " KEY("key") " use(0); " KEY("key") " } "
+      "void g(void) { use(0); " KEY("key") " }",
+      COMMON "extern int key, key2; void f(void) { " KEY("key") " use(0); " KEY("key2") " } void g(void) { use(0); " KEY("key") " }",
+      "changed f" },
+    { "kinds-in-both-orders", COMMON "extern int key, key2; void f(void) { " KEY("key") " use(0); " FAULTS("other") " } "
+      "void g(void) { " FAULTS("other") " use(0); " KEY("key") " }",
+      COMMON "extern int key, key2; void f(void) { " KEY("key2") " use(0); " FAULTS("other") " } "
+      "void g(void) { " FAULTS("other") " use(0); " KEY("key2") " }", "changed f, changed g" },
     { "alternative", COMMON "void f(void) { " ALTERNATIVE("xorl %ecx, %ecx") " }", COMMON "void f(void) { " ALTERNATIVE("xorl %ebx, %ebx") " }",
       "changed f" },
     { "alternatives-order", COMMON "void f(void) { " ALTERNATIVE("xorl %ecx, %ecx") " } void g(void) { " ALTERNATIVE("xorl %ebx, %ebx") " }",
