@@ -173,8 +173,7 @@ value_word(PatchValueState state)
 static char *
 value_text(const PatchValue *value, GBytes *bytes)
 {
-    return patch_value_text(value->form, g_bytes_get_data(value->mask, NULL), g_bytes_get_data(bytes, NULL),
-                            g_bytes_get_size(bytes));
+    return patch_value_bytes_text(value, g_bytes_get_data(bytes, NULL));
 }
 
 static void

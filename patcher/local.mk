@@ -22,7 +22,7 @@ libpatcher_a_SOURCES += \
 	patcher/rewritten.c patcher/rewritten.h \
 	patcher/company.c patcher/company.h \
 	patcher/jumps.c patcher/jumps.h \
-	patcher/values.c patcher/values.h \
+	patcher/value-bits.c patcher/value-bits.h patcher/values-plan.c patcher/values.c patcher/values.h \
 	patcher/value-text.c patcher/value-text.h \
 	patcher/datum.c patcher/datum.h \
 	patcher/entry.c patcher/entry.h \

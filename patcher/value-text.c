@@ -53,6 +53,12 @@ patch_value_text(PatchForm form, const guint8 *mask, const guint8 *bytes, gsize 
     return number_text(form == PATCH_FORM_SIGNED, mask, bytes, length);
 }
 
+char *
+patch_value_bytes_text(const PatchValue *value, const guint8 *bytes)
+{
+    return patch_value_text(value->form, g_bytes_get_data(value->mask, NULL), bytes, g_bytes_get_size(value->after));
+}
+
 /* What a pointer leads to: a string, or something that has a name. */
 static char *
 reference_text(const PatchObject *object, const PatchFixup *fixup)

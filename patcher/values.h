@@ -22,6 +22,9 @@ typedef enum {
 PatchValueState patch_value_state(const IntroKernel *kernel, const PatchArena *arena, const PatchRecord *record,
                                   const PatchValue *value, char **now);
 
+/* Whether the pointers on the way to VALUE still lead where they led; WHERE (may be NULL) is the first that does not. */
+gboolean patch_value_is_reached(const IntroKernel *kernel, const PatchValue *value, const PatchPointer **where);
+
 /* The installed record, not among EXCEPT (may be NULL), that was the last to change any bit of VALUE; NULL if there is
  * none. */
 const PatchRecord *patch_values_latest(const IntroKernel *kernel, const PatchArena *arena, const GPtrArray *except,
