@@ -3,15 +3,12 @@
 
 #include "introspect/generated.h"
 #include "introspect/identity.h"
-#include "introspect/kallsyms.h"
+#include "introspect/image-tables.h"
 #include "introspect/loaded.h"
 #include "introspect/locate.h"
 #include "introspect/stack-facts.h"
 #include "introspect/task-struct.h"
 
-/* What is copied out of the guest's image at most while looking for symbols. */
-#define MAX_COPIED_BYTES (64ULL << 20)
-#define MAX_BTF_BYTES (32U << 20)
 #define MAX_CPUS 8192
 
 struct IntroKernel {
@@ -32,122 +29,7 @@ struct IntroKernel {
         GError *no_stack_facts; /* why there are none: each of thousands of stacks asks again */
         GArray *generated;      /* of IntroGenerated */
     } *late;
-
-    /* The part of the image that symbols were found in. */
-    GBytes *rodata;
-    GuestVa rodata_va;
 };
-
-/* ---- Symbols and types ---- */
-
-static gboolean
-unsupported(const char *what, GError **error)
-{
-    g_set_error(error, INTRO_ERROR, INTRO_ERROR_UNSUPPORTED, "the guest's kernel has %s", what);
-    return FALSE;
-}
-
-/* NULL without an error if the symbols are not in RUN. */
-static IntroSymbolGroup *
-find_symbols_in_run(IntroKernel *kernel, const IntroImage *image, const IntroMapping *run, GError **error)
-{
-    g_autofree guint8 *copy = g_try_malloc(run->length);
-    IntroImagePart part = { copy, run->length, run->va, image->start };
-    g_autoptr(GError) local_error = NULL;
-    IntroSymbolGroup *group;
-
-    if (copy == NULL) {
-        g_set_error(error, INTRO_ERROR, INTRO_ERROR_CORRUPT,
-                    "an image of %" G_GUINT64_FORMAT " bytes is too large for this host's memory", run->length);
-        return NULL;
-    }
-    if (!vmm_read(kernel->reader, run->pa, copy, run->length, error))
-        return NULL;
-    group = intro_kallsyms_find(&part, &local_error);
-    if (group != NULL) {
-        kernel->rodata = g_bytes_new_take(g_steal_pointer(&copy), run->length);
-        kernel->rodata_va = run->va;
-    } else if (!g_error_matches(local_error, INTRO_ERROR, INTRO_ERROR_NOT_FOUND)) {
-        g_propagate_error(error, g_steal_pointer(&local_error));
-    }
-    return group;
-}
-
-/* Looks in read-only data first; before the kernel has protected itself, and in one that never does, it is not to be
- * told apart. */
-static IntroSymbolGroup *
-find_symbols(IntroKernel *kernel, const IntroImage *image, GError **error)
-{
-    guint64 copied = 0;
-
-    for (guint pass = 0; pass < 2; pass++)
-        for (guint i = 0; i < image->runs->len; i++) {
-            const IntroMapping *run = &g_array_index(image->runs, IntroMapping, i);
-            gboolean is_rodata = !run->writable && !run->executable;
-            GError *local_error = NULL;
-            IntroSymbolGroup *group;
-
-            if (is_rodata != (pass == 0) || run->length > MAX_COPIED_BYTES - copied)
-                continue;
-            copied += run->length;
-            group = find_symbols_in_run(kernel, image, run, &local_error);
-            if (group != NULL)
-                return group;
-            if (local_error != NULL) {
-                g_propagate_error(error, local_error);
-                return NULL;
-            }
-        }
-    unsupported("no symbol table in its memory (CONFIG_KALLSYMS), or it is still starting", error);
-    return NULL;
-}
-
-/* The address of a symbol in a group that is no table yet; 0 if there is none. */
-static GuestVa
-group_address(const IntroSymbolGroup *group, const char *name)
-{
-    for (guint i = 0; i < group->symbols->len; i++) {
-        const IntroSymbol *symbol = &g_array_index(group->symbols, IntroSymbol, i);
-
-        if (g_str_equal(symbol->name, name))
-            return symbol->va;
-    }
-    return 0;
-}
-
-static gboolean
-read_symbols(IntroKernel *kernel, const IntroImage *image, GError **error)
-{
-    IntroSymbolGroup *group = find_symbols(kernel, image, error);
-    IntroRegion region;
-
-    if (group == NULL)
-        return FALSE;
-    region = (IntroRegion) { group_address(group, "_stext"), group_address(group, "_end") };
-    g_array_append_val(group->regions, region);
-    kernel->symbols = intro_symbols_new(group);
-    return intro_symbols_address(kernel->symbols, "_text", &kernel->text_start, error);
-}
-
-static gboolean
-read_btf(IntroKernel *kernel, GError **error)
-{
-    g_autoptr(GBytes) data = NULL;
-    GuestVa start, stop;
-
-    if (!intro_symbols_address(kernel->symbols, "__start_BTF", &start, NULL)
-        || !intro_symbols_address(kernel->symbols, "__stop_BTF", &stop, NULL))
-        return unsupported("no description of its types in its memory (CONFIG_DEBUG_INFO_BTF)", error);
-    if (start < kernel->rodata_va || stop < start
-        || stop - kernel->rodata_va > g_bytes_get_size(kernel->rodata) || stop - start > MAX_BTF_BYTES) {
-        g_set_error_literal(error, INTRO_ERROR, INTRO_ERROR_CORRUPT,
-                            "the description of the kernel's types does not lie in its read-only data");
-        return FALSE;
-    }
-    data = g_bytes_new_from_bytes(kernel->rodata, start - kernel->rodata_va, stop - start);
-    kernel->btf = intro_btf_new(data, error);
-    return kernel->btf != NULL;
-}
 
 /* ---- State and page tables ---- */
 
@@ -299,8 +181,8 @@ attach(IntroKernel *kernel, GError **error)
     g_autoptr(IntroImage) image = intro_image_locate(kernel->reader, error);
 
     return image != NULL
-        && read_symbols(kernel, image, error)
-        && read_btf(kernel, error)
+        && intro_image_read_tables(kernel->reader, image, &kernel->symbols, &kernel->btf, error)
+        && intro_symbols_address(kernel->symbols, "_text", &kernel->text_start, error)
         && check_running(kernel, image, error)
         && use_kernel_page_tables(kernel, image, error)
         && check_not_encrypted(kernel, error)
@@ -338,7 +220,6 @@ intro_kernel_free(IntroKernel *kernel)
     intro_btf_free(kernel->btf);
     intro_identity_clear(&kernel->identity);
     g_clear_pointer(&kernel->modules, g_ptr_array_unref);
-    g_clear_pointer(&kernel->rodata, g_bytes_unref);
     g_array_unref(kernel->text);
     g_free(kernel);
 }

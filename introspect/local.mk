@@ -7,6 +7,7 @@ libintrospect_a_SOURCES = \
 	introspect/error.c introspect/error.h \
 	introspect/holes.c \
 	introspect/identity.c introspect/identity.h \
+	introspect/image-tables.c introspect/image-tables.h \
 	introspect/kallsyms.c introspect/kallsyms.h \
 	introspect/kernel.c introspect/kernel.h \
 	introspect/loaded.c introspect/loaded.h \
