@@ -24,7 +24,7 @@ libintrospect_a_SOURCES = \
 	introspect/symbols.c introspect/symbols.h \
 	introspect/table-cache.c introspect/table-cache.h
 libintrospect_a_SOURCES += \
-	introspect/btf.c introspect/btf.h \
+	introspect/btf-layout.c introspect/btf-private.h introspect/btf.c introspect/btf.h \
 	introspect/frame-pointers.c introspect/frame-pointers.h \
 	introspect/generated.c introspect/generated.h \
 	introspect/orc.c introspect/orc.h \

@@ -49,7 +49,7 @@ fuzz-objects/%.o: %.S
 	$(FUZZ_COMPILE)
 -include $(FUZZ_OBJECTS:.o=.d) $(FUZZERS:%=fuzz-objects/%.d)
 # Where comparisons are most of the work, and have nothing to tell.
-fuzz-objects/introspect/kallsyms.o fuzz-objects/introspect/symbols.o fuzz-objects/introspect/btf.o \
+fuzz-objects/introspect/kallsyms.o fuzz-objects/introspect/symbols.o fuzz-objects/introspect/btf.o fuzz-objects/introspect/btf-layout.o \
 fuzz-objects/tests/fuzz/guest-record.o: FUZZ_CFLAGS += -fno-sanitize-coverage=trace-cmp
 fuzz-objects/patcher/kernel-headers.o: $(front_header_strings)
 fuzz-objects/patcher/kbuild.o: patcher/kbuild/walk.inc
