@@ -9,27 +9,21 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmm/helper.h"
-#include "vmm/kvm-protocol.h"
+#include "vmm/kvm-link.h"
 #include "vmm/kvm-registers.h"
 #include "vmm/socket.h"
 
-#define ANSWER_TIMEOUT_S 8      /* the machine gives its vCPUs 5 s to stop */
-
 typedef struct {
-    int fd;
+    VmmKvmLink link;
     VmmKvmPeer peer;
     const guint8 *memory;       /* NULL if it is the peer's */
     gsize memory_bytes;
     GArray *regions;            /* of VmmKvmRegion */
     guint n_vcpus;
-    gboolean is_broken;         /* an answer is missing, and what comes next would be taken for it */
-    guint8 answer[VMM_KVM_MAX_PACKET];
-    gsize answer_bytes;         /* without the header */
 } Kvm;
 
 static void
@@ -39,7 +33,7 @@ kvm_close(gpointer self)
 
     if (kvm->memory != NULL)
         munmap((void *)kvm->memory, kvm->memory_bytes);
-    vmm_fd_clear(&kvm->fd);
+    vmm_kvm_link_clear(&kvm->link);
     if (kvm->peer.server > 0 && !vmm_helper_wait(kvm->peer.server))
         g_warning("the machine does not let go; process %d stays behind, and puts the guest right as soon as it does",
                   (int)kvm->peer.server);
@@ -49,108 +43,12 @@ kvm_close(gpointer self)
 }
 
 static gboolean
-is_server_alone_lost(const Kvm *kvm)
-{
-    return kvm->peer.memory != NULL && vmm_host_memory_is_there(kvm->peer.memory, NULL);
-}
-
-static gboolean
-set_lost(Kvm *kvm, GError **error)
-{
-    int code = errno;
-
-    /* The machine sees this, and does what it does for a client that has died. */
-    kvm->is_broken = TRUE;
-    shutdown(kvm->fd, SHUT_RDWR);
-    if (code == EAGAIN)
-        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "the machine does not answer");
-    else
-        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_LOST, is_server_alone_lost(kvm)
-                            ? "the process that holds the machine has been killed; run this again"
-                            : "the machine has ended");
-    return FALSE;
-}
-
-static int
-error_code(guint32 status)
-{
-    switch (status) {
-    case VMM_KVM_BUSY:
-        return VMM_ERROR_BUSY;
-    case VMM_KVM_BAD_ADDRESS:
-        return VMM_ERROR_BAD_ADDRESS;
-    case VMM_KVM_FAILED:
-        return VMM_ERROR_UNREACHABLE;
-    case VMM_KVM_ENDED:
-        return VMM_ERROR_LOST;
-    default:
-        return VMM_ERROR_PROTOCOL;
-    }
-}
-
-static gboolean
-receive_answer(Kvm *kvm, guint32 request, guint64 *value, int *passed_fd, GError **error)
-{
-    VmmKvmHeader header;
-    char space[CMSG_SPACE(sizeof(int))] = { 0 };
-    struct iovec parts[] = { { &header, sizeof header }, { kvm->answer, sizeof kvm->answer } };
-    struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
-    const struct cmsghdr *rights;
-    ssize_t n;
-
-    if (passed_fd != NULL) {
-        message.msg_control = space;
-        message.msg_controllen = sizeof space;
-    }
-    while ((n = recvmsg(kvm->fd, &message, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR)
-        ;
-    if (n <= 0) {
-        errno = n < 0 ? errno : 0;
-        return set_lost(kvm, error);
-    }
-    rights = passed_fd != NULL ? CMSG_FIRSTHDR(&message) : NULL;
-    if (rights != NULL && rights->cmsg_type == SCM_RIGHTS && rights->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(passed_fd, CMSG_DATA(rights), sizeof(int));
-    if (n < (ssize_t)sizeof header || header.request != request || (message.msg_flags & MSG_TRUNC) != 0) {
-        set_lost(kvm, NULL);
-        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_PROTOCOL, "this is no machine's control socket");
-        return FALSE;
-    }
-    kvm->answer_bytes = n - sizeof header;
-    if (value != NULL)
-        *value = header.value;
-    if (header.status != VMM_KVM_OK)
-        g_set_error(error, VMM_ERROR, error_code(header.status), "%s%.*s",
-                    kvm->peer.server > 0 ? "" : "the machine refuses: ", (int)MIN(kvm->answer_bytes, 200),
-                    (const char *)kvm->answer);
-    return header.status == VMM_KVM_OK;
-}
-
-/* Sends a request with PAYLOAD and waits for its answer, which is in kvm->answer then. VALUE (may be NULL) goes and
- * comes; PASSED_FD (may be NULL) is what came with it. */
-static gboolean
-exchange(Kvm *kvm, guint32 request, guint64 *value, const void *payload, gsize length, int *passed_fd, GError **error)
-{
-    VmmKvmHeader header = { request, 0, value != NULL ? *value : 0 };
-    struct iovec parts[] = { { &header, sizeof header }, { (void *)payload, length } };
-    struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
-    ssize_t n;
-
-    if (kvm->is_broken) {
-        g_set_error_literal(error, VMM_ERROR, VMM_ERROR_LOST, "the connection to the machine is lost");
-        return FALSE;
-    }
-    while ((n = sendmsg(kvm->fd, &message, MSG_NOSIGNAL)) < 0 && errno == EINTR)
-        ;
-    return n >= 0 ? receive_answer(kvm, request, value, passed_fd, error) : set_lost(kvm, error);
-}
-
-static gboolean
 kvm_is_running(gpointer self, gboolean *running, char **state, GError **error)
 {
+    Kvm *kvm = self;
     guint64 value = 0;
 
-    if (!exchange(self, VMM_KVM_STATE, &value, NULL, 0, NULL, error))
+    if (!vmm_kvm_exchange(&kvm->link, VMM_KVM_STATE, &value, NULL, 0, NULL, error))
         return FALSE;
     *running = value != 0;
     if (state != NULL)
@@ -172,18 +70,6 @@ find_bytes(const Kvm *kvm, guint64 pa, gsize *length)
     return NULL;
 }
 
-/* The memory of a machine that has ended is still there, but nobody's any more. */
-static gboolean
-check_connected(Kvm *kvm, GError **error)
-{
-    char byte;
-
-    if (!kvm->is_broken && recv(kvm->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN)
-        return TRUE;
-    errno = 0;
-    return set_lost(kvm, error);
-}
-
 static gboolean
 kvm_read(gpointer self, const VmmExtent *extents, gsize n_extents, GError **error)
 {
@@ -196,15 +82,7 @@ kvm_read(gpointer self, const VmmExtent *extents, gsize n_extents, GError **erro
             length = extents[i].length - done;
             memcpy((guint8 *)extents[i].buffer + done, find_bytes(kvm, extents[i].pa.value + done, &length), length);
         }
-    return check_connected(kvm, error);
-}
-
-static gboolean
-set_bad_answer(Kvm *kvm, GError **error)
-{
-    set_lost(kvm, NULL);
-    g_set_error_literal(error, VMM_ERROR, VMM_ERROR_PROTOCOL, "the machine's answer is not what the protocol says");
-    return FALSE;
+    return vmm_kvm_link_check(&kvm->link, error);
 }
 
 static gboolean
@@ -214,11 +92,11 @@ kvm_peek_vcpu(gpointer self, guint index, VmmVcpu *vcpu, GError **error)
     guint64 value = index;
     VmmKvmRegisters registers;
 
-    if (!exchange(kvm, VMM_KVM_PEEK, &value, NULL, 0, NULL, error))
+    if (!vmm_kvm_exchange(&kvm->link, VMM_KVM_PEEK, &value, NULL, 0, NULL, error))
         return FALSE;
-    if (kvm->answer_bytes != sizeof registers)
-        return set_bad_answer(kvm, error);
-    memcpy(&registers, kvm->answer, sizeof registers);
+    if (kvm->link.answer_bytes != sizeof registers)
+        return vmm_kvm_link_refuse_answer(&kvm->link, error);
+    memcpy(&registers, kvm->link.answer, sizeof registers);
     *vcpu = vmm_kvm_registers_vcpu(&registers, index);
     return TRUE;
 }
@@ -228,70 +106,38 @@ kvm_pause(gpointer self, GArray *vcpus, GError **error)
 {
     Kvm *kvm = self;
 
-    if (!exchange(kvm, VMM_KVM_PAUSE, NULL, NULL, 0, NULL, error))
+    if (!vmm_kvm_exchange(&kvm->link, VMM_KVM_PAUSE, NULL, NULL, 0, NULL, error))
         return FALSE;
-    if (kvm->answer_bytes != kvm->n_vcpus * sizeof(VmmKvmRegisters))
-        return set_bad_answer(kvm, error);
+    if (kvm->link.answer_bytes != kvm->n_vcpus * sizeof(VmmKvmRegisters))
+        return vmm_kvm_link_refuse_answer(&kvm->link, error);
     g_array_set_size(vcpus, kvm->n_vcpus);
     for (guint i = 0; i < kvm->n_vcpus; i++) {
         VmmKvmRegisters registers;
 
-        memcpy(&registers, kvm->answer + i * sizeof registers, sizeof registers);
+        memcpy(&registers, kvm->link.answer + i * sizeof registers, sizeof registers);
         g_array_index(vcpus, VmmVcpu, i) = vmm_kvm_registers_vcpu(&registers, i);
     }
     return TRUE;
 }
 
-/* Adds to PACKET as much of CHUNK, from *DONE on, as it has room for. */
-static void
-add_piece(GByteArray *packet, const VmmChunk *chunk, gsize *done)
-{
-    gsize room = VMM_KVM_MAX_PACKET - sizeof(VmmKvmHeader) - packet->len;
-    VmmKvmPiece piece = { chunk->pa.value + *done, MIN(chunk->length - *done, room - sizeof piece) };
-
-    g_byte_array_append(packet, (const guint8 *)&piece, sizeof piece);
-    g_byte_array_append(packet, (const guint8 *)chunk->data + *done, piece.length);
-    *done += piece.length;
-}
-
-static gboolean
-is_full(const GByteArray *packet)
-{
-    return packet->len + 2 * sizeof(VmmKvmPiece) + sizeof(VmmKvmHeader) > VMM_KVM_MAX_PACKET;
-}
-
-/* Sends CHUNKS in as few packets of REQUEST as there can be. */
-static gboolean
-send_chunks(Kvm *kvm, guint32 request, const VmmChunk *chunks, gsize n_chunks, GError **error)
-{
-    g_autoptr(GByteArray) packet = g_byte_array_new();
-
-    for (gsize i = 0; i < n_chunks; i++)
-        for (gsize done = 0; done < chunks[i].length;) {
-            add_piece(packet, &chunks[i], &done);
-            if (!is_full(packet))
-                continue;
-            if (!exchange(kvm, request, NULL, packet->data, packet->len, NULL, error))
-                return FALSE;
-            g_byte_array_set_size(packet, 0);
-        }
-    return packet->len == 0 || exchange(kvm, request, NULL, packet->data, packet->len, NULL, error);
-}
-
 static gboolean
 kvm_write(gpointer self, const VmmChunk *chunks, gsize n_chunks, GError **error)
 {
-    return send_chunks(self, VMM_KVM_WRITE, chunks, n_chunks, error);
+    Kvm *kvm = self;
+
+    return vmm_kvm_send_chunks(&kvm->link, VMM_KVM_WRITE, chunks, n_chunks, error);
 }
 
 /* The proof has to be one piece, so it goes in a packet of its own. */
 static gboolean
 kvm_set_will(gpointer self, const VmmChunk *proof, const VmmChunk *chunks, gsize n_chunks, GError **error)
 {
-    if (n_chunks > 0 && (!send_chunks(self, VMM_KVM_WILL_ADD, proof, 1, error)
-                         || !send_chunks(self, VMM_KVM_WILL_ADD, chunks, n_chunks, error)))
+    Kvm *kvm = self;
+
+    if (n_chunks > 0 && (!vmm_kvm_send_chunks(&kvm->link, VMM_KVM_WILL_ADD, proof, 1, error)
+                         || !vmm_kvm_send_chunks(&kvm->link, VMM_KVM_WILL_ADD, chunks, n_chunks, error)))
         return FALSE;
-    return exchange(self, VMM_KVM_WILL_SET, NULL, NULL, 0, NULL, error);
+    return vmm_kvm_exchange(&kvm->link, VMM_KVM_WILL_SET, NULL, NULL, 0, NULL, error);
 }
 
 static gboolean
@@ -302,7 +148,7 @@ kvm_claim(gpointer self, GError **error)
     /* A server of our own has no other clients to ask. */
     if (kvm->peer.memory != NULL)
         return vmm_host_memory_claim(kvm->peer.memory, error);
-    return exchange(kvm, VMM_KVM_CLAIM, NULL, NULL, 0, NULL, error);
+    return vmm_kvm_exchange(&kvm->link, VMM_KVM_CLAIM, NULL, NULL, 0, NULL, error);
 }
 
 /* The machine executes the will of a client that hangs up. */
@@ -311,15 +157,15 @@ kvm_abandon(gpointer self)
 {
     Kvm *kvm = self;
 
-    kvm->is_broken = TRUE;
-    shutdown(kvm->fd, SHUT_RDWR);
+    vmm_kvm_link_hang_up(&kvm->link);
 }
 
 static gboolean
 kvm_resume(gpointer self, guint64 *stood_ns, GError **error)
 {
+    Kvm *kvm = self;
     guint64 value = 0;
-    gboolean resumed = exchange(self, VMM_KVM_RESUME, &value, NULL, 0, NULL, error);
+    gboolean resumed = vmm_kvm_exchange(&kvm->link, VMM_KVM_RESUME, &value, NULL, 0, NULL, error);
 
     if (stood_ns != NULL)
         *stood_ns = value;
@@ -329,7 +175,9 @@ kvm_resume(gpointer self, guint64 *stood_ns, GError **error)
 static gboolean
 kvm_inject_nmi(gpointer self, GError **error)
 {
-    return exchange(self, VMM_KVM_INJECT_NMI, NULL, NULL, 0, NULL, error);
+    Kvm *kvm = self;
+
+    return vmm_kvm_exchange(&kvm->link, VMM_KVM_INJECT_NMI, NULL, NULL, 0, NULL, error);
 }
 
 static const VmmBackend kvm_backend = {
@@ -403,7 +251,7 @@ take_memory(Kvm *kvm, int fd, GError **error)
 {
     if (kvm->peer.memory != NULL)
         return add_memory(kvm, error);
-    return map_memory(kvm, fd, error) && (is_sound(kvm) || set_bad_answer(kvm, error));
+    return map_memory(kvm, fd, error) && (is_sound(kvm) || vmm_kvm_link_refuse_answer(&kvm->link, error));
 }
 
 static gboolean
@@ -413,18 +261,18 @@ greet(Kvm *kvm, GError **error)
     guint64 version = VMM_KVM_VERSION;
     VmmKvmHello hello;
 
-    if (!exchange(kvm, VMM_KVM_HELLO, &version, NULL, 0, &memory_fd, error))
+    if (!vmm_kvm_exchange(&kvm->link, VMM_KVM_HELLO, &version, NULL, 0, &memory_fd, error))
         return FALSE;
-    if (kvm->answer_bytes < sizeof hello)
-        return set_bad_answer(kvm, error);
-    memcpy(&hello, kvm->answer, sizeof hello);
+    if (kvm->link.answer_bytes < sizeof hello)
+        return vmm_kvm_link_refuse_answer(&kvm->link, error);
+    memcpy(&hello, kvm->link.answer, sizeof hello);
     if (hello.n_vcpus == 0 || hello.n_vcpus > VMM_KVM_MAX_VCPUS || hello.n_regions == 0
         || hello.n_regions > VMM_KVM_MAX_REGIONS
-        || kvm->answer_bytes != sizeof hello + hello.n_regions * sizeof(VmmKvmRegion)
+        || kvm->link.answer_bytes != sizeof hello + hello.n_regions * sizeof(VmmKvmRegion)
         || (memory_fd < 0) != (kvm->peer.memory != NULL))
-        return set_bad_answer(kvm, error);
+        return vmm_kvm_link_refuse_answer(&kvm->link, error);
     kvm->n_vcpus = hello.n_vcpus;
-    g_array_append_vals(kvm->regions, kvm->answer + sizeof hello, hello.n_regions);
+    g_array_append_vals(kvm->regions, kvm->link.answer + sizeof hello, hello.n_regions);
     return take_memory(kvm, memory_fd, error);
 }
 
@@ -445,14 +293,11 @@ list_ranges(const Kvm *kvm)
 gboolean
 vmm_kvm_adopt(int fd, const VmmKvmPeer *peer, VmmBackendInstance *instance, GError **error)
 {
-    const struct timeval timeout = { .tv_sec = ANSWER_TIMEOUT_S };
     Kvm *kvm = g_new0(Kvm, 1);
 
-    kvm->fd = fd;
     kvm->peer = *peer;
+    vmm_kvm_link_init(&kvm->link, fd, &kvm->peer);
     kvm->regions = g_array_new(FALSE, FALSE, sizeof(VmmKvmRegion));
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
     if (!greet(kvm, error)) {
         kvm_close(kvm);
         return FALSE;
