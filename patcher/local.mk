@@ -120,7 +120,7 @@ libpatcher_a_SOURCES += \
 	patcher/changes.c patcher/changes.h \
 	patcher/old-code.c patcher/old-code.h \
 	patcher/hook-table.c patcher/hook-table.h \
-	patcher/new-code.c patcher/new-code.h \
+	patcher/new-code-private.h patcher/new-code-tables.c patcher/new-code.c patcher/new-code.h \
 	patcher/csource.c patcher/csource.h \
 	patcher/linemarks.c patcher/linemarks.h \
 	patcher/cmacros.c patcher/cmacros.h \

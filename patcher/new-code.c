@@ -1,35 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "patcher/new-code.h"
+#include "patcher/new-code-private.h"
 
 #include <elf.h>
 
 #include "patcher/error.h"
 #include "patcher/initial.h"
 #include "patcher/sites.h"
-#include "patcher/tables.h"
-#include "patcher/unwind-table.h"
 #include "patcher/update-format.h"
-
-/* struct exception_table_entry: instruction, where to go on, handler or data. */
-#define EXCEPTION_BYTES 12
-#define EXCEPTION_TO 4
-#define EXCEPTION_LAST 8
-
-struct PatchNewCode {
-    PatchObject *object;
-    PatchDiff *diff;
-    const PatchElf *elf;
-    PatchOldCode *old;
-    GHashTable *replaced;
-    GHashTable *pieces;         /* item -> index + 1 */
-    GHashTable *literals;       /* GBytes * -> index + 1 */
-    GArray *unwinds;            /* of PatchUnwindPlace; read when first needed */
-    GArray *queue;              /* of guint32: items whose piece is there, but empty */
-    GPtrArray *notes;           /* may be NULL */
-    const PatchElfItem *noted;  /* of which the last note is */
-    const PatchElfItem *current;    /* being filled in */
-    gboolean as_built;
-};
 
 PatchNewCode *
 patch_new_code_new(PatchObject *object, PatchDiff *diff, PatchOldCode *old, GHashTable *replaced, GPtrArray *notes)
@@ -64,14 +41,8 @@ patch_new_code_as_built(PatchNewCode *code)
     code->as_built = TRUE;
 }
 
-static gboolean
-supports(const PatchNewCode *code, PatchTableKind kind)
-{
-    return code->as_built || !patch_table_is_for_own_code(kind);
-}
-
-static gboolean G_GNUC_PRINTF(3, 4)
-refuse(const PatchNewCode *code, GError **error, const char *format, ...)
+gboolean
+patch_new_code_refuse(const PatchNewCode *code, GError **error, const char *format, ...)
 {
     va_list arguments;
     g_autofree char *text = NULL;
@@ -118,8 +89,8 @@ note_unlisted(PatchNewCode *code, const PatchElfSection *section)
                                                  code->current->name));
 }
 
-static gboolean
-piece_index(PatchNewCode *code, guint32 number, guint32 *index, GError **error)
+gboolean
+patch_new_code_piece(PatchNewCode *code, guint32 number, guint32 *index, GError **error)
 {
     const PatchElfItem *item = patch_elf_item(code->elf, number);
     const PatchElfSection *section = patch_elf_section(code->elf, item->section);
@@ -132,8 +103,9 @@ piece_index(PatchNewCode *code, guint32 number, guint32 *index, GError **error)
         return TRUE;
     }
     if (!item->is_function && !data_kind(section, &kind))
-        return refuse(code, error, "refers to %s, which is new in the section %s; an update cannot add to it",
-                      item->name, section->name);
+        return patch_new_code_refuse(code, error,
+                                     "refers to %s, which is new in the section %s; an update cannot add to it",
+                                     item->name, section->name);
     note_unlisted(code, section);
     if (item->is_function)
         alignment = MAX(alignment, 16);
@@ -196,7 +168,8 @@ old_symbol(PatchNewCode *code, guint32 number, guint32 *symbol, GError **error)
 
     if (patch_old_code_find_symbol(code->old, name, symbol))
         return TRUE;
-    return refuse(code, error, "refers to %s, of which the running kernel's object has none, or several", name);
+    return patch_new_code_refuse(code, error,
+                                 "refers to %s, of which the running kernel's object has none, or several", name);
 }
 
 /* Whether ITEM has addresses inside of functions that are replaced, as a switch's table of jumps has. */
@@ -234,7 +207,7 @@ resolve_paired(PatchNewCode *code, guint32 number, const PatchReloc *reloc, cons
     if (!is_new)
         return old_symbol(code, number, &fixup->index, error);
     fixup->target = PATCH_TARGET_PIECE;
-    return piece_index(code, number, &fixup->index, error);
+    return patch_new_code_piece(code, number, &fixup->index, error);
 }
 
 static gboolean
@@ -246,16 +219,18 @@ resolve_item(PatchNewCode *code, const PatchReloc *reloc, const PatchPlace *plac
 
     fixup->addend = reloc->addend + (gint64) symbol->value - (gint64) item->offset;
     if (patch_is_boot_section(section->name))
-        return refuse(code, error, "refers to %s in %s, which is gone once the kernel has booted", item->name,
-                      section->name);
+        return patch_new_code_refuse(code, error,
+                                     "refers to %s in %s, which is gone once the kernel has booted", item->name,
+                                     section->name);
     if (item->size && code->diff->pairing->old_of_new[place->index] >= 0)
         return resolve_paired(code, place->index, reloc, place, fixup, error);
     if (item->size && section->flags & SHF_WRITE && !patch_is_report_section(section->name) &&
         (item->symbol < 0 || patch_pairing_is_ambiguous(code->diff->pairing, item->name)))
-        return refuse(code, error, "refers to %s in %s, and it cannot be told which of the running kernel's it is",
-                      item->name, section->name);
+        return patch_new_code_refuse(code, error,
+                                     "refers to %s in %s, and it cannot be told which of the running kernel's it is",
+                                     item->name, section->name);
     fixup->target = PATCH_TARGET_PIECE;
-    return piece_index(code, place->index, &fixup->index, error);
+    return patch_new_code_piece(code, place->index, &fixup->index, error);
 }
 
 static gboolean
@@ -280,104 +255,10 @@ make_fixup(gpointer data, const PatchReloc *reloc, guint32 offset, GArray *fixup
         break;
     case PATCH_PLACE_ABSOLUTE:
     default:
-        return refuse(code, error, "refers to an absolute address, or to behind the end of a string or constant");
+        return patch_new_code_refuse(code, error,
+                                     "refers to an absolute address, or to behind the end of a string or constant");
     }
     g_array_append_val(fixups, fixup);
-    return TRUE;
-}
-
-/* The last word of an exception's entry: the handler that it refers to, or else what it says itself. */
-static gboolean
-read_exception_kind(PatchNewCode *code, const PatchTableEntry *entry, PatchException *exception, GError **error)
-{
-    const PatchReloc *reloc = patch_table_reloc(code->elf, entry, EXCEPTION_LAST);
-    PatchPlace place;
-
-    exception->handler = -1;
-    memcpy(&exception->data, patch_elf_section(code->elf, entry->section)->data + entry->offset + EXCEPTION_LAST,
-           sizeof exception->data);
-    exception->data = GUINT32_FROM_LE(exception->data);
-    if (!reloc)
-        return TRUE;
-    place = patch_elf_place(code->elf, reloc);
-    if (place.kind != PATCH_PLACE_EXTERN || place.offset != 0)
-        return refuse(code, error, "may fault (as on user memory), and has a handler of its own for that, which cannot be "
-                      "carried");
-    exception->handler = patch_old_code_extern(code->old, patch_elf_symbol(code->elf, place.index)->name);
-    exception->data = 0;
-    return TRUE;
-}
-
-static gboolean
-add_exception(PatchNewCode *code, const PatchElfItem *item, guint32 piece, const PatchTableEntry *entry, GError **error)
-{
-    PatchException exception = { .piece = piece, .offset = entry->code_offset - item->offset };
-    guint32 section;
-    guint64 offset;
-    gint32 to = -1;
-
-    if (entry->size != EXCEPTION_BYTES)
-        return refuse(code, error, "may fault (as on user memory), and the table of such places has a layout that is not "
-                      "known");
-    if (patch_table_field(code->elf, entry, EXCEPTION_TO, &section, &offset))
-        to = patch_elf_item_at(code->elf, section, offset);
-    if (to < 0 || !patch_elf_item(code->elf, to)->is_function)
-        return refuse(code, error, "may fault (as on user memory), and goes on then where there is no function");
-    if (!read_exception_kind(code, entry, &exception, error) ||
-        !piece_index(code, to, &exception.to_piece, error))
-        return FALSE;
-    exception.to_offset = offset - patch_elf_item(code->elf, to)->offset;
-    g_array_append_val(code->object->exceptions, exception);
-    return TRUE;
-}
-
-static gboolean
-add_exceptions(PatchNewCode *code, const PatchElfItem *item, guint32 piece, GError **error)
-{
-    GArray *entries = code->diff->new_entries;
-    guint end = patch_tables_first(entries, item->section, item->offset + item->size);
-
-    for (guint i = patch_tables_first(entries, item->section, item->offset); i < end; i++) {
-        const PatchTableEntry *entry = &g_array_index(entries, PatchTableEntry, i);
-
-        if (entry->kind == PATCH_TABLE_EXCEPTIONS && !add_exception(code, item, piece, entry, error))
-            return FALSE;
-    }
-    return TRUE;
-}
-
-static gboolean
-add_unwinds(PatchNewCode *code, const PatchElfItem *item, guint32 piece, GError **error)
-{
-    if (!code->unwinds)
-        code->unwinds = patch_unwind_table_read(code->elf, &code->object->unwind_bytes, error);
-    if (!code->unwinds)
-        return FALSE;
-    for (guint i = patch_unwind_table_at(code->unwinds, item->section, item->offset); i < code->unwinds->len; i++) {
-        const PatchUnwindPlace *place = &g_array_index(code->unwinds, PatchUnwindPlace, i);
-        guint64 offset = MAX(place->offset, item->offset) - item->offset;
-        PatchUnwind unwind = { piece, offset, place->entry };
-
-        if (place->section != item->section || offset >= item->size)
-            break;
-        g_array_append_val(code->object->unwinds, unwind);
-    }
-    return TRUE;
-}
-
-static gboolean
-check_tables(PatchNewCode *code, const PatchElfItem *item, GError **error)
-{
-    GArray *entries = code->diff->new_entries;
-    guint end = patch_tables_first(entries, item->section, item->offset + item->size);
-
-    for (guint i = patch_tables_first(entries, item->section, item->offset); i < end; i++) {
-        PatchTableKind kind = g_array_index(entries, PatchTableEntry, i).kind;
-
-        if (!supports(code, kind))
-            return refuse(code, error, "has an entry in %s: %s in new code cannot be carried by an update yet",
-                          patch_table_name(kind), patch_table_meaning(kind));
-    }
     return TRUE;
 }
 
@@ -431,11 +312,12 @@ fill_piece(PatchNewCode *code, const PatchElfItem *item, guint32 index, GError *
     gboolean is_traced;
 
     if (item->is_function && item->is_opaque)
-        return refuse(code, error, "holds instructions that cannot be decoded, or jumps into another function");
+        return patch_new_code_refuse(code, error,
+                                     "holds instructions that cannot be decoded, or jumps into another function");
     if (section->data)
         g_byte_array_append(into->bytes, section->data + item->offset, item->size);
-    if (item->is_function && (!check_tables(code, item, error) || !patch_sites_add(&source, into, error) ||
-                              !add_exceptions(code, item, index, error) || !add_unwinds(code, item, index, error)))
+    if (item->is_function && (!patch_new_code_check_tables(code, item, error) || !patch_sites_add(&source, into, error) ||
+                              !patch_new_code_add_entries(code, item, index, error)))
         return FALSE;
     is_traced = silence_tracer(into, &tracer);
     for (guint i = patch_elf_first_reloc(section, item->offset); i < end; i++) {
@@ -470,7 +352,7 @@ gboolean
 patch_new_code_add(PatchNewCode *code, guint32 item, guint32 *index, GError **error)
 {
     code->current = patch_elf_item(code->elf, item);
-    return piece_index(code, item, index, error) && fill_pieces(code, error);
+    return patch_new_code_piece(code, item, index, error) && fill_pieces(code, error);
 }
 
 gboolean
