@@ -112,6 +112,7 @@ libpatcher_a_SOURCES += \
 	patcher/variable.c patcher/variable.h \
 	patcher/initial.c patcher/initial.h \
 	patcher/new-data.c patcher/new-data.h \
+	patcher/dwarf-layout.c patcher/dwarf-layout.h \
 	patcher/dwarf-meaning.c patcher/dwarf-meaning.h \
 	patcher/dwarf-type.c patcher/dwarf-type.h \
 	patcher/type-changes.c patcher/type-changes.h \

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "patcher/dwarf-file.h"
+#include "patcher/dwarf-layout.h"
 #include "patcher/dwarf-type.h"
 #include "patcher/error.h"
 #include "patcher/update.h"
@@ -54,15 +55,6 @@ refuse(const Way *way, const char *format, ...)
     return FALSE;
 }
 
-/* Bytes of TYPE; 0 if it has no size. */
-static guint64
-size_of(Dwarf_Die *type)
-{
-    Dwarf_Word size;
-
-    return dwarf_aggregate_size(type, &size) == 0 && size <= G_MAXINT32 ? size : 0;
-}
-
 static char *
 name_of_type(Dwarf_Die *type)
 {
@@ -79,7 +71,7 @@ add_candidate(Search *search, Dwarf_Die *die)
     g_autofree char *name = NULL;
     Dwarf_Die type;
 
-    if (!patch_dwarf_type_of(die, &type) || size_of(&type) != search->size)
+    if (!patch_dwarf_type_of(die, &type) || patch_dwarf_size(&type) != search->size)
         return;
     name = patch_dwarf_type_name(die);
     if (search->n_types == 0) {
@@ -145,18 +137,6 @@ find_variable(Way *way, const PatchDwarfFile *file, guint64 size)
 
 /* ---- From the variable to the place ---- */
 
-static gboolean
-peel(Dwarf_Die *type)
-{
-    return dwarf_peel_type(type, type) == 0;
-}
-
-static gboolean
-is_structure(Dwarf_Die *type)
-{
-    return dwarf_tag(type) == DW_TAG_structure_type || dwarf_tag(type) == DW_TAG_union_type;
-}
-
 /* What is not to be written without more. */
 static gboolean
 check_structure(const Way *way, Dwarf_Die *type)
@@ -168,34 +148,6 @@ check_structure(const Way *way, Dwarf_Die *type)
                   "memory does; it takes a hook that calls static_branch_enable() or static_branch_disable()", name);
 }
 
-/* The member NAME of TYPE, or of a nameless member of it; BITS: where it begins. */
-static gboolean
-find_member(Dwarf_Die *type, const char *name, Dwarf_Die *member, guint64 *bits, guint depth)
-{
-    Dwarf_Die child, inner;
-
-    if (depth >= MAX_DEPTH || dwarf_child(type, &child) != 0)
-        return FALSE;
-    do {
-        const char *its = dwarf_diename(&child);
-        guint64 n_bits = patch_dwarf_number(&child, DW_AT_bit_size, 0), within = 0;
-
-        if (dwarf_tag(&child) != DW_TAG_member)
-            continue;
-        *member = child;
-        if (its && g_str_equal(its, name)) {
-            *bits = patch_dwarf_member_offset(&child, n_bits, n_bits != 0);
-            return TRUE;
-        }
-        if (its || n_bits || !patch_dwarf_type_of(&child, &inner) || !peel(&inner) || !is_structure(&inner) ||
-            !find_member(&inner, name, member, &within, depth + 1))
-            continue;
-        *bits = patch_dwarf_member_offset(&child, 0, FALSE) + within;
-        return TRUE;
-    } while (dwarf_siblingof(&child, &child) == 0);
-    return FALSE;
-}
-
 static gboolean
 go_to_member(Way *way, const char *name)
 {
@@ -203,13 +155,13 @@ go_to_member(Way *way, const char *name)
     Dwarf_Die member;
     guint64 bits, n_bits;
 
-    if (way->variable->n_bits || !peel(&way->type) || !is_structure(&way->type))
+    if (way->variable->n_bits || !patch_dwarf_peel(&way->type) || !patch_dwarf_is_structure(&way->type))
         return refuse(way, "what stands before .%s is no structure", name);
     if (!check_structure(way, &way->type))
         return FALSE;
     if (dwarf_hasattr(&way->type, DW_AT_declaration))
         return refuse(way, "the file that defines the variable only declares %s, and does not know its members", type_name);
-    if (!find_member(&way->type, name, &member, &bits, 0))
+    if (!patch_dwarf_find_member(&way->type, name, &member, &bits))
         return refuse(way, "%s has no member %s", *type_name ? type_name : "the structure", name);
     n_bits = patch_dwarf_number(&member, DW_AT_bit_size, 0);
     if (!patch_dwarf_type_of(&member, &way->type))
@@ -225,7 +177,7 @@ follow_pointer(Way *way, const char *name)
 {
     guint64 offset = way->offset;
 
-    if (way->variable->n_bits || !peel(&way->type) || dwarf_tag(&way->type) != DW_TAG_pointer_type)
+    if (way->variable->n_bits || !patch_dwarf_peel(&way->type) || dwarf_tag(&way->type) != DW_TAG_pointer_type)
         return refuse(way, "what stands before ->%s is no pointer", name);
     if (way->variable->offsets->len >= PATCH_MAX_POINTERS)
         return refuse(way, "it is behind more than %d pointers", PATCH_MAX_POINTERS);
@@ -236,70 +188,22 @@ follow_pointer(Way *way, const char *name)
     return go_to_member(way, name);
 }
 
-/* The number of elements of an array with one dimension; 0 if it is none, or does not say. */
-static guint64
-elements_of(Dwarf_Die *array)
-{
-    guint n_dimensions = 0;
-    guint64 n = 0;
-    Dwarf_Die child;
-
-    if (dwarf_child(array, &child) != 0)
-        return 0;
-    do {
-        guint64 last = patch_dwarf_number(&child, DW_AT_upper_bound, G_MAXUINT64);
-
-        if (dwarf_tag(&child) != DW_TAG_subrange_type)
-            continue;
-        n = patch_dwarf_number(&child, DW_AT_count, last + 1);
-        n_dimensions++;
-    } while (dwarf_siblingof(&child, &child) == 0);
-    return n_dimensions == 1 ? n : 0;
-}
-
 static gboolean
 go_to_element(Way *way, guint64 index)
 {
     Dwarf_Die element;
     guint64 n;
 
-    if (way->variable->n_bits || !peel(&way->type) || dwarf_tag(&way->type) != DW_TAG_array_type)
+    if (way->variable->n_bits || !patch_dwarf_peel(&way->type) || dwarf_tag(&way->type) != DW_TAG_array_type)
         return refuse(way, "what stands before [%" G_GUINT64_FORMAT "] is no array", index);
-    n = elements_of(&way->type);
-    if (!patch_dwarf_type_of(&way->type, &element) || n == 0 || size_of(&element) == 0)
+    n = patch_dwarf_elements(&way->type);
+    if (!patch_dwarf_type_of(&way->type, &element) || n == 0 || patch_dwarf_size(&element) == 0)
         return refuse(way, "the array before [%" G_GUINT64_FORMAT "] has several dimensions or no size; give +BYTES", index);
     if (index >= n)
         return refuse(way, "the array before [%" G_GUINT64_FORMAT "] has %" G_GUINT64_FORMAT " elements", index, n);
-    way->offset += index * size_of(&element);
+    way->offset += index * patch_dwarf_size(&element);
     way->type = element;
     return TRUE;
-}
-
-/* The member of TYPE that the byte at *OFFSET belongs to; *OFFSET becomes one within it. NAME (may be NULL) is the
- * member's, or NULL. */
-static gboolean
-descend_member(Dwarf_Die *type, guint64 *offset, const char **name)
-{
-    Dwarf_Die child, inner;
-
-    if (dwarf_child(type, &child) != 0)
-        return FALSE;
-    do {
-        guint64 bits;
-
-        if (dwarf_tag(&child) != DW_TAG_member || patch_dwarf_number(&child, DW_AT_bit_size, 0) ||
-            !patch_dwarf_type_of(&child, &inner))
-            continue;
-        bits = patch_dwarf_member_offset(&child, 0, FALSE);
-        if (*offset < bits / 8 || *offset - bits / 8 >= size_of(&inner))
-            continue;
-        *offset -= bits / 8;
-        *type = inner;
-        if (name)
-            *name = dwarf_diename(&child);
-        return TRUE;
-    } while (dwarf_siblingof(&child, &child) == 0);
-    return FALSE;
 }
 
 /* To the number or pointer that begins so many bytes from here. */
@@ -308,21 +212,22 @@ go_to_bytes(Way *way, guint64 bytes)
 {
     guint64 left = bytes;
 
-    for (guint depth = 0; depth < MAX_DEPTH && peel(&way->type); depth++) {
+    for (guint depth = 0; depth < MAX_DEPTH && patch_dwarf_peel(&way->type); depth++) {
         int tag = dwarf_tag(&way->type);
         Dwarf_Die element;
 
-        if (tag == DW_TAG_array_type && patch_dwarf_type_of(&way->type, &element) && size_of(&element)) {
-            guint64 whole = size_of(&way->type), count = whole / size_of(&element), n = elements_of(&way->type);
+        if (tag == DW_TAG_array_type && patch_dwarf_type_of(&way->type, &element) && patch_dwarf_size(&element)) {
+            guint64 whole = patch_dwarf_size(&way->type), n = patch_dwarf_elements(&way->type);
+            guint64 count = whole / patch_dwarf_size(&element);
 
             if (left >= whole || (n && count != n))
                 break;
-            left %= size_of(&element);
+            left %= patch_dwarf_size(&element);
             way->type = element;
-        } else if (is_structure(&way->type)) {
+        } else if (patch_dwarf_is_structure(&way->type)) {
             if (!check_structure(way, &way->type))
                 return FALSE;
-            if (!descend_member(&way->type, &left, NULL))
+            if (!patch_dwarf_member_at(&way->type, &left, NULL))
                 break;
         } else {
             way->offset += bytes;
@@ -370,9 +275,9 @@ kind_of_base(Dwarf_Die *type)
 static gboolean
 is_char(Dwarf_Die *type)
 {
-    guint64 encoding = peel(type) ? patch_dwarf_number(type, DW_AT_encoding, 0) : 0;
+    guint64 encoding = patch_dwarf_peel(type) ? patch_dwarf_number(type, DW_AT_encoding, 0) : 0;
 
-    return dwarf_tag(type) == DW_TAG_base_type && size_of(type) == 1 &&
+    return dwarf_tag(type) == DW_TAG_base_type && patch_dwarf_size(type) == 1 &&
            (encoding == DW_ATE_signed_char || encoding == DW_ATE_unsigned_char);
 }
 
@@ -406,13 +311,13 @@ finish(Way *way)
 {
     PatchVariable *variable = way->variable;
 
-    if (!peel(&way->type))
+    if (!patch_dwarf_peel(&way->type))
         return refuse(way, "its type is not known");
     if (!check_structure(way, &way->type))
         return FALSE;
     variable->type = name_of_type(&way->type);
     variable->kind = kind_of(&way->type);
-    variable->size = variable->n_bits ? (variable->bit + variable->n_bits + 7) / 8 : size_of(&way->type);
+    variable->size = variable->n_bits ? (variable->bit + variable->n_bits + 7) / 8 : patch_dwarf_size(&way->type);
     g_array_append_val(variable->offsets, way->offset);
     if (variable->kind == PATCH_TYPE_OTHER || !variable->size ||
         (variable->kind != PATCH_TYPE_TEXT && variable->size > MAX_NUMBER_BYTES))
@@ -449,19 +354,19 @@ append_step(GString *text, Dwarf_Die *type, guint64 *offset)
     Dwarf_Die element;
     guint64 bytes;
 
-    if (!peel(type))
+    if (!patch_dwarf_peel(type))
         return FALSE;
-    if (is_structure(type)) {
-        if (!descend_member(type, offset, &name))
+    if (patch_dwarf_is_structure(type)) {
+        if (!patch_dwarf_member_at(type, offset, &name))
             return FALSE;
         if (name)
             g_string_append_printf(text, ".%s", name);
         return TRUE;
     }
-    if (dwarf_tag(type) != DW_TAG_array_type || !elements_of(type) || !patch_dwarf_type_of(type, &element) ||
+    if (dwarf_tag(type) != DW_TAG_array_type || !patch_dwarf_elements(type) || !patch_dwarf_type_of(type, &element) ||
         is_text(type))
         return FALSE;
-    bytes = size_of(&element);
+    bytes = patch_dwarf_size(&element);
     if (!bytes)
         return FALSE;
     g_string_append_printf(text, "[%" G_GUINT64_FORMAT "]", *offset / bytes);
