@@ -74,7 +74,7 @@ virt_livepatch_LDADD = libpatcher.a libintrospect.a libvmm.a $(READLINE_LIBS) $(
 libpatcher_a_SOURCES += \
 	patcher/run.c patcher/run.h \
 	patcher/progress.c patcher/progress.h \
-	patcher/patchfile.c patcher/patchfile.h \
+	patcher/patchfile-apply.c patcher/patchfile-private.h patcher/patchfile.c patcher/patchfile.h \
 	patcher/kconfig.c patcher/kconfig.h \
 	patcher/overlay.c patcher/overlay.h \
 	patcher/cache.c patcher/cache.h \

@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "patcher/patchfile.h"
+#include "patcher/patchfile-private.h"
 
 #include "patcher/error.h"
 
 #define MAX_LINES 10000000
-
-/* Lines keep their newline; the last one of a file may have none. */
-typedef struct {
-    guint old_start;
-    GPtrArray *old_lines, *new_lines;
-    GArray *kinds;              /* of char: ' ', '-' or '+', in the patch's order */
-} Hunk;
 
 typedef struct {
     GPtrArray *lines;
@@ -19,7 +12,7 @@ typedef struct {
 } Reader;
 
 static void
-hunk_free(Hunk *hunk)
+hunk_free(PatchHunk *hunk)
 {
     g_ptr_array_unref(hunk->old_lines);
     g_ptr_array_unref(hunk->new_lines);
@@ -58,8 +51,8 @@ patch_files_free(PatchFiles *files)
     g_free(files);
 }
 
-static GPtrArray *
-split_lines(const char *text)
+GPtrArray *
+patch_split_lines(const char *text)
 {
     GPtrArray *lines = g_ptr_array_new_with_free_func(g_free);
 
@@ -154,7 +147,7 @@ parse_range(const char **cursor, char sign, guint *start, guint *count)
 }
 
 static void
-add_line(Hunk *hunk, char kind, const char *text)
+add_line(PatchHunk *hunk, char kind, const char *text)
 {
     g_array_append_val(hunk->kinds, kind);
     if (kind != '+')
@@ -175,7 +168,7 @@ chop_newline(GPtrArray *lines)
 
 /* "\ No newline at end of file" speaks of the line before it. */
 static void
-strip_newline(Hunk *hunk)
+strip_newline(PatchHunk *hunk)
 {
     char kind = hunk->kinds->len ? g_array_index(hunk->kinds, char, hunk->kinds->len - 1) : 0;
 
@@ -189,7 +182,7 @@ static gboolean
 parse_hunk(Reader *reader, PatchFile *file, GError **error)
 {
     const char *header = peek(reader, 0), *cursor = header + 3;
-    Hunk *hunk = g_new0(Hunk, 1);
+    PatchHunk *hunk = g_new0(PatchHunk, 1);
     guint old_count = 0, new_count = 0, new_start;
 
     hunk->old_lines = g_ptr_array_new_with_free_func(g_free);
@@ -331,7 +324,7 @@ patch_files_parse(const char *text, GError **error)
 {
     g_autoptr(PatchFiles) files = patch_files_new();
     g_autofree char *plain = without_returns(text);
-    g_autoptr(GPtrArray) lines = split_lines(plain);
+    g_autoptr(GPtrArray) lines = patch_split_lines(plain);
     Reader reader = { .lines = lines };
 
     g_free(files->text);
@@ -355,117 +348,4 @@ patch_files_parse(const char *text, GError **error)
         return NULL;
     }
     return g_steal_pointer(&files);
-}
-
-static gboolean
-fits_at(const Hunk *hunk, const GPtrArray *lines, gint64 index)
-{
-    if (index < 0 || index + hunk->old_lines->len > lines->len)
-        return FALSE;
-    for (guint i = 0; i < hunk->old_lines->len; i++)
-        if (!g_str_equal(hunk->old_lines->pdata[i], lines->pdata[index + i]))
-            return FALSE;
-    return TRUE;
-}
-
-/* Index into LINES of the nearest place to WANTED, not before FIRST, where the hunk's old lines are; -1 if nowhere. */
-static gint64
-find_place(const Hunk *hunk, const GPtrArray *lines, gint64 wanted, gint64 first)
-{
-    for (gint64 distance = 0; distance <= (gint64) lines->len; distance++) {
-        if (wanted - distance >= first && fits_at(hunk, lines, wanted - distance))
-            return wanted - distance;
-        if (wanted + distance >= first && fits_at(hunk, lines, wanted + distance))
-            return wanted + distance;
-    }
-    return -1;
-}
-
-/* Appends the stretches of the hunk that are no context. */
-static void
-add_edits(PatchFile *file, const Hunk *hunk, guint old_line, guint new_line)
-{
-    guint i = 0;
-
-    while (i < hunk->kinds->len) {
-        PatchEdit edit = { old_line, 0, new_line, 0 };
-
-        for (; i < hunk->kinds->len && g_array_index(hunk->kinds, char, i) != ' '; i++)
-            if (g_array_index(hunk->kinds, char, i) == '-')
-                edit.old_count++;
-            else
-                edit.new_count++;
-        if (edit.old_count || edit.new_count)
-            g_array_append_val(file->edits, edit);
-        old_line += edit.old_count;
-        new_line += edit.new_count;
-        for (; i < hunk->kinds->len && g_array_index(hunk->kinds, char, i) == ' '; i++) {
-            old_line++;
-            new_line++;
-        }
-    }
-}
-
-char *
-patch_file_apply(PatchFile *file, const char *text, GError **error)
-{
-    g_autoptr(GPtrArray) lines = split_lines(text);
-    g_autoptr(GString) result = g_string_new(NULL);
-    gint64 done = 0, moved = 0, grown = 0;
-
-    g_array_set_size(file->edits, 0);
-    for (guint i = 0; i < file->hunks->len; i++) {
-        const Hunk *hunk = file->hunks->pdata[i];
-        gint64 stated = (gint64) hunk->old_start - (hunk->old_lines->len ? 1 : 0);
-        gint64 place = find_place(hunk, lines, stated + moved, done);
-
-        if (place < 0) {
-            g_set_error(error, PATCH_ERROR, PATCH_ERROR_DOES_NOT_FIT,
-                        "the patch does not apply to %s: its lines at %u are not in the source; is this the source "
-                        "that the patch was made for, and not patched already?", file->path, hunk->old_start);
-            return NULL;
-        }
-        moved = place - stated;
-        for (; done < place; done++)
-            g_string_append(result, lines->pdata[done]);
-        for (guint j = 0; j < hunk->new_lines->len; j++)
-            g_string_append(result, hunk->new_lines->pdata[j]);
-        add_edits(file, hunk, place + 1, place + 1 + grown);
-        grown += (gint64) hunk->new_lines->len - hunk->old_lines->len;
-        done += hunk->old_lines->len;
-    }
-    for (; done < (gint64) lines->len; done++)
-        g_string_append(result, lines->pdata[done]);
-    return g_string_free(g_steal_pointer(&result), FALSE);
-}
-
-guint
-patch_file_old_line(const PatchFile *file, guint new_line)
-{
-    gint64 shift = 0;
-
-    for (guint i = 0; i < file->edits->len; i++) {
-        const PatchEdit *edit = &g_array_index(file->edits, PatchEdit, i);
-
-        if (new_line < edit->new_start)
-            break;
-        if (new_line < edit->new_start + edit->new_count)
-            return 0;
-        shift = (gint64) edit->old_start + edit->old_count - edit->new_start - edit->new_count;
-    }
-    return new_line + shift;
-}
-
-gboolean
-patch_file_touches(const PatchFile *file, guint first, guint last)
-{
-    for (guint i = 0; i < file->edits->len; i++) {
-        const PatchEdit *edit = &g_array_index(file->edits, PatchEdit, i);
-        /* Lines only removed were between new_start - 1 and new_start. */
-        gboolean reaches = edit->new_count ? edit->new_start + edit->new_count > first : edit->new_start > first;
-
-        if (reaches && edit->new_start <= last)
-            return TRUE;
-    }
-    return FALSE;
 }

@@ -18,7 +18,7 @@ typedef struct {
 typedef struct {
     char *path;                 /* within the tree, as fs/proc/uptime.c */
     gboolean is_new;            /* a header that the patch adds */
-    GPtrArray *hunks;           /* private to patchfile.c */
+    GPtrArray *hunks;           /* of PatchHunk, patchfile-private.h */
     GArray *edits;              /* of PatchEdit, ascending; set by patch_file_apply, for the text it was applied to */
 } PatchFile;
 
