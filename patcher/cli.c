@@ -65,6 +65,24 @@ patch_json_array(JsonBuilder *json, const char *name)
 }
 
 void
+patch_json_texts(JsonBuilder *json, const char *name, const GPtrArray *texts)
+{
+    patch_json_array(json, name);
+    for (guint i = 0; i < texts->len; i++)
+        json_builder_add_string_value(json, texts->pdata[i]);
+    json_builder_end_array(json);
+}
+
+void
+patch_json_strings(JsonBuilder *json, const char *name, char **strings)
+{
+    patch_json_array(json, name);
+    for (; strings && *strings; strings++)
+        json_builder_add_string_value(json, *strings);
+    json_builder_end_array(json);
+}
+
+void
 patch_cli_print_json(JsonBuilder *builder)
 {
     g_autoptr(JsonNode) root = json_builder_get_root(builder);

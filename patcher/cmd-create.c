@@ -78,16 +78,11 @@ add_functions(JsonBuilder *builder, const PatchObject *object)
         const PatchPiece *piece = object->pieces->pdata[replacement->piece];
 
         json_builder_begin_object(builder);
-        json_builder_set_member_name(builder, "name");
-        json_builder_add_string_value(builder, symbol->name);
-        json_builder_set_member_name(builder, "object");
-        json_builder_add_string_value(builder, object->path);
-        json_builder_set_member_name(builder, "old_bytes");
-        json_builder_add_int_value(builder, symbol->size);
-        json_builder_set_member_name(builder, "new_bytes");
-        json_builder_add_int_value(builder, piece->size);
-        json_builder_set_member_name(builder, "reason");
-        json_builder_add_string_value(builder, patch_reason_name(replacement->reason));
+        patch_json_string(builder, "name", symbol->name);
+        patch_json_string(builder, "object", object->path);
+        patch_json_int(builder, "old_bytes", symbol->size);
+        patch_json_int(builder, "new_bytes", piece->size);
+        patch_json_string(builder, "reason", patch_reason_name(replacement->reason));
         if (*replacement->cause)
             patch_json_string(builder, "cause", replacement->cause);
         json_builder_end_object(builder);
@@ -100,12 +95,9 @@ print_json(const PatchUpdate *update, const char *path)
     g_autoptr(JsonBuilder) builder = json_builder_new();
 
     json_builder_begin_object(builder);
-    json_builder_set_member_name(builder, "id");
-    json_builder_add_string_value(builder, update->id);
-    json_builder_set_member_name(builder, "file");
-    json_builder_add_string_value(builder, path);
-    json_builder_set_member_name(builder, "functions");
-    json_builder_begin_array(builder);
+    patch_json_string(builder, "id", update->id);
+    patch_json_string(builder, "file", path);
+    patch_json_array(builder, "functions");
     for (guint i = 0; i < update->objects->len; i++)
         add_functions(builder, update->objects->pdata[i]);
     json_builder_end_array(builder);

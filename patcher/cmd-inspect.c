@@ -202,10 +202,7 @@ add_condition(JsonBuilder *json, const IntroCondition *condition)
     patch_json_string(json, "encryption", "none");
     if (condition->hypervisor)
         patch_json_string(json, "paravirt", condition->hypervisor);
-    patch_json_array(json, "own_livepatches");
-    for (guint i = 0; i < condition->livepatches->len; i++)
-        json_builder_add_string_value(json, condition->livepatches->pdata[i]);
-    json_builder_end_array(json);
+    patch_json_texts(json, "own_livepatches", condition->livepatches);
     patch_json_boolean(json, "own_livepatch_in_transition", condition->livepatch_in_transition);
     json_builder_set_member_name(json, "live_text");
     json_builder_begin_object(json);
@@ -259,10 +256,7 @@ add_features(JsonBuilder *json, const IntroKernel *kernel)
 {
     g_auto(GStrv) names = intro_kernel_cpu_feature_names(kernel);
 
-    patch_json_array(json, "cpu_features");
-    for (guint i = 0; names && names[i]; i++)
-        json_builder_add_string_value(json, names[i]);
-    json_builder_end_array(json);
+    patch_json_strings(json, "cpu_features", names);
 }
 
 static void

@@ -88,10 +88,7 @@ print_json(JsonBuilder *json, const VmmDomain *domain, const Sight *sight)
     if (sight->release)
         patch_json_string(json, "release", sight->release);
     if (sight->updates) {
-        patch_json_array(json, "updates");
-        for (guint i = 0; i < sight->updates->len; i++)
-            json_builder_add_string_value(json, sight->updates->pdata[i]);
-        json_builder_end_array(json);
+        patch_json_texts(json, "updates", sight->updates);
         patch_json_int(json, "damaged_records", sight->n_damaged);
     }
     if (sight->problem)

@@ -97,35 +97,27 @@ print_text(const PatchUpdate *update, gboolean disassemble)
     g_print("\n%s", update->patch);
 }
 
+/* An update of unknown origin may hold any bytes. */
 static void
 add_string(JsonBuilder *builder, const char *name, const char *value)
 {
     g_autofree char *valid = g_utf8_make_valid(value, -1);
 
-    json_builder_set_member_name(builder, name);
-    json_builder_add_string_value(builder, valid);
-}
-
-static void
-add_number(JsonBuilder *builder, const char *name, gint64 value)
-{
-    json_builder_set_member_name(builder, name);
-    json_builder_add_int_value(builder, value);
+    patch_json_string(builder, name, valid);
 }
 
 static void
 add_replacements(JsonBuilder *builder, const PatchObject *object)
 {
-    json_builder_set_member_name(builder, "functions");
-    json_builder_begin_array(builder);
+    patch_json_array(builder, "functions");
     for (guint i = 0; i < object->replacements->len; i++) {
         const PatchReplacement *replacement = object->replacements->pdata[i];
         const PatchSymbol *symbol = function_symbol(object, replacement->function);
 
         json_builder_begin_object(builder);
         add_string(builder, "name", symbol->name);
-        add_number(builder, "old_bytes", symbol->size);
-        add_number(builder, "new_bytes", ((const PatchPiece *) object->pieces->pdata[replacement->piece])->size);
+        patch_json_int(builder, "old_bytes", symbol->size);
+        patch_json_int(builder, "new_bytes", ((const PatchPiece *) object->pieces->pdata[replacement->piece])->size);
         add_string(builder, "reason", patch_reason_name(replacement->reason));
         if (*replacement->cause)
             add_string(builder, "cause", replacement->cause);
@@ -139,17 +131,15 @@ add_pieces(JsonBuilder *builder, const PatchObject *object)
 {
     g_autofree gboolean *escapes = patch_escape_find(object);
 
-    json_builder_set_member_name(builder, "pieces");
-    json_builder_begin_array(builder);
+    patch_json_array(builder, "pieces");
     for (guint i = 0; i < object->pieces->len; i++) {
         const PatchPiece *piece = object->pieces->pdata[i];
 
         json_builder_begin_object(builder);
         add_string(builder, "name", piece->name);
         add_string(builder, "kind", piece_kinds[piece->kind]);
-        add_number(builder, "bytes", piece->size);
-        json_builder_set_member_name(builder, "stays");
-        json_builder_add_boolean_value(builder, escapes[i]);
+        patch_json_int(builder, "bytes", piece->size);
+        patch_json_boolean(builder, "stays", escapes[i]);
         json_builder_end_object(builder);
     }
     json_builder_end_array(builder);
@@ -158,15 +148,14 @@ add_pieces(JsonBuilder *builder, const PatchObject *object)
 static void
 add_hooks(JsonBuilder *builder, const PatchObject *object)
 {
-    json_builder_set_member_name(builder, "hooks");
-    json_builder_begin_array(builder);
+    patch_json_array(builder, "hooks");
     for (guint i = 0; i < object->hooks->len; i++) {
         const PatchHook *hook = &g_array_index(object->hooks, PatchHook, i);
 
         json_builder_begin_object(builder);
         add_string(builder, "name", piece_name(object, hook->piece));
         add_string(builder, "kind", patch_hook_kind_name(hook->kind));
-        add_number(builder, "limit_s", hook->limit_s);
+        patch_json_int(builder, "limit_s", hook->limit_s);
         json_builder_end_object(builder);
     }
     json_builder_end_array(builder);
@@ -175,8 +164,7 @@ add_hooks(JsonBuilder *builder, const PatchObject *object)
 static void
 add_data(JsonBuilder *builder, const PatchObject *object)
 {
-    json_builder_set_member_name(builder, "data");
-    json_builder_begin_array(builder);
+    patch_json_array(builder, "data");
     for (guint i = 0; i < object->data->len; i++) {
         const PatchDatum *datum = object->data->pdata[i];
         g_autofree char *before = patch_datum_text(object, datum, datum->before);
@@ -184,7 +172,7 @@ add_data(JsonBuilder *builder, const PatchObject *object)
 
         json_builder_begin_object(builder);
         add_string(builder, "name", datum->name);
-        add_number(builder, "bytes", datum->before->bytes->len);
+        patch_json_int(builder, "bytes", datum->before->bytes->len);
         add_string(builder, "before", before);
         if (datum->after->bytes->len > 0)
             add_string(builder, "after", after);
@@ -197,8 +185,7 @@ add_data(JsonBuilder *builder, const PatchObject *object)
 static void
 add_objects(JsonBuilder *builder, const PatchUpdate *update, gboolean disassemble)
 {
-    json_builder_set_member_name(builder, "objects");
-    json_builder_begin_array(builder);
+    patch_json_array(builder, "objects");
     for (guint i = 0; i < update->objects->len; i++) {
         const PatchObject *object = update->objects->pdata[i];
 
@@ -209,8 +196,8 @@ add_objects(JsonBuilder *builder, const PatchUpdate *update, gboolean disassembl
         add_pieces(builder, object);
         add_hooks(builder, object);
         add_data(builder, object);
-        add_number(builder, "matched_functions", object->functions->len);
-        add_number(builder, "sites", count_sites(object));
+        patch_json_int(builder, "matched_functions", object->functions->len);
+        patch_json_int(builder, "sites", count_sites(object));
         if (disassemble)
             patch_show_code_json(builder, object);
         json_builder_end_object(builder);
@@ -229,15 +216,8 @@ print_json(const PatchUpdate *update, gboolean disassemble)
     add_string(builder, "kernel", update->kernel);
     add_string(builder, "build_id", update->build_id);
     add_string(builder, "compiler", update->compiler);
-    json_builder_set_member_name(builder, "cves");
-    json_builder_begin_array(builder);
-    for (char **cve = update->cves; *cve; cve++)
-        json_builder_add_string_value(builder, *cve);
-    json_builder_end_array(builder);
-    patch_json_array(builder, "forced");
-    for (char **name = update->forced; *name; name++)
-        json_builder_add_string_value(builder, *name);
-    json_builder_end_array(builder);
+    patch_json_strings(builder, "cves", update->cves);
+    patch_json_strings(builder, "forced", update->forced);
     add_objects(builder, update, disassemble);
     add_string(builder, "patch", update->patch);
     json_builder_end_object(builder);

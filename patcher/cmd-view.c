@@ -233,15 +233,6 @@ print_update(const Update *update)
 }
 
 static void
-add_strings(JsonBuilder *json, const char *name, const GPtrArray *strings)
-{
-    patch_json_array(json, name);
-    for (guint i = 0; i < strings->len; i++)
-        json_builder_add_string_value(json, strings->pdata[i]);
-    json_builder_end_array(json);
-}
-
-static void
 add_jump(JsonBuilder *json, const Update *update, const PatchRecord *record, const PatchJump *jump)
 {
     PatchJumpState state = patch_jump_state(update->guest->kernel, update->arena, record, jump);
@@ -300,12 +291,9 @@ add_update(JsonBuilder *json, const Update *update)
     patch_json_string(json, "kernel", first->kernel);
     patch_json_string(json, "applied_by", first->tool);
     patch_json_int(json, "applied_at", first->applied_at);
-    patch_json_array(json, "cves");
-    for (char **cve = first->cves; *cve; cve++)
-        json_builder_add_string_value(json, *cve);
-    json_builder_end_array(json);
-    add_strings(json, "waiting", update->waiting);
-    add_strings(json, "gone", update->gone);
+    patch_json_strings(json, "cves", first->cves);
+    patch_json_texts(json, "waiting", update->waiting);
+    patch_json_texts(json, "gone", update->gone);
     patch_json_array(json, "functions");
     for (guint r = 0; r < update->records->len; r++) {
         const PatchRecord *record = update->records->pdata[r];
@@ -360,7 +348,7 @@ view_json(const GPtrArray *updates, const PatchArena *arena)
         add_update(json, updates->pdata[i]);
     json_builder_end_array(json);
     add_kept(json, patch_arena_kept(arena));
-    add_strings(json, "damaged", patch_arena_damaged(arena));
+    patch_json_texts(json, "damaged", patch_arena_damaged(arena));
     json_builder_end_object(json);
     patch_cli_print_json(json);
 }
@@ -414,7 +402,7 @@ verify_update(const Update *update, JsonBuilder *json)
         json_builder_begin_object(json);
         patch_json_string(json, "id", id);
         patch_json_boolean(json, "intact", findings->len == 0);
-        add_strings(json, "findings", findings);
+        patch_json_texts(json, "findings", findings);
         json_builder_end_object(json);
         return findings->len;
     }

@@ -42,6 +42,9 @@ void patch_json_boolean(JsonBuilder *json, const char *name, gboolean value);
 void patch_json_address(JsonBuilder *json, const char *name, guint64 value);
 /* Begins an array; json_builder_end_array ends it. */
 void patch_json_array(JsonBuilder *json, const char *name);
+/* A whole array of strings: of char *, or NULL-terminated (STRINGS may be NULL: an empty one). */
+void patch_json_texts(JsonBuilder *json, const char *name, const GPtrArray *texts);
+void patch_json_strings(JsonBuilder *json, const char *name, char **strings);
 
 /* Prints what BUILDER holds as one line of JSON, and a newline. */
 void patch_cli_print_json(JsonBuilder *builder);

@@ -68,15 +68,6 @@ ids_of(const GPtrArray *records)
     return g_strsplit(ids, ", ", -1);
 }
 
-static void
-add_strings(JsonBuilder *json, const char *name, char **strings)
-{
-    patch_json_array(json, name);
-    for (; strings && *strings; strings++)
-        json_builder_add_string_value(json, *strings);
-    json_builder_end_array(json);
-}
-
 /* Modules that an application did not find: all of its records say the same. */
 static char **
 waiting_of(const PatchPlan *plan)
@@ -92,9 +83,9 @@ add_subject(JsonBuilder *json, const PatchPlan *plan, const char *guest, const c
 
     if (g_strv_length(ids) == 1)
         patch_json_string(json, "id", ids[0]);
-    add_strings(json, "ids", ids);
-    add_strings(json, "replaced", replaced);
-    add_strings(json, "waiting", waiting_of(plan));
+    patch_json_strings(json, "ids", ids);
+    patch_json_strings(json, "replaced", replaced);
+    patch_json_strings(json, "waiting", waiting_of(plan));
     patch_json_string(json, "guest", guest);
     patch_json_string(json, "result", result);
 }
@@ -338,10 +329,7 @@ patch_report_commit(const PatchCli *cli, const PatchPlan *plan, const char *gues
     add_functions(json, plan->records);
     add_hooks(json, all->hooks);
     add_data(json, plan->records);
-    patch_json_array(json, "notes");
-    for (guint i = 0; i < plan->notes->len; i++)
-        json_builder_add_string_value(json, plan->notes->pdata[i]);
-    json_builder_end_array(json);
+    patch_json_texts(json, "notes", plan->notes);
     if (all->watched)
         add_watch(json, all->watched);
     json_builder_end_object(json);
