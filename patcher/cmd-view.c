@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * view and verify: what is installed, and whether it still is what was installed.
+ * view: what is installed, and what has become of it.
  */
-#include "patcher/arena.h"
 #include "patcher/command.h"
 #include "patcher/error.h"
-#include "patcher/guest.h"
+#include "patcher/installed.h"
 #include "patcher/jumps.h"
 #include "patcher/kept.h"
 #include "patcher/module.h"
-#include "patcher/plan-undo.h"
 #include "patcher/value-text.h"
 #include "patcher/values.h"
 
@@ -21,99 +19,8 @@ local_time(gint64 seconds)
     return time ? g_date_time_format(time, "%F %T") : g_strdup("at an unknown time");
 }
 
-/* One update as it is installed: one or more records. */
-typedef struct {
-    const PatchGuest *guest;
-    const PatchArena *arena;
-    GPtrArray *records;         /* of PatchRecord, oldest first */
-    GPtrArray *waiting;         /* of const char *: modules that a part of it waits for */
-    GPtrArray *gone;            /* the same: modules that were unloaded after it was applied to them */
-} Update;
-
-static void
-update_free(Update *update)
-{
-    g_ptr_array_unref(update->records);
-    g_ptr_array_unref(update->waiting);
-    g_ptr_array_unref(update->gone);
-    g_free(update);
-}
-
-static gboolean
-is_gone(const Update *update, const PatchRecord *record)
-{
-    return patch_record_is_gone(update->guest->kernel, update->arena, record);
-}
-
-/* Whether a part of it is in force in that module. */
-static gboolean
-has_part(const Update *update, const char *module)
-{
-    for (guint i = 0; i < update->records->len; i++) {
-        const PatchRecord *record = update->records->pdata[i];
-
-        if (g_str_equal(record->module.name, module) && !is_gone(update, record))
-            return TRUE;
-    }
-    return FALSE;
-}
-
-static void
-add_module(const Update *update, GPtrArray *modules, const char *module)
-{
-    if (!has_part(update, module) && !g_ptr_array_find_with_equal_func(modules, module, g_str_equal, NULL))
-        g_ptr_array_add(modules, (gpointer) module);
-}
-
-static void
-find_missing_parts(Update *update)
-{
-    for (guint i = 0; i < update->records->len; i++) {
-        const PatchRecord *record = update->records->pdata[i];
-
-        if (*record->module.name)
-            add_module(update, update->gone, record->module.name);
-    }
-    for (guint i = 0; i < update->records->len; i++) {
-        const PatchRecord *record = update->records->pdata[i];
-
-        for (char **module = record->waiting; *module; module++)
-            if (!g_ptr_array_find_with_equal_func(update->gone, *module, g_str_equal, NULL))
-                add_module(update, update->waiting, *module);
-    }
-}
-
-/* Of Update, in the order of their first applications. */
-static GPtrArray *
-collect_updates(const PatchGuest *guest, const PatchArena *arena)
-{
-    GPtrArray *records = patch_arena_records(arena);
-    GPtrArray *updates = g_ptr_array_new_with_free_func((GDestroyNotify) update_free);
-
-    for (guint i = 0; i < records->len; i++) {
-        const PatchRecord *record = records->pdata[i];
-        Update *update = NULL;
-
-        for (guint u = 0; u < updates->len && !update; u++) {
-            Update *other = updates->pdata[u];
-
-            if (g_str_equal(((const PatchRecord *) other->records->pdata[0])->id, record->id))
-                update = other;
-        }
-        if (!update) {
-            update = g_new0(Update, 1);
-            *update = (Update) { guest, arena, g_ptr_array_new(), g_ptr_array_new(), g_ptr_array_new() };
-            g_ptr_array_add(updates, update);
-        }
-        g_ptr_array_add(update->records, (gpointer) record);
-    }
-    for (guint u = 0; u < updates->len; u++)
-        find_missing_parts(updates->pdata[u]);
-    return updates;
-}
-
 static const char *
-state_word(const Update *update)
+state_word(const PatchInstalled *update)
 {
     for (guint i = 0; i < update->records->len; i++)
         if (((const PatchRecord *) update->records->pdata[i])->state != PATCH_STATE_INSTALLED)
@@ -139,7 +46,7 @@ jump_word(PatchJumpState state)
 }
 
 static void
-print_jump(const Update *update, const PatchRecord *record, const PatchJump *jump)
+print_jump(const PatchInstalled *update, const PatchRecord *record, const PatchJump *jump)
 {
     const IntroKernel *kernel = update->guest->kernel;
     PatchJumpState state = patch_jump_state(kernel, update->arena, record, jump);
@@ -177,7 +84,7 @@ value_text(const PatchValue *value, GBytes *bytes)
 }
 
 static void
-print_value(const Update *update, const PatchRecord *record, const PatchValue *value)
+print_value(const PatchInstalled *update, const PatchRecord *record, const PatchValue *value)
 {
     g_autofree char *now = NULL, *before = value_text(value, value->before), *after = value_text(value, value->after);
     PatchValueState state = patch_value_state(update->guest->kernel, update->arena, record, value, &now);
@@ -190,14 +97,14 @@ print_value(const Update *update, const PatchRecord *record, const PatchValue *v
 }
 
 static const char *
-how_to_go_on(const Update *update, const char *module)
+how_to_go_on(const PatchInstalled *update, const char *module)
 {
     return patch_module_state(update->guest->kernel, module, NULL) == PATCH_MODULE_NOT_LOADED
                ? "it is not loaded" : "it is loaded by now: apply the update again";
 }
 
 static guint64
-region_bytes(const Update *update)
+region_bytes(const PatchInstalled *update)
 {
     guint64 bytes = 0;
 
@@ -207,7 +114,7 @@ region_bytes(const Update *update)
 }
 
 static void
-print_update(const Update *update)
+print_update(const PatchInstalled *update)
 {
     const PatchRecord *first = update->records->pdata[0];
     g_autofree char *when = local_time(first->applied_at);
@@ -233,7 +140,7 @@ print_update(const Update *update)
 }
 
 static void
-add_jump(JsonBuilder *json, const Update *update, const PatchRecord *record, const PatchJump *jump)
+add_jump(JsonBuilder *json, const PatchInstalled *update, const PatchRecord *record, const PatchJump *jump)
 {
     PatchJumpState state = patch_jump_state(update->guest->kernel, update->arena, record, jump);
 
@@ -248,7 +155,7 @@ add_jump(JsonBuilder *json, const Update *update, const PatchRecord *record, con
 }
 
 static void
-add_value(JsonBuilder *json, const Update *update, const PatchRecord *record, const PatchValue *value)
+add_value(JsonBuilder *json, const PatchInstalled *update, const PatchRecord *record, const PatchValue *value)
 {
     g_autofree char *now = NULL, *before = value_text(value, value->before), *after = value_text(value, value->after);
     PatchValueState state = patch_value_state(update->guest->kernel, update->arena, record, value, &now);
@@ -267,7 +174,7 @@ add_value(JsonBuilder *json, const Update *update, const PatchRecord *record, co
 }
 
 static void
-add_values(JsonBuilder *json, const Update *update)
+add_values(JsonBuilder *json, const PatchInstalled *update)
 {
     patch_json_array(json, "data");
     for (guint r = 0; r < update->records->len; r++) {
@@ -280,7 +187,7 @@ add_values(JsonBuilder *json, const Update *update)
 }
 
 static void
-add_update(JsonBuilder *json, const Update *update)
+add_update(JsonBuilder *json, const PatchInstalled *update)
 {
     const PatchRecord *first = update->records->pdata[0];
 
@@ -381,7 +288,7 @@ run_view(const PatchCli *cli, int argc, char **argv, int *status, GError **error
     arena = guest ? patch_arena_open(guest->kernel, error) : NULL;
     if (!arena)
         return FALSE;
-    updates = collect_updates(guest, arena);
+    updates = patch_installed_updates(guest, arena);
     if (cli->json)
         view_json(updates, arena);
     else
@@ -389,62 +296,4 @@ run_view(const PatchCli *cli, int argc, char **argv, int *status, GError **error
     return TRUE;
 }
 
-static guint
-verify_update(const Update *update, JsonBuilder *json)
-{
-    g_autoptr(GPtrArray) findings = g_ptr_array_new_with_free_func(g_free);
-    const char *id = ((const PatchRecord *) update->records->pdata[0])->id;
-
-    for (guint i = 0; i < update->records->len; i++)
-        g_ptr_array_extend_and_steal(findings, patch_verify_record(update->guest->kernel, update->arena,
-                                                                   update->records->pdata[i]));
-    if (json) {
-        json_builder_begin_object(json);
-        patch_json_string(json, "id", id);
-        patch_json_boolean(json, "intact", findings->len == 0);
-        patch_json_texts(json, "findings", findings);
-        json_builder_end_object(json);
-        return findings->len;
-    }
-    g_print("%s  %s\n", id, findings->len == 0 ? "intact" : "altered");
-    for (guint i = 0; i < findings->len; i++)
-        g_print("    %s\n", (const char *) findings->pdata[i]);
-    return findings->len;
-}
-
-static gboolean
-run_verify(const PatchCli *cli, int argc, char **argv, int *status, GError **error)
-{
-    g_autoptr(PatchGuest) guest = NULL;
-    g_autoptr(PatchArena) arena = NULL;
-    g_autoptr(JsonBuilder) json = cli->json ? json_builder_new() : NULL;
-    g_autoptr(GPtrArray) updates = NULL;
-    guint n_findings = 0;
-
-    if (patch_cli_parse(&patch_cmd_verify, NULL, argc, argv, 1, 1, error) < 0)
-        return FALSE;
-    guest = patch_guest_open(argv[1], cli->uri, error);
-    arena = guest ? patch_arena_open(guest->kernel, error) : NULL;
-    if (!arena)
-        return FALSE;
-    if (json)
-        json_builder_begin_array(json);
-    updates = collect_updates(guest, arena);
-    for (guint i = 0; i < updates->len; i++)
-        n_findings += verify_update(updates->pdata[i], json);
-    if (json) {
-        json_builder_end_array(json);
-        patch_cli_print_json(json);
-    }
-    n_findings += patch_arena_damaged(arena)->len;
-    for (guint i = 0; i < patch_arena_damaged(arena)->len; i++)
-        g_printerr("%s: %s\n", argv[1], (const char *) patch_arena_damaged(arena)->pdata[i]);
-    *status = n_findings == 0 ? PATCH_EXIT_DONE : PATCH_EXIT_FAILED;
-    return TRUE;
-}
-
 const PatchCommand patch_cmd_view = { "view", "GUEST", "updates installed in the guest", run_view };
-
-const PatchCommand patch_cmd_verify = {
-    "verify", "GUEST", "is every byte that was installed still what was installed", run_verify
-};

@@ -61,7 +61,8 @@ bin_PROGRAMS += virt-livepatch
 virt_livepatch_SOURCES = \
 	patcher/main.c patcher/shell.c patcher/shell.h patcher/cli.c patcher/command.h patcher/report.c patcher/report.h \
 	patcher/cmd-inspect.c patcher/cmd-symbols.c patcher/cmd-tasks.c patcher/cmd-stack.c \
-	patcher/cmd-apply.c patcher/cmd-undo.c patcher/cmd-view.c \
+	patcher/cmd-apply.c patcher/cmd-undo.c \
+	patcher/cmd-verify.c patcher/cmd-view.c patcher/installed.c patcher/installed.h \
 	patcher/cmd-list.c patcher/cmd-log.c
 libpatcher_a_SOURCES += \
 	patcher/words.c patcher/words.h \
