@@ -4,7 +4,7 @@
 #define MAX_TABLE_BYTES 65536
 
 static gboolean
-find_linked(const IntroCallbacks *callbacks, const char *type, const char *link, const char *word, Linked *linked,
+find_linked(const IntroCallbacks *callbacks, const char *type, const char *link, const char *word, IntroLinked *linked,
             GError **error)
 {
     const IntroBtf *btf = intro_kernel_btf(callbacks->kernel);
@@ -234,7 +234,7 @@ intro_callback_places_irq_works(IntroCallbacks *callbacks, GError **error)
 }
 
 static gboolean
-find_srcu_data(const IntroBtf *btf, SrcuPlaces *srcu, GError **error)
+find_srcu_data(const IntroBtf *btf, IntroSrcuPlaces *srcu, GError **error)
 {
     return intro_btf_offset(btf, "srcu_struct", "sda", &srcu->areas, error)
         && intro_btf_offset(btf, "srcu_data", "work", &srcu->call_work, error)
@@ -261,7 +261,7 @@ find_cpu_offsets(IntroCallbacks *callbacks, GError **error)
 }
 
 static gboolean
-find_srcu_functions(const IntroSymbols *symbols, SrcuPlaces *srcu, GError **error)
+find_srcu_functions(const IntroSymbols *symbols, IntroSrcuPlaces *srcu, GError **error)
 {
     return intro_symbols_address(symbols, "process_srcu", &srcu->ends, error)
         && intro_symbols_address(symbols, "srcu_invoke_callbacks", &srcu->calls, error)
@@ -273,7 +273,7 @@ intro_callback_places_srcu(IntroCallbacks *callbacks, GError **error)
 {
     const IntroBtf *btf = intro_kernel_btf(callbacks->kernel);
     const IntroSymbols *symbols = intro_kernel_symbols(callbacks->kernel);
-    SrcuPlaces srcu = { 0 };
+    IntroSrcuPlaces srcu = { 0 };
     const char *type;
 
     /* Since 6.4. */

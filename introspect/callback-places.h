@@ -14,7 +14,7 @@
 /* Objects that are linked: where in them the link is, and another word. */
 typedef struct {
     gsize link, word;
-} Linked;
+} IntroLinked;
 
 /*
  * Nothing lists the SRCU domains, most of which are part of other objects. But one that has callbacks waits for something itself:
@@ -30,19 +30,19 @@ typedef struct {
     gsize call_work, timer, domain, list;   /* in a srcu_data */
     gsize lock;
     gboolean has_lock;
-} SrcuPlaces;
+} IntroSrcuPlaces;
 
 struct IntroCallbacks {
     const IntroKernel *kernel;
     IntroRecall *recall;
     GPtrArray *unknown;                                 /* of char *, static */
     GArray *timer_bases, *clocks, *pools, *tasklets, *rcu, *irq_works, *calls;      /* of GuestVa */
-    Linked timer, hrtimer, work, worker, queue, pool_of_queue, unbound_pool, tasklet, rcu_head, irq_work, call;
+    IntroLinked timer, hrtimer, work, worker, queue, pool_of_queue, unbound_pool, tasklet, rcu_head, irq_work, call;
     gsize vectors, delayed_timer, delayed_work, delayed_function;
     guint n_vectors, n_unbound_pools;
     GuestVa delays, unbound_pools, queues;              /* delays: the function of a timer that a work item waits for */
     gsize clock_root, left, right, worklist, workers, scheduled, current_work, queue_pools, waiting;
-    SrcuPlaces srcu;                                    /* nothing but zeros where they are unknown */
+    IntroSrcuPlaces srcu;                                    /* nothing but zeros where they are unknown */
     GArray *cpu_offsets;                                /* of guint64: what is added to a per-CPU pointer, for each possible CPU */
     GArray *locks;                                      /* of GuestVa: held by whoever changes lists, but for those of pools */
     gsize pool_lock;

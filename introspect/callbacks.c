@@ -42,7 +42,7 @@ fail_endless(GError **error)
 
 /* The two words of OBJECT, in one read where they are near each other. */
 static gboolean
-read_linked(const Search *search, const Linked *linked, GuestVa object, GuestVa *next, guint64 *word, GError **error)
+read_linked(const Search *search, const IntroLinked *linked, GuestVa object, GuestVa *next, guint64 *word, GError **error)
 {
     gsize first = MIN(linked->link, linked->word), last = MAX(linked->link, linked->word) + sizeof(guint64);
     guint8 bytes[MAX_SPAN_BYTES];
@@ -60,7 +60,7 @@ read_linked(const Search *search, const Linked *linked, GuestVa object, GuestVa 
 static gboolean
 is_of_srcu(const Search *search, GuestVa function)
 {
-    const SrcuPlaces *srcu = &search->callbacks->srcu;
+    const IntroSrcuPlaces *srcu = &search->callbacks->srcu;
 
     return function != 0
         && (function == srcu->ends || function == srcu->begins || function == srcu->calls || function == srcu->queues);
@@ -70,7 +70,7 @@ is_of_srcu(const Search *search, GuestVa function)
 static gboolean
 find_domain(const Search *search, GuestVa object, GuestVa function, GuestVa *domain, GError **error)
 {
-    const SrcuPlaces *srcu = &search->callbacks->srcu;
+    const IntroSrcuPlaces *srcu = &search->callbacks->srcu;
 
     if (function == srcu->calls || function == srcu->queues) {
         object -= function == srcu->calls ? srcu->call_work : srcu->timer;
@@ -122,7 +122,7 @@ visit_function(Search *search, const char *kind, GuestVa object, guint64 word, G
 
 /* A list from the link NODE to END, or to a null. */
 static gboolean
-follow(Search *search, const Linked *linked, GuestVa node, GuestVa end, const char *kind, Visitor visit, GError **error)
+follow(Search *search, const IntroLinked *linked, GuestVa node, GuestVa end, const char *kind, Visitor visit, GError **error)
 {
     while (node != 0 && node != end) {
         GuestVa object = node - linked->link;
@@ -138,7 +138,7 @@ follow(Search *search, const Linked *linked, GuestVa node, GuestVa end, const ch
 
 /* The list whose head, a struct list_head, is at HEAD. */
 static gboolean
-follow_ring(Search *search, const Linked *linked, GuestVa head, const char *kind, Visitor visit, GError **error)
+follow_ring(Search *search, const IntroLinked *linked, GuestVa head, const char *kind, Visitor visit, GError **error)
 {
     GuestVa first;
 
@@ -148,7 +148,7 @@ follow_ring(Search *search, const Linked *linked, GuestVa head, const char *kind
 
 /* N heads, each a pointer to the first. */
 static gboolean
-follow_heads(Search *search, const Linked *linked, GuestVa heads, guint n, const char *kind, Visitor visit, GError **error)
+follow_heads(Search *search, const IntroLinked *linked, GuestVa heads, guint n, const char *kind, Visitor visit, GError **error)
 {
     g_autofree guint8 *bytes = g_malloc(MAX(n, 1) * sizeof(guint64));
 
@@ -311,7 +311,7 @@ search_works(Search *search, GError **error)
 
 /* Lists with one head each, at PLACES. */
 static gboolean
-follow_lists(Search *search, const Linked *linked, const GArray *places, const char *kind, GError **error)
+follow_lists(Search *search, const IntroLinked *linked, const GArray *places, const char *kind, GError **error)
 {
     for (guint i = 0; i < places->len; i++)
         if (!follow_heads(search, linked, g_array_index(places, GuestVa, i), 1, kind, visit_function, error))
@@ -348,7 +348,7 @@ static gboolean
 search_domain(Search *search, GuestVa domain, GError **error)
 {
     const IntroCallbacks *callbacks = search->callbacks;
-    const SrcuPlaces *srcu = &callbacks->srcu;
+    const IntroSrcuPlaces *srcu = &callbacks->srcu;
     GuestVa areas;
 
     if (!intro_recall_read_u64(search->recall, domain + srcu->areas, &areas, error))

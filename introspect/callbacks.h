@@ -30,8 +30,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IntroCallbacks, intro_callbacks_free)
 const GPtrArray *intro_callbacks_unknown(const IntroCallbacks *callbacks);
 
 /* Appends to FOUND (of IntroCallback) those whose function FILTER takes. It is true of this moment only if the guest is paused,
- * nobody is in intro_callback_runners, and no CPU is at changing the lists, which is what IN_MOTION tells; else lists may come apart
- * under way, which may be an error. INTRO_ERROR_CORRUPT: there are more than can be looked at, or they do not end. What was read is
+ * nobody is in intro_callback_runners, and no CPU is changing the lists, which is what IN_MOTION tells; else lists may come apart
+ * while they are followed, which may be an error. INTRO_ERROR_CORRUPT: there are more than can be looked at, or they do not end. What was read is
  * read in one go the next time. */
 gboolean intro_callbacks_find(const IntroCallbacks *callbacks, IntroCallbackFilter filter, gconstpointer data, GArray *found,
                               gboolean *in_motion, GError **error);

@@ -39,7 +39,7 @@ IntroCondition *intro_condition_new(const IntroKernel *kernel, GError **error);
 void intro_condition_free(IntroCondition *condition);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(IntroCondition, intro_condition_free)
 
-/* introspect/live-text.c */
+/* That part of it alone. */
 gboolean intro_live_text_read(const IntroKernel *kernel, IntroLiveText *text, GError **error);
 
 #endif

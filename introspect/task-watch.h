@@ -22,7 +22,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(IntroTaskWatch, intro_task_watch_free)
 
 /* TASK was seen asleep. */
 gboolean intro_task_watch_add(IntroTaskWatch *watch, const IntroTask *task, GError **error);
-/* TASK was not, and whoever asks does not need to be told that it has run. */
+/* TASK was not, and whoever asks does not need to be told when it has run. */
 gboolean intro_task_watch_add_restless(IntroTaskWatch *watch, const IntroTask *task, GError **error);
 guint intro_task_watch_n_asleep(const IntroTaskWatch *watch);
 

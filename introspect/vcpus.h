@@ -29,7 +29,7 @@ gboolean intro_vcpu_number(const IntroKernel *kernel, const VmmVcpu *vcpu, guint
 /* The current task of CPU: address of its task_struct. */
 gboolean intro_cpu_current_task(const IntroKernel *kernel, guint cpu, GuestVa *task, GError **error);
 
-/* Whether TASK, of the paused guest, is at executing a guest of its own: whatever the vCPU's registers say then, they may be that
+/* Whether TASK, of the paused guest, is executing a guest of its own: whatever the vCPU's registers say then, they may be that
  * one's. */
 gboolean intro_task_runs_guest(const IntroKernel *kernel, GuestVa task, gboolean *runs, GError **error);
 

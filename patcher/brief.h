@@ -8,6 +8,7 @@
 
 #include "patcher/guest.h"
 
+/* Stops of the guest: how many, and how long. */
 typedef struct {
     guint n;
     guint64 total_ns, longest_ns;

@@ -21,9 +21,10 @@ typedef enum {
                                    are calls; for code that the kernel's own tables do not know */
 } PatchBuildVariant;
 
-/* Prepares the source tree SOURCE for building with the config in the file CONFIG (NULL: its own), or finds it prepared;
- * a name as in /boot (config-6.1.0-57-cloud-amd64) tells the release, which some functions have within; and applies FILES beside it. SAY (may be NULL) is told what is being done. FILES is borrowed and gets its edits.
- * PATCH_ERROR_USAGE: SOURCE or CONFIG is not one; FAILED: the build; DOES_NOT_FIT: the patch does not apply. */
+/* Prepares the source tree SOURCE for building with the config in the file CONFIG (NULL: its own), or finds it prepared, and
+ * applies FILES in a tree of its own. A config that is called as in /boot (config-6.1.0-57-cloud-amd64) tells the kernel's
+ * release, which some functions have in their code. SAY (may be NULL) is told what is being done. FILES is borrowed and gets its
+ * edits. PATCH_ERROR_USAGE: SOURCE or CONFIG is not one; FAILED: the build; DOES_NOT_FIT: the patch does not apply. */
 PatchBuild *patch_build_open(const char *source, const char *config, PatchFiles *files, void (*say)(const char *text),
                              GError **error);
 void patch_build_close(PatchBuild *build);
@@ -38,8 +39,8 @@ const char *patch_build_overlay(const PatchBuild *build);
 const PatchFiles *patch_build_files(const PatchBuild *build);
 
 const PatchKbuild *patch_build_kbuild(const PatchBuild *build);
-const char *patch_build_source(const PatchBuild *build);    /* folders */
-const char *patch_build_folder(const PatchBuild *build);
+const char *patch_build_source(const PatchBuild *build);    /* the folders of the source, */
+const char *patch_build_folder(const PatchBuild *build);    /* and of the kernel's build, which is prepared */
 
 /* Finds out, in one go, how the kernel's build makes the objects of FILES (of char *: C files). */
 gboolean patch_build_learn(PatchBuild *build, const GPtrArray *files, GError **error);
@@ -48,7 +49,7 @@ gboolean patch_build_learn(PatchBuild *build, const GPtrArray *files, GError **e
 gboolean patch_build_knows(PatchBuild *build, const char *file);
 
 /* Builds the object of the C file FILE (as fs/proc/uptime.c), unless that was done already. Returns the object file's
- * path. Several threads may build objects at a time, but none one that another builds. */
+ * path, to be freed. Several threads may build objects at a time, but none one that another builds. */
 char *patch_build_object(PatchBuild *build, const char *file, PatchBuildVariant variant, GError **error);
 
 /* Removes what was built of FILE; if it is asked for again, it is built again. */
@@ -58,7 +59,7 @@ void patch_build_forget(PatchBuild *build, const char *file);
  * fails is told by patch_build_object, if it is ever asked for. */
 void patch_build_ahead(PatchBuild *build, const GPtrArray *files, guint variants);
 
-/* The C file FILE as the compiler sees it behind the preprocessor, unpatched (OLD) or patched (NEW). */
+/* The text of the C file FILE as the compiler sees it behind the preprocessor, unpatched (OLD) or patched (NEW); to be freed. */
 char *patch_build_preprocess(PatchBuild *build, const char *file, PatchBuildVariant variant, GError **error);
 
 /* The object file that the compiler makes of TEXT, which is FILE behind the preprocessor, with debugging information; to be

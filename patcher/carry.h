@@ -17,8 +17,8 @@ typedef struct {
     gboolean is_module;         /* whose exit code stays */
     gboolean clones;            /* carry functions that the compiler specialised (foo.isra.0): there is no telling that
                                    those of the new object take the same arguments */
-    GHashTable *replaced;       /* char * -> char *: functions to replace, by their names in the new object; the value is the name of the function
-                                   that it calls and that is carried, or "" if it changed itself */
+    GHashTable *replaced;       /* char * -> char *: functions to replace, by their names in the new object; the value is
+                                   the name of the function that it calls and that is carried, or "" if it changed itself */
     GPtrArray *findings;        /* of PatchFinding: functions for which there is no way */
 } PatchCarry;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Executes a plan at a safe moment: the only place that writes to a guest.
+ * Executes a plan at a safe moment. With brief.h, which it uses, this is the only place that writes to a guest.
  *
  *     look (guest runs) --blocked--> wait, look again ... until the time is over: PATCH_ERROR_NOT_NOW
  *       | clear

@@ -6,7 +6,7 @@
 struct PatchEdits {
     PatchEditsRead read;
     gpointer data;
-    GArray *words;              /* of PatchEdit, those that were only read included */
+    GArray *words;              /* of PatchWordEdit, those that were only read included */
     GHashTable *by_va;          /* GuestVa * -> index into words */
     GError *error;
 };
@@ -18,7 +18,7 @@ patch_edits_new(PatchEditsRead read, gpointer data)
 
     edits->read = read;
     edits->data = data;
-    edits->words = g_array_new(FALSE, FALSE, sizeof(PatchEdit));
+    edits->words = g_array_new(FALSE, FALSE, sizeof(PatchWordEdit));
     edits->by_va = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     return edits;
 }
@@ -35,29 +35,29 @@ patch_edits_free(PatchEdits *edits)
 }
 
 /* Valid until the next call; NULL after an error. */
-static PatchEdit *
+static PatchWordEdit *
 word_at(PatchEdits *edits, GuestVa va)
 {
     gint64 key = va;
     gpointer index;
-    PatchEdit word = { .va = va };
+    PatchWordEdit word = { .va = va };
 
     if (edits->error)
         return NULL;
     if (g_hash_table_lookup_extended(edits->by_va, &key, NULL, &index))
-        return &g_array_index(edits->words, PatchEdit, GPOINTER_TO_UINT(index));
+        return &g_array_index(edits->words, PatchWordEdit, GPOINTER_TO_UINT(index));
     if (!edits->read(edits->data, va, &word.before, &edits->error))
         return NULL;
     word.after = word.before;
     g_hash_table_insert(edits->by_va, g_memdup2(&key, sizeof key), GUINT_TO_POINTER(edits->words->len));
     g_array_append_val(edits->words, word);
-    return &g_array_index(edits->words, PatchEdit, edits->words->len - 1);
+    return &g_array_index(edits->words, PatchWordEdit, edits->words->len - 1);
 }
 
 guint64
 patch_edits_get(PatchEdits *edits, GuestVa va)
 {
-    const PatchEdit *word = word_at(edits, va);
+    const PatchWordEdit *word = word_at(edits, va);
 
     return word ? word->after : 0;
 }
@@ -65,7 +65,7 @@ patch_edits_get(PatchEdits *edits, GuestVa va)
 void
 patch_edits_set(PatchEdits *edits, GuestVa va, guint64 value)
 {
-    PatchEdit *word = word_at(edits, va);
+    PatchWordEdit *word = word_at(edits, va);
 
     if (word)
         word->after = value;
@@ -87,14 +87,14 @@ patch_edits_failed(const PatchEdits *edits)
 GArray *
 patch_edits_list(const PatchEdits *edits, GError **error)
 {
-    g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(PatchEdit));
+    g_autoptr(GArray) list = g_array_new(FALSE, FALSE, sizeof(PatchWordEdit));
 
     if (edits->error) {
         g_propagate_error(error, g_error_copy(edits->error));
         return NULL;
     }
     for (guint i = 0; i < edits->words->len; i++) {
-        const PatchEdit *word = &g_array_index(edits->words, PatchEdit, i);
+        const PatchWordEdit *word = &g_array_index(edits->words, PatchWordEdit, i);
 
         if (word->before != word->after)
             g_array_append_val(list, *word);

@@ -16,7 +16,7 @@ typedef struct PatchEdits PatchEdits;
 typedef struct {
     GuestVa va;
     guint64 before, after;      /* eight bytes each */
-} PatchEdit;
+} PatchWordEdit;
 
 /* Reads the eight bytes of the guest's at VA. */
 typedef gboolean (*PatchEditsRead)(gpointer data, GuestVa va, guint64 *word, GError **error);
@@ -33,7 +33,7 @@ void patch_edits_set(PatchEdits *edits, GuestVa va, guint64 word);
 void patch_edits_fail(PatchEdits *edits, const char *what);
 gboolean patch_edits_failed(const PatchEdits *edits);
 
-/* The words that are to be changed, in the order in which they were first looked at: of PatchEdit, to be unreffed. NULL with
+/* The words that are to be changed, in the order in which they were first looked at: of PatchWordEdit, to be unreffed. NULL with
  * the error, if there was one. */
 GArray *patch_edits_list(const PatchEdits *edits, GError **error);
 

@@ -20,7 +20,7 @@ typedef enum {
     PATCH_ERROR_DOES_NOT_FIT,   /* another kernel, other code, a conflict with another update */
 } PatchError;
 
-/* The exit statuses of the command line (docs/ and DESIGN: they are a contract). */
+/* The exit statuses of the command line. The manual page promises them. */
 enum {
     PATCH_EXIT_DONE = 0,
     PATCH_EXIT_FAILED = 1,

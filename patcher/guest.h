@@ -34,7 +34,7 @@ PatchGuest *patch_guest_open_to_recover(const char *guest, const char *uri, GErr
 /* For all of that short of the change: as for changing it, but a memory image will do. */
 PatchGuest *patch_guest_open_to_check(const char *guest, const char *uri, GError **error);
 
-/* PATCH_ERROR_FAILED if its kernel has panicked. The two above have seen to it. */
+/* PATCH_ERROR_FAILED if its kernel has panicked. The three above have seen to it, but for a memory image. */
 gboolean patch_guest_require_alive(const PatchGuest *guest, GError **error);
 
 /* It is a file or an image: nothing runs in it, and so nothing that is in the way goes away. */

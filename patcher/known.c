@@ -170,7 +170,7 @@ planned_write(const PatchPlan *plan, GuestVa va)
 
 /* A word of what is prepared is prepared too: the guest does not know of it yet. */
 static gboolean
-plan_edit(PatchPlan *plan, const IntroKernel *kernel, const PatchEdit *edit, GError **error)
+plan_edit(PatchPlan *plan, const IntroKernel *kernel, const PatchWordEdit *edit, GError **error)
 {
     const PatchWrite *planned = planned_write(plan, edit->va);
     guint64 words[2] = { GUINT64_TO_LE(edit->before), GUINT64_TO_LE(edit->after) };
@@ -193,7 +193,7 @@ plan_edits(PatchPlan *plan, const IntroKernel *kernel, const PatchEdits *edits, 
     g_autoptr(GArray) list = patch_edits_list(edits, error);
 
     for (guint i = 0; list && i < list->len; i++)
-        if (!plan_edit(plan, kernel, &g_array_index(list, PatchEdit, i), error))
+        if (!plan_edit(plan, kernel, &g_array_index(list, PatchWordEdit, i), error))
             return FALSE;
     return list != NULL;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The other half of an update's object: the pieces of new code and data, and what they refer to.
+ * The other half of an update's object (the first is old-code.h's): the pieces of new code and data, and what they refer to.
  */
 #ifndef PATCHER_NEW_CODE_H
 #define PATCHER_NEW_CODE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Who is in the way on the CPUs of the paused guest: by the vCPUs' registers, or where these are not the kernel's, by all that ever
- * was on the stack of the task that is at it.
+ * was on the stack of the task that runs there.
  */
 #ifndef PATCHER_ON_CPUS_H
 #define PATCHER_ON_CPUS_H

@@ -41,7 +41,7 @@ void patch_report_commit(const PatchCli *cli, const PatchPlan *plan, const char 
 /* What a guest was like that is not ill. */
 void patch_report_watch(const PatchCli *cli, const char *guest, const PatchWatchReport *watched);
 
-/* Tells the guest's own log; REPORT is added to. If that does not work, it is said so, and no more. */
+/* Tells the guest's own log; REPORT is added to. If that does not work, a line says so; it is no error. */
 void patch_report_in_guest(const PatchCli *cli, const PatchGuest *guest, const PatchPlan *plan, PatchReport *report);
 
 #endif

@@ -4,8 +4,8 @@
  * gets another name, or a second one, an enumeration that gets another constant. The compiler's word counts, not the text:
  * sizes, alignment, and each member's place and type are looked up in debugging information of both.
  *
- * Of such a type, code depends only that mentions one of the names that differ. Of all others, everything does that may come
- * across one, which in a kernel is soon most of it.
+ * On such a type only that code depends which mentions one of the names that differ. On any other, everything that may come
+ * across it depends, which in a kernel is soon most of it.
  *
  * A type is taken to be the same in all files that include it, unless a condition that is not of the config decides that.
  */

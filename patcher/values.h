@@ -2,7 +2,7 @@
 /*
  * The data of the guest's kernel to which installed updates have given other values: what is there, and what has to be
  * there. Several updates may have given one to the same bits; the latest is in force, and below all of them is the
- * kernel's own. (The same for code is in jumps.h. Other than code, data may be changed by the guest itself.)
+ * kernel's own. (The same for code is in jumps.h. Unlike code, data may be changed by the guest itself.)
  */
 #ifndef PATCHER_VALUES_H
 #define PATCHER_VALUES_H

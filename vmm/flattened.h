@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A dump that makedumpfile or QEMU has written to where nothing can be written twice: flattened, a stream of pieces and where
- * each belongs.
+ * A flattened dump: what makedumpfile and QEMU write into a pipe, where they cannot go back. It is a stream of pieces, each with
+ * the place in the file that it belongs to.
  *
  * Sources: makedumpfile's IMPLEMENTATION and QEMU's include/sysemu/dump.h. The file may come from anyone.
  */

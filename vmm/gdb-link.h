@@ -23,10 +23,10 @@ gboolean vmm_gdb_link_resync(VmmGdbLink *link, GError **error);
 /* Appends a request to REQUESTS. */
 void vmm_gdb_add_request(GString *requests, const char *payload);
 
-/* Sends REQUESTS, which are N, and returns their N answers. Errors: LOST, UNREACHABLE, PROTOCOL. */
+/* Sends REQUESTS, which are N, and returns their N answers, to be unreferenced. Errors: LOST, UNREACHABLE, PROTOCOL. */
 GPtrArray *vmm_gdb_link_ask(VmmGdbLink *link, const GString *requests, guint n, GError **error);
 
-/* One of them; theirs. */
+/* Answer INDEX; owned by ANSWERS. */
 const GString *vmm_gdb_answer(const GPtrArray *answers, guint index);
 
 /* ANSWER, to a request ABOUT something, makes no sense. Returns FALSE. Error: PROTOCOL. */

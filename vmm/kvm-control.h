@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The machine's side of docs/kvm-protocol.md, whatever the machine is: the embedded one (kvm-vm.h), or another process's
- * that is held from outside (keeper.h). Whoever vanishes, or pauses it for too long, is dropped: what the last will of
+ * that is held from outside (stranger.h). Whoever vanishes, or pauses it for too long, is dropped: what the last will of
  * such a client asks for is done, and the guest runs on.
  */
 #ifndef VMM_KVM_CONTROL_H

@@ -36,7 +36,7 @@ typedef enum {
     VMM_KVM_REFUSED,        /* the request makes no sense, or not at this moment */
     VMM_KVM_BAD_ADDRESS,
     VMM_KVM_FAILED,
-    VMM_KVM_ENDED,          /* there is no machine any more */
+    VMM_KVM_ENDED,          /* the machine has ended */
 } VmmKvmStatus;
 
 /* The start of each packet, either way. */

@@ -14,7 +14,7 @@
 
 VmmKvmRegisters vmm_kvm_registers(const struct kvm_regs *regs, const struct kvm_sregs *sregs, guint64 kernel_gs_base);
 
-/* The same as the tool's other rooms know it. */
+/* The same in the form that is used outside of the protocol; INDEX is the vCPU's. */
 VmmVcpu vmm_kvm_registers_vcpu(const VmmKvmRegisters *registers, guint index);
 
 /* Whether an NMI on the board's line gets through to a vCPU: LINT1 of each local APIC is wired to it. See KVM_NMI in

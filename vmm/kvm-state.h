@@ -15,7 +15,7 @@
 
 typedef struct VmmState VmmState;
 
-/* Pauses the machine for good, and writes all of it to the new file PATH. Errors: UNREACHABLE, UNSUPPORTED, LOST. */
+/* Pauses the machine for good, and writes all of it to the new file PATH. WITHOUT is what VmmVmSetup had. Errors: UNREACHABLE, UNSUPPORTED, LOST. */
 gboolean vmm_state_save(VmmVm *vm, VmmSerial *serial, const char *without, const char *path, GError **error);
 
 /* Opens PATH, for nobody else to change. Errors: those of vmm_core_file_new, BUSY, NOT_FOUND. */

@@ -57,7 +57,8 @@ typedef struct {
 /*
  * Opens the machine that GUEST names: "qmp:SOCKET", "kvm:SOCKET" (an embedded machine's control socket), "pid:N" (any
  * process with a machine of KVM's), "core:FILE" (a memory image), "saved:FILE" (one that a machine is to be restored
- * from), or the name, id or UUID of a libvirt domain on URI (NULL: libvirt's own default). Does not pause the guest.
+ * from), "saved:MEMORY,STATE" (Firecracker's two files), or the name, id or UUID of a libvirt domain on URI (NULL: libvirt's own
+ * default). Does not pause the guest.
  * Errors: any of VMM_ERROR but BAD_ADDRESS.
  */
 VmmMachine *vmm_machine_open(const char *guest, const char *uri, GError **error);
@@ -132,8 +133,8 @@ gboolean vmm_pause_inject_nmi(VmmPause *pause, GError **error);
 
 /*
  * From now on, in a pause or between two, if this process dies, CHUNKS are written to the guest in this order, the guest
- * being stopped for that, unless PROOF is not what is in its memory any more. Replaces an earlier will; N_CHUNKS 0 stands
- * for none. All is copied. Errors: LOST (nobody would carry it out), UNSUPPORTED.
+ * being stopped for that, but only if its memory holds PROOF then. Replaces an earlier will; N_CHUNKS 0 stands for none. All is
+ * copied. Errors: LOST (nobody would carry it out), UNSUPPORTED.
  */
 gboolean vmm_machine_set_will(VmmMachine *machine, const VmmChunk *proof, const VmmChunk *chunks, gsize n_chunks,
                               GError **error);

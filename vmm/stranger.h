@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A machine of another process that knows nothing of us: whichever program made it with KVM. It is paused by stopping all
- * threads of that process, and asked for its registers by calls made in the name of each vCPU's own thread: another one
- * could come to wait for that one if we died.
+ * threads of that process, and asked for its registers by calls made in the name of each vCPU's own thread: any
+ * other thread might be left waiting for that one if we died.
  *
  * What its memory is, and that each vCPU belongs to one of the threads that were stopped, is what the host's kernel says
  * (kvm-slots.h), looked at again in each pause. If anything about it is not known, nothing is done.

@@ -24,6 +24,7 @@ typedef struct {
 
 typedef struct VmmThreads VmmThreads;
 
+/* Those of process PID; nothing is done to them yet. */
 VmmThreads *vmm_threads_new(pid_t pid);
 
 /* Lets all run first. */

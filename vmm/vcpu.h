@@ -7,8 +7,8 @@
 
 #include <glib.h>
 
-/* Order of VmmVcpu.gpr: that of the instruction encoding and of DWARF's neighbours in QEMU's 'g' packet is not the
- * same, so code names registers by these. */
+/* The order of VmmVcpu.gpr. Instructions, DWARF and the gdb stub's 'g' packet each number the registers in a way of their own,
+ * so code names them by these. */
 typedef enum {
     VMM_RAX, VMM_RBX, VMM_RCX, VMM_RDX, VMM_RSI, VMM_RDI, VMM_RBP, VMM_RSP,
     VMM_R8, VMM_R9, VMM_R10, VMM_R11, VMM_R12, VMM_R13, VMM_R14, VMM_R15,

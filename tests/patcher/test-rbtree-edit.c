@@ -69,7 +69,7 @@ make_edits(GHashTable *memory, PatchEdits *edits)
 
     g_assert_no_error(error);
     for (guint i = 0; i < list->len; i++) {
-        const PatchEdit *edit = &g_array_index(list, PatchEdit, i);
+        const PatchWordEdit *edit = &g_array_index(list, PatchWordEdit, i);
 
         g_assert_cmphex(load(memory, edit->va), ==, edit->before);
         g_assert_cmphex(edit->before, !=, edit->after);
