@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "vmm/core-note.h"
+#include "vmm/file.h"
 
 #define PAGE_BYTES 4096
 #define PIECE_BYTES (1 << 20)
@@ -20,19 +21,10 @@ round_up(guint64 value, guint64 step)
 static gboolean
 write_at(int fd, const void *data, gsize length, guint64 offset, GError **error)
 {
-    for (gsize done = 0; done < length;) {
-        ssize_t n = pwrite(fd, (const char *)data + done, length - done, offset + done);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "cannot write the memory image: %s",
-                        g_strerror(n < 0 ? errno : EIO));
-            return FALSE;
-        }
-        done += n;
-    }
-    return TRUE;
+    if (vmm_file_write(fd, offset, data, length))
+        return TRUE;
+    g_set_error(error, VMM_ERROR, VMM_ERROR_UNREACHABLE, "cannot write the memory image: %s", g_strerror(errno));
+    return FALSE;
 }
 
 static void

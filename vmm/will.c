@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "vmm/file.h"
 #include "vmm/socket.h"
 
 /* Where the text of a will begins: behind the head, in a page of its own. */
@@ -55,47 +56,13 @@ vmm_will_fd(const VmmWill *will)
     return will->fd;
 }
 
-static gboolean
-write_at(const VmmWill *will, gconstpointer data, gsize length, guint64 offset)
-{
-    while (length > 0) {
-        ssize_t n = pwrite(will->fd, data, length, offset);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return FALSE;
-        data = (const guint8 *)data + n;
-        length -= n;
-        offset += n;
-    }
-    return TRUE;
-}
-
-static gboolean
-read_at(const VmmWill *will, gpointer data, gsize length, guint64 offset)
-{
-    while (length > 0) {
-        ssize_t n = pread(will->fd, data, length, offset);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return FALSE;
-        data = (guint8 *)data + n;
-        length -= n;
-        offset += n;
-    }
-    return TRUE;
-}
-
 /* A file that has never been written to holds an empty one. */
 static Head
 read_head(const VmmWill *will)
 {
     Head head = { 0 };
 
-    return read_at(will, &head, sizeof head, 0) ? head : (Head) { 0 };
+    return vmm_file_read(will->fd, 0, &head, sizeof head) ? head : (Head) { 0 };
 }
 
 static GByteArray *
@@ -126,7 +93,7 @@ vmm_will_write(VmmWill *will, const VmmChunk *proof, const VmmChunk *chunks, gsi
 
     if (old.length != 0 && old.offset < FIRST_TEXT + head.length)
         head.offset = old.offset + old.length;
-    if (write_at(will, text->data, text->len, head.offset) && write_at(will, &head, sizeof head, 0))
+    if (vmm_file_write(will->fd, head.offset, text->data, text->len) && vmm_file_write(will->fd, 0, &head, sizeof head))
         return TRUE;
     g_set_error(error, VMM_ERROR, VMM_ERROR_UNSUPPORTED, "no memory for what would have to be put back in the guest: %s",
                 g_strerror(errno));
@@ -138,7 +105,7 @@ vmm_will_clear(VmmWill *will)
 {
     const Head head = { 0 };
 
-    write_at(will, &head, sizeof head, 0);
+    vmm_file_write(will->fd, 0, &head, sizeof head);
 }
 
 gboolean
@@ -156,7 +123,7 @@ vmm_will_read(const VmmWill *will, GBytes **store)
     const guint8 *bytes = text + head.n_chunks * sizeof(Entry);
 
     *store = g_bytes_new_take(text, head.length);
-    if (!read_at(will, text, head.length, head.offset))
+    if (!vmm_file_read(will->fd, head.offset, text, head.length))
         return NULL;
     for (guint64 i = 0; i < head.n_chunks; i++) {
         Entry entry;
