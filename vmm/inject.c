@@ -11,45 +11,21 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include "vmm/machine.h"
+#include "vmm/signal-frame.h"
 
 #define RED_ZONE_BYTES 128
 #define MAX_XSTATE_BYTES 16384
 #define MAX_ARGUMENT_BYTES 1024
 #define ALIGNMENT 64            /* of the floating-point state, as XRSTOR has it */
-#define FRAME_BYTES (MAX_ARGUMENT_BYTES + sizeof(Frame) + MAX_XSTATE_BYTES + 4 + 2 * ALIGNMENT)
+#define FRAME_BYTES (MAX_ARGUMENT_BYTES + sizeof(VmmSignalFrame) + MAX_XSTATE_BYTES + 4 + 2 * ALIGNMENT)
 #define SEARCH_BYTES 65536
 #define USER_CS 0x33
 #define MAX_SIGNALS 64
 #define CALL_STOP (SIGTRAP | 0x80)
 #define NT_X86_SHADOW_STACK 0x204
-
-/* include/linux/errno.h: only seen by tracers. */
-#define ERESTARTSYS 512
-#define ERESTARTNOINTR 513
-#define ERESTARTNOHAND 514
-#define ERESTART_RESTARTBLOCK 516
-
-/* arch/x86/include/uapi/asm/{ucontext,sigcontext}.h */
-#define UC_FLAGS 7              /* floating-point state is there, and SS counts */
-#define XSTATE_MAGIC1 0x46505853U
-#define XSTATE_MAGIC2 0x46505845U
-#define XSTATE_SOFTWARE 464     /* where in it software's own bytes are */
-
-typedef struct {
-    guint32 magic1, extended_bytes;
-    guint64 features;
-    guint32 xstate_bytes, padding[7];
-} XstateSoftware;
-
-/* What a system call returns into, from the top of the stack on. */
-typedef struct {
-    guint64 restorer;
-    ucontext_t context;
-} Frame;
 
 static const guint8 call_code[] = { 0x0f, 0x05, 0xc3 };                                       /* syscall; ret */
 static const guint8 restore_code[] = { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 };         /* rt_sigreturn() */
@@ -240,89 +216,24 @@ put_filter_back(const VmmInjector *injector)
     ptrace(PTRACE_SETOPTIONS, injector->thread.tid, NULL, PTRACE_O_TRACESYSGOOD);
 }
 
-/* What the kernel makes of the registers of a system call that it is to begin anew. One that it would go on with, rather
- * than begin anew, ends with EINTR after a signal; it is the same here. */
-static struct user_regs_struct
-as_it_would_go_on(const struct user_regs_struct *registers)
-{
-    struct user_regs_struct on = *registers;
-
-    if ((long)registers->orig_rax < 0)
-        return on;
-    switch (-(long)registers->rax) {
-    case ERESTARTSYS:
-    case ERESTARTNOINTR:
-    case ERESTARTNOHAND:
-        on.rax = registers->orig_rax;
-        on.rip -= 2;            /* of the syscall instruction */
-        break;
-    case ERESTART_RESTARTBLOCK:
-        on.rax = -EINTR;
-        break;
-    }
-    return on;
-}
-
-static void
-fill_registers(const struct user_regs_struct *from, greg_t *to)
-{
-    const guint16 segments[4] = { from->cs, from->gs, from->fs, from->ss };
-
-    to[REG_R8] = from->r8;
-    to[REG_R9] = from->r9;
-    to[REG_R10] = from->r10;
-    to[REG_R11] = from->r11;
-    to[REG_R12] = from->r12;
-    to[REG_R13] = from->r13;
-    to[REG_R14] = from->r14;
-    to[REG_R15] = from->r15;
-    to[REG_RDI] = from->rdi;
-    to[REG_RSI] = from->rsi;
-    to[REG_RBP] = from->rbp;
-    to[REG_RBX] = from->rbx;
-    to[REG_RDX] = from->rdx;
-    to[REG_RAX] = from->rax;
-    to[REG_RCX] = from->rcx;
-    to[REG_RSP] = from->rsp;
-    to[REG_RIP] = from->rip;
-    to[REG_EFL] = from->eflags;
-    memcpy(&to[REG_CSGSFS], segments, sizeof segments);
-}
-
-/* As the kernel marks it in a signal frame; returns its length with that. */
-static gsize
-mark_xstate(guint8 *xstate, gsize length)
-{
-    XstateSoftware software = { .magic1 = XSTATE_MAGIC1, .extended_bytes = length + 4, .xstate_bytes = length };
-    const guint32 magic2 = XSTATE_MAGIC2;
-
-    /* Where ptrace has the mask of what it holds. */
-    memcpy(&software.features, xstate + XSTATE_SOFTWARE, sizeof software.features);
-    memcpy(xstate + XSTATE_SOFTWARE, &software, sizeof software);
-    memcpy(xstate + length, &magic2, sizeof magic2);
-    return length + sizeof magic2;
-}
-
 static gboolean
 lay_frame(VmmInjector *injector, GError **error)
 {
-    const struct user_regs_struct on = as_it_would_go_on(&injector->thread.registers);
+    const struct user_regs_struct on = vmm_signal_resumed(&injector->thread.registers);
     g_autofree guint8 *xstate = g_malloc0(MAX_XSTATE_BYTES + 4);
     struct iovec vector = { xstate, MAX_XSTATE_BYTES };
-    Frame frame = { .restorer = injector->restorer, .context = { .uc_flags = UC_FLAGS } };
+    VmmSignalFrame frame;
     guint64 xstate_at;
     gsize length;
 
     if (ptrace(PTRACE_GETREGSET, injector->thread.tid, NT_X86_XSTATE, &vector) != 0)
         return set_failed(injector, "read the floating-point state", error);
-    length = mark_xstate(xstate, vector.iov_len);
+    length = vmm_signal_mark_xstate(xstate, vector.iov_len);
     xstate_at = (on.rsp - RED_ZONE_BYTES - length) & ~(guint64)(ALIGNMENT - 1);
     injector->frame = (xstate_at - sizeof frame) & ~(guint64)(ALIGNMENT - 1);
     injector->start = injector->frame - MAX_ARGUMENT_BYTES;
     injector->n_saved = xstate_at + length - injector->start;
-    fill_registers(&on, frame.context.uc_mcontext.gregs);
-    frame.context.uc_mcontext.fpregs = GSIZE_TO_POINTER(xstate_at);
-    memcpy(&frame.context.uc_sigmask, &injector->mask, sizeof injector->mask);
+    frame = vmm_signal_frame(&on, injector->mask, xstate_at, injector->restorer);
     if (!copy_out(injector, injector->start, injector->saved, injector->n_saved)
         || !copy_in(injector, injector->frame, &frame, sizeof frame)
         || !copy_in(injector, xstate_at, xstate, length))

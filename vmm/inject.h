@@ -6,9 +6,7 @@
  * Nothing is put into the process but some bytes below the thread's stack, where signal frames go; they are put back. The
  * instructions are ones that every C library has. What lies below the stack is a signal frame with all of the thread's
  * registers, its signal mask and floating-point state, and each system call returns into the C library's own return from
- * a signal: so if this process dies at whatever moment, the thread itself goes back to where it was.
- *
- * Source: arch/x86/kernel/signal_64.c of Linux for the frame.
+ * a signal (signal-frame.h): so if this process dies at whatever moment, the thread itself goes back to where it was.
  */
 #ifndef VMM_INJECT_H
 #define VMM_INJECT_H

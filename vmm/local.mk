@@ -45,6 +45,7 @@ libvmm_a_SOURCES = \
 	vmm/qmp-machine.c \
 	vmm/rescue.c vmm/rescue.h \
 	vmm/sandbox.c vmm/sandbox.h \
+	vmm/signal-frame.c vmm/signal-frame.h \
 	vmm/socket.c vmm/socket.h \
 	vmm/stranger.c vmm/stranger.h vmm/stranger-memory.c vmm/stranger-memory.h \
 	vmm/stub.c vmm/stub.h \
