@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "vmm/kvm-pieces.h"
 #include "vmm/socket.h"
 
 typedef struct {
@@ -27,80 +28,6 @@ struct VmmControl {
     VmmKvmRegisters registers[VMM_KVM_MAX_VCPUS];
 };
 
-/* Takes the first piece of what is at *POSITION, and moves that; FALSE if there is none, or it is damaged. */
-static gboolean
-next_piece(const guint8 *data, gsize length, gsize *position, VmmKvmPiece *piece, const guint8 **bytes)
-{
-    if (length - *position < sizeof *piece)
-        return FALSE;
-    memcpy(piece, data + *position, sizeof *piece);
-    *position += sizeof *piece;
-    if (piece->length > length - *position)
-        return FALSE;
-    *bytes = data + *position;
-    *position += piece->length;
-    return TRUE;
-}
-
-static gboolean
-is_memory(const VmmControlled *machine, guint64 pa, guint64 length)
-{
-    for (guint i = 0; i < machine->n_regions; i++) {
-        const VmmKvmRegion *region = &machine->regions[i];
-
-        if (pa >= region->pa && pa - region->pa <= region->length && length <= region->length - (pa - region->pa))
-            return TRUE;
-    }
-    return FALSE;
-}
-
-/* TRUE if all of DATA is pieces that lie in memory. */
-static gboolean
-check_pieces(const VmmControlled *machine, const guint8 *data, gsize length)
-{
-    const guint8 *bytes;
-    gsize position = 0;
-    VmmKvmPiece piece;
-
-    while (position < length)
-        if (!next_piece(data, length, &position, &piece, &bytes) || !is_memory(machine, piece.pa, piece.length))
-            return FALSE;
-    return TRUE;
-}
-
-static gboolean
-write_pieces(const VmmControlled *machine, const guint8 *data, gsize length, GError **error)
-{
-    const guint8 *bytes;
-    gsize position = 0;
-    VmmKvmPiece piece;
-
-    while (next_piece(data, length, &position, &piece, &bytes))
-        if (!machine->ops->write(machine->self, piece.pa, bytes, piece.length, error))
-            return FALSE;
-    return TRUE;
-}
-
-static gboolean
-holds_true(const VmmControlled *machine, const VmmKvmPiece *proof, const guint8 *bytes)
-{
-    g_autofree guint8 *now = g_malloc(proof->length);
-
-    return machine->ops->read(machine->self, proof->pa, now, proof->length, NULL)
-           && memcmp(now, bytes, proof->length) == 0;
-}
-
-static void
-execute_will(VmmControl *control, const GByteArray *will)
-{
-    const guint8 *bytes = NULL;
-    gsize position = 0;
-    VmmKvmPiece proof;
-
-    if (next_piece(will->data, will->len, &position, &proof, &bytes) && holds_true(&control->machine, &proof, bytes))
-        write_pieces(&control->machine, will->data + position, will->len - position, NULL);
-}
-
 static void
 client_free(gpointer data)
 {
@@ -119,7 +46,7 @@ drop_client(VmmControl *control, Client *client)
     gboolean paused = control->pauser != NULL;
 
     if (client->will != NULL && (paused || machine->ops->pause(machine->self, control->registers, NULL))) {
-        execute_will(control, client->will);
+        vmm_kvm_pieces_execute(machine, client->will->data, client->will->len);
         if (!paused)
             machine->ops->resume(machine->self, NULL);
     }
@@ -257,9 +184,9 @@ do_write(VmmControl *control, Client *client, const guint8 *data, gsize length)
 
     if (control->pauser != client)
         return refuse(client, VMM_KVM_WRITE, VMM_KVM_REFUSED, "this client has not paused the guest");
-    if (!check_pieces(&control->machine, data, length))
+    if (!vmm_kvm_pieces_are_memory(&control->machine, data, length))
         return refuse(client, VMM_KVM_WRITE, VMM_KVM_BAD_ADDRESS, "there is no guest memory");
-    if (!write_pieces(&control->machine, data, length, &error))
+    if (!vmm_kvm_pieces_write(&control->machine, data, length, &error))
         return refuse_for(client, VMM_KVM_WRITE, error);
     return send_answer(client, VMM_KVM_WRITE, VMM_KVM_OK, 0, NULL, 0);
 }
@@ -267,7 +194,7 @@ do_write(VmmControl *control, Client *client, const guint8 *data, gsize length)
 static gboolean
 add_to_draft(VmmControl *control, Client *client, const guint8 *data, gsize length)
 {
-    if (!check_pieces(&control->machine, data, length))
+    if (!vmm_kvm_pieces_are_memory(&control->machine, data, length))
         return refuse(client, VMM_KVM_WILL_ADD, VMM_KVM_BAD_ADDRESS, "there is no guest memory");
     if (client->draft->len + length > VMM_KVM_MAX_WILL_BYTES)
         return refuse(client, VMM_KVM_WILL_ADD, VMM_KVM_REFUSED, "the will is too long");

@@ -27,6 +27,7 @@ libvmm_a_SOURCES = \
 	vmm/kvm-control.c vmm/kvm-control.h \
 	vmm/kvm-files.c vmm/kvm-files.h \
 	vmm/kvm-link.c vmm/kvm-link.h \
+	vmm/kvm-pieces.c vmm/kvm-pieces.h \
 	vmm/kvm-registers.c vmm/kvm-registers.h \
 	vmm/kvm-slots.c vmm/kvm-slots.h \
 	vmm/libvirt.c \
