@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "vmm/error.h"
+
 gboolean
 vmm_file_read(int fd, guint64 offset, void *buffer, gsize length)
 {

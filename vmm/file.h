@@ -5,7 +5,7 @@
 #ifndef VMM_FILE_H
 #define VMM_FILE_H
 
-#include "vmm/machine.h"
+#include <glib.h>
 
 /* All of it; FALSE if not, with errno, which is 0 if the file is too short. */
 gboolean vmm_file_read(int fd, guint64 offset, void *buffer, gsize length);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vmm/error.h"
 #include "vmm/file.h"
 
 #define SIGNATURE "makedumpfile"

@@ -8,7 +8,7 @@
 #ifndef VMM_FLATTENED_H
 #define VMM_FLATTENED_H
 
-#include "vmm/machine.h"
+#include <glib.h>
 
 /* Whether what FD begins with says so. */
 gboolean vmm_flattened_is(int fd);

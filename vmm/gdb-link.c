@@ -4,8 +4,8 @@
 #include <poll.h>
 #include <string.h>
 
+#include "vmm/error.h"
 #include "vmm/gdb-wire.h"
-#include "vmm/machine.h"
 #include "vmm/socket.h"
 
 #define TIMEOUT_US (5 * G_USEC_PER_SEC)

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "vmm/machine.h"
+#include "vmm/error.h"
 
 #define MAX_REGISTERS 4096
 #define MAX_BITS 65536

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "vmm/machine.h"
+#include "vmm/error.h"
 
 #define ESCAPE '}'
 #define ESCAPE_XOR 0x20

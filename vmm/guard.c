@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "vmm/error.h"
 #include "vmm/helper.h"
-#include "vmm/machine.h"
 #include "vmm/socket.h"
 #include "vmm/stub.h"
 

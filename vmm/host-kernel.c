@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "vmm/machine.h"
+#include "vmm/error.h"
 #include "vmm/socket.h"
 
 #define MAX_READ_BYTES 4096

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "vmm/machine.h"
+#include "vmm/error.h"
 #include "vmm/signal-frame.h"
 
 #define RED_ZONE_BYTES 128

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "vmm/error.h"
 #include "vmm/file.h"
 #include "vmm/socket.h"
 

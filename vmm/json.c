@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "vmm/machine.h"
+#include "vmm/error.h"
 
 #define MAX_DEPTH 64
 #define MAX_VALUES (1 << 17)

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "vmm/machine.h"
+#include "vmm/error.h"
 
 #define MAX_ENTRIES 256
 

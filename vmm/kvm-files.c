@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vmm/error.h"
 #include "vmm/kvm-protocol.h"
-#include "vmm/machine.h"
 
 /* For the machine's file: */
 enum { NONE = -1, SEVERAL = -2 };

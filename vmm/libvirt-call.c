@@ -3,7 +3,7 @@
 
 #include <libvirt/virterror.h>
 
-#include "vmm/machine.h"
+#include "vmm/error.h"
 
 /* Shared by the thread and whoever waits for it; the last one to let go of it frees it. */
 struct VmmLibvirtCall {

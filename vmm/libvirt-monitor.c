@@ -5,9 +5,9 @@
 #include <libvirt/virterror.h>
 #include <string.h>
 
+#include "vmm/error.h"
 #include "vmm/json.h"
 #include "vmm/libvirt-call.h"
-#include "vmm/machine.h"
 
 #define RUNNING_TIMEOUT_US (5 * G_USEC_PER_SEC)
 #define RUNNING_POLL_US 2000

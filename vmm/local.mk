@@ -7,6 +7,7 @@ libvmm_a_SOURCES = \
 	vmm/core-file.c vmm/core-file.h \
 	vmm/core-note.c vmm/core-note.h \
 	vmm/core-write.c vmm/core-write.h \
+	vmm/error.c vmm/error.h \
 	vmm/file.c vmm/file.h \
 	vmm/firecracker.c vmm/firecracker.h \
 	vmm/flattened.c vmm/flattened.h \

@@ -6,8 +6,6 @@
 
 #include "vmm/backend.h"
 
-G_DEFINE_QUARK(vmm-error-quark, vmm_error)
-
 struct VmmReader {
     VmmBackendInstance *instance;   /* of the machine */
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "vmm/monitor.h"
 
+#include "vmm/error.h"
 #include "vmm/json.h"
-#include "vmm/machine.h"
 
 /* For a monitor that left the last request unanswered: so that what has to be tidied up takes seconds, not minutes. */
 #define SILENT_TIMEOUT_US G_USEC_PER_SEC

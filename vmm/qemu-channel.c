@@ -3,8 +3,8 @@
 
 #include <string.h>
 
+#include "vmm/error.h"
 #include "vmm/json.h"
-#include "vmm/machine.h"
 #include "vmm/qemu-object.h"
 
 #define MAX_DEVICES 4096

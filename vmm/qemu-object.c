@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "vmm/qemu-object.h"
 
-#include "vmm/machine.h"
+#include "vmm/error.h"
 
 #define MAX_SHOWN_BYTES 64
 

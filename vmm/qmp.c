@@ -3,8 +3,8 @@
 
 #include <string.h>
 
+#include "vmm/error.h"
 #include "vmm/json.h"
-#include "vmm/machine.h"
 #include "vmm/socket.h"
 
 #define MAX_LINE (16 * 1024 * 1024)

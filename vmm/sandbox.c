@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "vmm/machine.h"
+#include "vmm/error.h"
 
 /* For both: what is open, memory, threads, clocks, and the end. */
 static const int common_calls[] = {

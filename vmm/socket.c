@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "vmm/machine.h"
+#include "vmm/error.h"
 
 void
 vmm_fd_clear(int *fd)

@@ -8,8 +8,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "vmm/error.h"
 #include "vmm/json.h"
-#include "vmm/machine.h"
 #include "vmm/qemu-text.h"
 #include "vmm/socket.h"
 

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "vmm/machine.h"
+#include "vmm/error.h"
 
 #define STOP_TIMEOUT_US (2 * G_USEC_PER_SEC)
 #define MAX_THREADS 65536
