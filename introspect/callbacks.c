@@ -242,7 +242,7 @@ note_current(Search *search, GuestVa worker, GuestVa function, GError **error)
             && (work == 0 || note_domain(search, work, function, error)));
 }
 
-/* FUNCTION is what it is at, if it is at anything. */
+/* FUNCTION is what the worker is executing; 0 if nothing. */
 static gboolean
 visit_worker(Search *search, const char *kind, GuestVa worker, guint64 function, GError **error)
 {

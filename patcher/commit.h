@@ -43,7 +43,7 @@ gboolean patch_commit(const PatchGuest *guest, const PatchPlan *plan, double tim
 /* Makes a plan of what the guest is like now; DATA owns whatever the plan refers to, until the next call. */
 typedef PatchPlan *(*PatchPlanner)(gpointer data, GError **error);
 
-/* Plans and executes, and plans again as long as the guest's kernel is at something that passes. The plan that was
+/* Plans and executes, and plans again as long as the guest's kernel is doing something that passes. The plan that was
  * executed is returned, to be freed; NULL on an error, as of the planner and of patch_commit. */
 PatchPlan *patch_commit_planned(const PatchGuest *guest, PatchPlanner planner, gpointer data, double timeout_s,
                                 PatchCommitReport *report, GError **error);

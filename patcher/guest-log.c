@@ -25,7 +25,7 @@ patch_guest_log(const PatchGuest *guest, const char *id, const char *text, Patch
     PatchCall call = { .name = "printk", .bytes = bytes, .limit_s = LIMIT_S };
     guint64 length;
 
-    /* It is a format. */
+    /* The kernel takes it for a format. */
     g_return_val_if_fail(strchr(text, '%') == NULL, FALSE);
     return find_printk(guest->kernel, &call.function, error) &&
            patch_runner_call(guest, id, &call, pauses, &length, error);

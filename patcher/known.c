@@ -113,7 +113,7 @@ link_in(PatchEdits *edits, const IntroModuleTable *table, GuestVa module, GuestV
     }
 }
 
-/* The same. */
+/* It may be in the one and not in the other, likewise. */
 static void
 take_out(PatchEdits *edits, const IntroModuleTable *table, GuestVa module, GuestVa base)
 {

@@ -24,7 +24,7 @@
 /* Process groups of what runs, 0 where there is none; a signal handler reads them. */
 static gint running[MAX_RUNNING];
 
-/* For it, too. */
+/* Read by the signal handler, too. */
 static char scratch[PATH_MAX];
 static gint has_scratch, is_ending;
 

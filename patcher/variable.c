@@ -137,7 +137,7 @@ find_variable(Way *way, const PatchDwarfFile *file, guint64 size)
 
 /* ---- From the variable to the place ---- */
 
-/* What is not to be written without more. */
+/* A static key takes more than a write. */
 static gboolean
 check_structure(const Way *way, Dwarf_Die *type)
 {
