@@ -8,29 +8,29 @@
 
 #define TEXT_ALIGNMENT 16
 
-/* The constants that stay come first, in pages of their own, with a record of their own behind them. */
+/* The pieces that stay come first, in pages of their own, with a record of their own behind them. */
 static gboolean
 lay_out_kept(PatchAssembly *assembly, GError **error)
 {
     g_autoptr(PatchRecord) kept = NULL;
     g_autoptr(GBytes) draft = NULL;
 
-    assembly->constants_end = PATCH_BLOCK_HEADER_BYTES;
+    assembly->pieces_end = PATCH_BLOCK_HEADER_BYTES;
     for (guint i = 0; i < assembly->parts->len; i++) {
         PatchPart *part = assembly->parts->pdata[i];
 
         patch_kept_find(assembly->kernel, assembly->arena, part->resolved, part->homes, part->vas);
-        assembly->constants_end = patch_link_layout(part->object, part->homes, PATCH_HOME_KEPT, assembly->constants_end,
-                                                    part->offsets);
+        assembly->pieces_end = patch_link_layout(part->object, part->homes, PATCH_HOME_KEPT, assembly->pieces_end,
+                                                 part->offsets);
     }
-    if (assembly->constants_end == PATCH_BLOCK_HEADER_BYTES)
+    if (assembly->pieces_end == PATCH_BLOCK_HEADER_BYTES)
         return TRUE;
     if (!patch_assembly_link(assembly, NULL, NULL, assembly->record, error))
         return FALSE;
     kept = patch_kept_record(assembly->record, 0);
     draft = patch_record_save(kept);
-    assembly->constants_end = (assembly->constants_end + 7) & ~(guint64) 7;
-    assembly->kept_bytes = (assembly->constants_end + g_bytes_get_size(draft) + PATCH_PAGE_BYTES - 1) &
+    assembly->pieces_end = (assembly->pieces_end + 7) & ~(guint64) 7;
+    assembly->kept_bytes = (assembly->pieces_end + g_bytes_get_size(draft) + PATCH_PAGE_BYTES - 1) &
                            ~(guint64) (PATCH_PAGE_BYTES - 1);
     return TRUE;
 }

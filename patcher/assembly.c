@@ -42,7 +42,7 @@ patch_assembly_free(PatchAssembly *assembly)
     g_free(assembly);
 }
 
-/* What only runs something is gone before anything could be made of its constants. */
+/* What only runs something is gone before anybody could use what it has given away. */
 static PatchHome *
 choose_homes(const PatchAssembly *assembly, const PatchObject *object)
 {
@@ -52,10 +52,10 @@ choose_homes(const PatchAssembly *assembly, const PatchObject *object)
     for (guint i = 0; i < object->pieces->len; i++) {
         PatchPieceKind kind = ((const PatchPiece *) object->pieces->pdata[i])->kind;
 
-        if (kind == PATCH_PIECE_DATA || kind == PATCH_PIECE_BSS)
-            homes[i] = PATCH_HOME_DATA;
-        else if (escapes && escapes[i])
+        if (escapes && escapes[i])
             homes[i] = PATCH_HOME_KEPT;
+        else if (kind == PATCH_PIECE_DATA || kind == PATCH_PIECE_BSS)
+            homes[i] = PATCH_HOME_DATA;
     }
     return homes;
 }
@@ -337,8 +337,8 @@ fill_kept(const PatchAssembly *assembly, guint8 *data)
         return TRUE;
     kept = patch_kept_record(assembly->record, assembly->kept_bytes);
     body = patch_record_save(kept);
-    memcpy(data + assembly->constants_end, g_bytes_get_data(body, NULL), g_bytes_get_size(body));
-    patch_record_fill_header(data, PATCH_STATE_KEPT, assembly->kept_bytes, assembly->constants_end, body);
+    memcpy(data + assembly->pieces_end, g_bytes_get_data(body, NULL), g_bytes_get_size(body));
+    patch_record_fill_header(data, PATCH_STATE_KEPT, assembly->kept_bytes, assembly->pieces_end, body);
     return TRUE;
 }
 

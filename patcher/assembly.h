@@ -27,8 +27,8 @@ typedef struct {
     GPtrArray *parts;           /* of PatchPart: one for each object */
     PatchRecord *record;
     guint64 text_end, data_end; /* bytes from the start of the block, of the data area */
-    guint64 constants_end, kept_bytes;  /* the same of the constants that stay, and of the pages that they are in; 0 if there
-                                           are none */
+    guint64 pieces_end, kept_bytes; /* the same of the pieces that stay, and of the pages that they are in; 0 if there are
+                                       none */
     gboolean is_private;        /* set by who wants it: the kernel is not to know the code */
     gboolean is_known;          /* whether the kernel is to know the code; then KNOWN says how, and */
     PatchKnown known;

@@ -215,6 +215,18 @@ add_update(JsonBuilder *json, const PatchInstalled *update)
 }
 
 static void
+add_variable(JsonBuilder *json, const PatchPlaced *placed)
+{
+    if (!patch_kept_is_variable(placed))
+        return;
+    json_builder_begin_object(json);
+    patch_json_string(json, "name", placed->name);
+    patch_json_address(json, "address", placed->va);
+    patch_json_int(json, "bytes", placed->size);
+    json_builder_end_object(json);
+}
+
+static void
 add_kept(JsonBuilder *json, const GPtrArray *kept)
 {
     patch_json_array(json, "kept");
@@ -225,6 +237,10 @@ add_kept(JsonBuilder *json, const GPtrArray *kept)
         patch_json_string(json, "id", record->id);
         patch_json_address(json, "address", record->block.va);
         patch_json_int(json, "bytes", patch_kept_bytes(record));
+        patch_json_array(json, "variables");
+        for (guint p = 0; p < record->placed->len; p++)
+            add_variable(json, record->placed->pdata[p]);
+        json_builder_end_array(json);
         patch_json_int(json, "occupied_bytes", MAX(record->block.length, record->region_bytes));
         json_builder_end_object(json);
     }
@@ -237,10 +253,11 @@ print_kept(const GPtrArray *kept, const char *guest)
 {
     for (guint i = 0; i < kept->len; i++) {
         const PatchRecord *record = kept->pdata[i];
+        g_autofree char *text = patch_kept_text(record);
 
-        g_printerr("%s: %s is undone; %" G_GUINT64_FORMAT " bytes of constants, in %" G_GUINT64_FORMAT " KiB at %#"
+        g_printerr("%s: %s is undone; %s, in %" G_GUINT64_FORMAT " KiB at %#"
                    G_GINT64_MODIFIER "x, stay until the guest boots, as objects in it may use them\n", guest, record->id,
-                   patch_kept_bytes(record), MAX(record->block.length, record->region_bytes) >> 10, record->block.va);
+                   text, MAX(record->block.length, record->region_bytes) >> 10, record->block.va);
     }
 }
 

@@ -52,7 +52,7 @@ piece_of(Copy *copy, guint32 index, guint32 *into, GError **error)
     const PatchPiece *piece = copy->from->pieces->pdata[index];
     guint32 known = GPOINTER_TO_UINT(g_hash_table_lookup(copy->copied, GUINT_TO_POINTER(index)));
 
-    if (!known && (piece->kind == PATCH_PIECE_DATA || (piece->kind == PATCH_PIECE_BSS && piece->size > 1)))
+    if (!known && (piece->kind == PATCH_PIECE_DATA || piece->kind == PATCH_PIECE_BSS))
         return refuse(copy, piece->name, error);
     if (!known) {
         patch_object_add_piece(copy->into, piece->name, piece->kind, piece->alignment, piece->size);

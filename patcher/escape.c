@@ -94,8 +94,7 @@ patch_escape_find(const PatchObject *object)
         note_all(&escape, ((const PatchDatum *) object->data->pdata[i])->after->fixups);
     spread_all(&escape);
     for (guint i = 0; i < object->pieces->len; i++)
-        escapes[i] = ((const PatchPiece *) object->pieces->pdata[i])->kind == PATCH_PIECE_RODATA &&
-                     leaves[i] & PATCH_LEAVES_ANYHOW;
+        escapes[i] = !is_text(object, i) && leaves[i] & PATCH_LEAVES_ANYHOW;
     return escapes;
 }
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "patcher/kept.h"
+
 typedef struct {
     const IntroKernel *kernel;
     const PatchResolved *resolved;
@@ -31,7 +33,8 @@ is_the_same(const Search *search, const PatchPlaced *placed)
     gsize size = search->piece->size;
     g_autofree guint8 *wanted = NULL, *there = NULL;
 
-    if (!placed->stays || placed->size != size || placed->va % MAX(search->piece->alignment, 1) != 0)
+    if (!placed->stays || patch_kept_is_variable(placed) || placed->size != size ||
+        placed->va % MAX(search->piece->alignment, 1) != 0)
         return FALSE;
     wanted = g_malloc(size);
     there = g_malloc(size);
@@ -67,7 +70,8 @@ patch_kept_find(const IntroKernel *kernel, const PatchArena *arena, const PatchR
         for (guint i = 0; i < object->pieces->len; i++) {
             const Search search = { kernel, resolved, object->pieces->pdata[i], i, vas };
 
-            if (homes[i] != PATCH_HOME_KEPT || !is_settled(search.piece, homes) || !find_piece(&search, records))
+            if (homes[i] != PATCH_HOME_KEPT || search.piece->kind != PATCH_PIECE_RODATA ||
+                !is_settled(search.piece, homes) || !find_piece(&search, records))
                 continue;
             homes[i] = PATCH_HOME_FOUND;
             is_news = TRUE;

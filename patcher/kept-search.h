@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Constants of updates that are undone (kept.h), as good as new to one that comes later.
+ * Constants of updates that are undone (kept.h), as good as new to one that comes later. What has a state is not.
  */
 #ifndef PATCHER_KEPT_SEARCH_H
 #define PATCHER_KEPT_SEARCH_H

@@ -1,17 +1,53 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "patcher/kept.h"
 
-guint64
-patch_kept_bytes(const PatchRecord *record)
+static guint64
+bytes_that_stay(const PatchRecord *record, gboolean variables)
 {
     guint64 bytes = 0;
 
     for (guint i = 0; i < record->placed->len; i++) {
         const PatchPlaced *placed = record->placed->pdata[i];
 
-        bytes += placed->stays ? placed->size : 0;
+        bytes += placed->stays && patch_kept_is_variable(placed) == variables ? placed->size : 0;
     }
     return bytes;
+}
+
+guint64
+patch_kept_bytes(const PatchRecord *record)
+{
+    return bytes_that_stay(record, FALSE) + bytes_that_stay(record, TRUE);
+}
+
+gboolean
+patch_kept_is_variable(const PatchPlaced *placed)
+{
+    return placed->stays && placed->kind != PATCH_PIECE_RODATA;
+}
+
+char *
+patch_kept_text(const PatchRecord *record)
+{
+    guint64 constants = bytes_that_stay(record, FALSE), variables = bytes_that_stay(record, TRUE);
+    g_autoptr(GString) text = g_string_new("");
+    const char *before = " (";
+
+    if (constants > 0)
+        g_string_append_printf(text, "%" G_GUINT64_FORMAT " bytes of constants", constants);
+    if (variables > 0)
+        g_string_append_printf(text, "%s%" G_GUINT64_FORMAT " bytes of variables", constants > 0 ? ", and " : "", variables);
+    for (guint i = 0; i < record->placed->len; i++) {
+        const PatchPlaced *placed = record->placed->pdata[i];
+
+        if (!patch_kept_is_variable(placed))
+            continue;
+        g_string_append_printf(text, "%s%s", before, placed->name);
+        before = ", ";
+    }
+    if (variables > 0)
+        g_string_append_c(text, ')');
+    return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
 PatchArea

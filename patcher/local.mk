@@ -44,6 +44,7 @@ libpatcher_a_SOURCES += \
 	patcher/history.c patcher/history.h \
 	patcher/escape.c patcher/escape.h patcher/item-flow.c patcher/item-flow.h patcher/register-flow.c patcher/register-flow.h \
 	patcher/kept.c patcher/kept.h patcher/kept-search.c patcher/kept-search.h \
+	patcher/loose-ends.c patcher/loose-ends.h \
 	patcher/inherit.c patcher/inherit.h \
 	patcher/pending.c patcher/pending.h \
 	patcher/on-cpus.c patcher/on-cpus.h \

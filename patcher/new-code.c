@@ -97,6 +97,7 @@ patch_new_code_piece(PatchNewCode *code, guint32 number, guint32 *index, GError 
     guint32 known = GPOINTER_TO_UINT(g_hash_table_lookup(code->pieces, GUINT_TO_POINTER(number)));
     PatchPieceKind kind = PATCH_PIECE_TEXT;
     guint64 alignment = section->alignment;
+    PatchPiece *piece;
 
     if (known) {
         *index = known - 1;
@@ -109,10 +110,12 @@ patch_new_code_piece(PatchNewCode *code, guint32 number, guint32 *index, GError 
     note_unlisted(code, section);
     if (item->is_function)
         alignment = MAX(alignment, 16);
-    /* Only the address of a variable without size is ever used. */
     if (!item->size)
-        kind = PATCH_PIECE_BSS;
-    patch_object_add_piece(code->object, item->name, kind, alignment, MAX(item->size, 1));
+        kind = PATCH_PIECE_RODATA;
+    piece = patch_object_add_piece(code->object, item->name, kind, alignment, MAX(item->size, 1));
+    /* Only the address of a variable without size is ever used (lock classes, where nobody checks those): there is no state. */
+    if (!item->size)
+        g_byte_array_append(piece->code->bytes, (const guint8 *) "", 1);
     *index = code->object->pieces->len - 1;
     g_hash_table_insert(code->pieces, GUINT_TO_POINTER(number), GUINT_TO_POINTER(*index + 1));
     g_array_append_val(code->queue, number);

@@ -6,6 +6,7 @@
 #include "introspect/mutex.h"
 #include "patcher/error.h"
 #include "patcher/kept.h"
+#include "patcher/loose-ends.h"
 
 static void
 write_free(PatchWrite *write)
@@ -336,9 +337,10 @@ write_emptiness(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *r
 static void
 note_kept(PatchPlan *plan, const PatchRecord *record)
 {
-    g_ptr_array_add(plan->notes, g_strdup_printf("%" G_GUINT64_FORMAT " bytes of constants of update %s stay in the guest, as "
-                                                 "objects there may use them; view lists them", patch_kept_bytes(record),
-                                                 record->id));
+    g_autofree char *text = patch_kept_text(record);
+
+    g_ptr_array_add(plan->notes, g_strdup_printf("%s of update %s stay in the guest, as objects there may use them; view lists "
+                                                 "them", text, record->id));
 }
 
 gboolean
@@ -351,6 +353,8 @@ patch_plan_empty(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *
         note_kept(plan, record);
     if (record->region_bytes > 0)
         return patch_plan_write_state(plan, kernel, record, stays ? PATCH_STATE_KEPT : PATCH_STATE_CLAIMED, error);
+    if (stays && !patch_loose_ends_plan(plan, kernel, record, error))
+        return FALSE;
     plan->step = PATCH_STEP_CLEAN;
     planned = write_emptiness(plan, kernel, record, stays ? patch_kept_rest(record) : record->data, error);
     plan->step = step;

@@ -85,7 +85,7 @@ gboolean patch_plan_write_state(PatchPlan *plan, const IntroKernel *kernel, cons
                                 GError **error);
 /* Adds the writes, of the last step, that empty RECORD's data area, and then its block; a region is claimed, in the step that
  * is the plan's now, and has to be given back afterwards (room.h). If the update may have been IN_FORCE, some of it may stay
- * (kept.h). */
+ * (kept.h), and what that holds of addresses of its code goes in the step that is the plan's now (loose-ends.h). */
 gboolean patch_plan_empty(PatchPlan *plan, const IntroKernel *kernel, const PatchRecord *record, gboolean in_force,
                           GError **error);
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define JUMP_TYPE "(stttttayay)"
-#define KIND_THAT_STAYS 4        /* as one more of PatchPieceKind */
+#define KINDS_THAT_STAY 3        /* added to the PatchPieceKind of what stays; code does not */
 #define PLACED_TYPE "(sytts)"
 #define VALUE_TYPE "(syta(tt)ayayay)"
 #define HOOK_TYPE "(sytu)"
@@ -51,7 +51,7 @@ placed_variant(const PatchRecord *record)
         const PatchPlaced *piece = record->placed->pdata[i];
 
         g_variant_builder_add(&placed, PLACED_TYPE, piece->name,
-                              piece->stays ? (guchar) KIND_THAT_STAYS : (guchar) piece->kind, piece->va, piece->size,
+                              (guchar) (piece->kind + (piece->stays ? KINDS_THAT_STAY : 0)), piece->va, piece->size,
                               piece->sha256);
     }
     return g_variant_builder_end(&placed);
@@ -159,10 +159,11 @@ load_placed(PatchRecord *record, GVariantIter *iter)
 
     while (g_variant_iter_loop(iter, "(&sytt&s)", &name, &kind, &va, &size, &sha256)) {
         PatchPlaced *placed = g_new0(PatchPlaced, 1);
+        gboolean stays = kind > KINDS_THAT_STAY && kind <= KINDS_THAT_STAY + PATCH_PIECE_BSS;
 
         *placed = (PatchPlaced) {
-            .name = g_strdup(name), .kind = kind == KIND_THAT_STAYS ? PATCH_PIECE_RODATA : kind,
-            .stays = kind == KIND_THAT_STAYS, .va = va, .size = size, .sha256 = g_strdup(sha256),
+            .name = g_strdup(name), .kind = stays ? kind - KINDS_THAT_STAY : kind, .stays = stays, .va = va, .size = size,
+            .sha256 = g_strdup(sha256),
         };
         g_ptr_array_add(record->placed, placed);
     }

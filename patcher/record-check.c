@@ -49,9 +49,10 @@ patch_record_is_consistent(const PatchRecord *record, GuestVa va, guint64 block_
     }
     for (guint i = 0; i < record->placed->len; i++) {
         const PatchPlaced *placed = record->placed->pdata[i];
-        gboolean is_data = placed->kind == PATCH_PIECE_DATA || placed->kind == PATCH_PIECE_BSS;
+        gboolean is_variable = placed->kind == PATCH_PIECE_DATA || placed->kind == PATCH_PIECE_BSS;
+        gboolean is_data = placed->stays ? record->data.length > 0 : is_variable;
 
-        if (!within(is_data || (placed->stays && record->data.length > 0) ? &record->data : &code, placed->va, placed->size))
+        if (!within(is_data ? &record->data : &code, placed->va, placed->size))
             return FALSE;
     }
     for (guint i = 0; i < record->values->len; i++)

@@ -9,8 +9,8 @@
 /* Header, little-endian: magic (8), version (4), state (4), block bytes (8), record offset (8), record bytes (4), zero
  * or the pages of the region (4), the first 24 bytes of the SHA-256 of the record. */
 #define MAGIC "VLPblock"
-#define VERSION 7
-#define FIRST_VERSION 5        /* without regions; and from 7 on, something may stay */
+#define VERSION 8
+#define FIRST_VERSION 5        /* without regions; from 7 on, constants may stay, and from 8 on, variables */
 #define REGION_OFFSET 36
 #define DIGEST_OFFSET 40
 #define DIGEST_BYTES 24

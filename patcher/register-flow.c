@@ -11,16 +11,22 @@
 
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, NO_REGISTER = -1 };
 
-/* Functions that read what they are given, and are done with it when they return. */
-static const char *const readers[] = {
-    "___ratelimit", "__dynamic_dev_dbg", "__dynamic_netdev_dbg", "__dynamic_pr_debug", "__might_fault", "__might_sleep",
-    "__request_module", "__warn", "__warn_printk", "_copy_to_user", "_dev_alert", "_dev_crit", "_dev_emerg", "_dev_err",
-    "_dev_info", "_dev_notice", "_dev_printk", "_dev_warn", "_printk", "_printk_deferred", "alloc_workqueue", "audit_log_format",
-    "dev_err_probe", "dev_printk", "fortify_panic", "kasprintf", "kstrdup", "kvasprintf", "memcmp",
-    "netdev_alert", "netdev_crit", "netdev_emerg", "netdev_err", "netdev_info", "netdev_notice", "netdev_printk", "netdev_warn",
-    "panic", "printk", "scnprintf", "seq_printf", "seq_puts", "seq_write", "sized_strscpy", "snprintf", "sprintf", "sscanf",
-    "strcasecmp", "strcat", "strcmp", "strcpy", "strlcat", "strlcpy", "strlen", "strncasecmp", "strncat", "strncmp", "strncpy",
-    "strnlen", "strscpy", "sysfs_emit", "sysfs_emit_at", "vsnprintf", "warn_slowpath_fmt", NULL,
+/* Functions that read what they are given, or write to it, and are done with it when they return. */
+static const char *const users[] = {
+    "___ratelimit", "__dynamic_dev_dbg", "__dynamic_netdev_dbg", "__dynamic_pr_debug", "__memset", "__might_fault",
+    "__might_sleep", "__request_module", "__warn", "__warn_printk", "_copy_from_user", "_copy_to_user", "_dev_alert",
+    "_dev_crit", "_dev_emerg", "_dev_err", "_dev_info", "_dev_notice", "_dev_printk", "_dev_warn", "_printk",
+    "_printk_deferred", "_raw_read_lock", "_raw_read_unlock", "_raw_spin_lock", "_raw_spin_lock_bh", "_raw_spin_lock_irq",
+    "_raw_spin_lock_irqsave", "_raw_spin_trylock", "_raw_spin_unlock", "_raw_spin_unlock_bh", "_raw_spin_unlock_irq",
+    "_raw_spin_unlock_irqrestore", "_raw_write_lock", "_raw_write_unlock", "alloc_workqueue", "audit_log_format",
+    "dev_err_probe", "dev_printk", "down_read", "down_write", "fortify_panic", "kasprintf", "kstrdup", "kvasprintf", "memcmp",
+    "memset", "mutex_lock", "mutex_lock_interruptible", "mutex_lock_killable", "mutex_trylock", "mutex_unlock",
+    "netdev_alert", "netdev_crit", "netdev_emerg", "netdev_err", "netdev_info", "netdev_notice", "netdev_printk",
+    "netdev_warn", "panic", "printk", "scnprintf", "seq_printf", "seq_puts", "seq_write", "sized_strscpy", "snprintf",
+    "sprintf", "sscanf", "static_key_disable", "static_key_enable", "static_key_slow_dec", "static_key_slow_inc",
+    "strcasecmp", "strcat", "strcmp", "strcpy", "strlcat", "strlcpy", "strlen", "strncasecmp", "strncat", "strncmp",
+    "strncpy", "strnlen", "strscpy", "sysfs_emit", "sysfs_emit_at", "up_read", "up_write", "vsnprintf", "warn_slowpath_fmt",
+    NULL,
 };
 
 /* The same, but they leave a copy of what is there. */
@@ -243,7 +249,7 @@ call(PatchFlow *flow, const State *state, const cs_insn *insn)
         return;
     if (g_strv_contains(copiers, name))
         flow->leaves |= PATCH_LEAVES_CONTENT;
-    else if (!g_strv_contains(readers, name))
+    else if (!g_strv_contains(users, name))
         flow->leaves |= state->what == PATCH_LEAVES_ADDRESS ? PATCH_LEAVES_BY_CALL : state->what;
 }
 
@@ -285,6 +291,8 @@ load(PatchFlow *flow, guint next, const cs_insn *insn)
 
     if (insn->id == X86_INS_CMP || insn->id == X86_INS_TEST || x86->op_count == 0)
         return;
+    if (insn->id == X86_INS_XCHG || insn->id == X86_INS_CMPXCHG)
+        flow->leaves |= PATCH_LEAVES_CONTENT;
     if (into != NO_REGISTER && first->size >= 8)
         queue(flow, next, into, PATCH_LEAVES_CONTENT);
     else if (insn->id == X86_INS_PUSH || (x86->op_count > 1 && x86->operands[1].type == X86_OP_MEM &&

@@ -227,6 +227,34 @@ is "$(grep -c ": $names is undone; 26 bytes of constants, in 4 KiB" <<< "$err")/
 is "$(settings meanwhile)" "$settings_by_names" "for whoever uses it"
 is "$(image)" "$old" "nothing else is left"
 
+# --- Variables that it gives to them, too, and a table that leads to its own code
+labels_create
+like "$err" "vlp_notes, which new code may give to objects, leads to vlp_note, which is gone after undo" "create names a table that leads to code"
+vlp show "$work/labels.vlp"
+is "$(sed -n 's/^  places   \(vlp_[a-z]*\) .* \(data\|bss\), and leaves it there after undo$/\1/p' <<< "$out" | sort | xargs)" \
+    "vlp_highest vlp_label vlp_notes" "show tells of the variables that are to stay"
+vlp_exits 0 "apply" apply --settle 0 "$qmp" "$work/labels.vlp"
+network labelled
+is "$(settings labelled)" "$settings_by_labels" "an object has a name and a number that are variables of the new code's"
+is "$(note labelled)" "Invalid cross-device link" "and calls a function of it"
+vlp_exits 0 "undo" undo "$qmp" "$labels"
+like "$err" "148 bytes of variables \(vlp_[^)]*\) of update $labels stay in the guest" "says what it leaves"
+like "$err" "vlp_notes of update $labels, which stays, led to code of it" "and what of that is not as it was"
+is "$(settings labelled)" "$settings_by_labels" "the object has its name, and its number"
+is "$(note labelled)" "Invalid argument" "and no function"
+is "$(image)" "$old" "nothing else is left"
+vlp_exits 0 "view" -o json view "$qmp"
+is "$(grep -o '"name": *"vlp_[a-z]*"' <<< "$out" | sort | tr -d ' ' | xargs)" "name:vlp_highest name:vlp_label name:vlp_notes" "names the variables"
+vlp_exits 0 "apply again" apply --settle 0 "$qmp" "$work/labels.vlp"
+network relabelled
+vlp_exits 0 "verify" verify "$qmp"
+vlp_exits 0 "undo" undo "$qmp" "$labels"
+vlp_exits 0 "recover" recover "$qmp"
+is "$(settings relabelled), $(settings labelled)" "$settings_by_labels, $settings_by_labels" "both objects have what they got"
+vlp_exits 0 "view" view "$qmp"
+is "$(grep -c ": $labels is undone; .*148 bytes of variables (" <<< "$err")" 2 "each time with variables of its own"
+is "$(image)" "$old" "nothing else is left"
+
 in_guest 'echo 7 > /proc/sys/kernel/oops_limit'
 vlp_exits 4 "apply where the guest has another value" apply "$qmp" "$work/limit.vlp"
 like "$err" "oops_limit, at 0x[0-9a-f]*, holds 7, and the update expects 10000" "names it, and both values"

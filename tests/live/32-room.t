@@ -148,6 +148,14 @@ like "$err" ": $names is undone; 26 bytes of constants, in 12 KiB at 0x" "shows 
 is "$(areas)" $((before + 1)) "the guest has all other memory back"
 is "$(settings meanwhile)" "$settings_by_names" "and what is kept is as it was"
 
+labels_create
+vlp_exits 0 "apply of what gives variables to them" apply --settle 0 "$qmp" "$work/labels.vlp"
+network labelled
+vlp_exits 0 "undo" undo "$qmp" "$labels"
+is "$(areas)" $((before + 2)) "what it has got of memory stays, as a whole"
+is "$(settings labelled)" "$settings_by_labels" "an object has its name, and its number"
+is "$(note labelled)" "Invalid cross-device link" "and its function"
+
 ok "the holes are as before" fill empty
 is "$(image)" "$old" "and so is the image"
 ok "the guest is well" guest_is_well

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which constants of new code may still be in use when the code is gone.
+ * Which constants and variables of new code may still be in use when the code is gone.
  */
 #include "config.h"
 
@@ -15,6 +15,7 @@
 #define DECLARATIONS                                                                                                   \
     "typedef unsigned long size_t; int _printk(const char *, ...); void keep(const void *); void other(void);\n"      \
     "int memcmp(const void *, const void *, size_t); void *memcpy(void *, const void *, size_t);\n"                   \
+    "void _raw_spin_lock(int *); void _raw_spin_unlock(int *); int snprintf(char *, size_t, const char *, ...);\n"     \
     "struct thing { const char *name; const void *table; struct { const char *a, *b, *c, *d, *e, *f; long n[40]; } large; };\n" \
     "void keep7(const char *, const char *, const char *, const char *, const char *, const char *, const char *);\n"   \
     "void *bsearch(const void *, const void *, size_t, size_t, int (*)(const void *, const void *));\n"
@@ -27,7 +28,7 @@
 
 typedef struct {
     const char *name, *source;
-    const char *stays, *goes;   /* names or strings of constants that are said to escape, or not; NULL: none is looked for */
+    const char *stays, *goes;   /* names of data, or strings, that are said to escape, or not; NULL: none is looked for */
 } Escape;
 
 static const Escape escapes[] = {
@@ -109,12 +110,31 @@ static const Escape escapes[] = {
       "if (n) asm volatile(\"jmp __x86_return_thunk\"); t->name = s; }", "one", NULL },
     { "passed-to-a-new-function", "__attribute__((noipa)) static void own(const char *s) { _printk(s); keep(s); }"
       "void f(void) { own(\"one\"); other(); }", "one", NULL },
+    { "variable-stored", "static char label[32]; void f(struct thing *t) { label[0] = t->large.n[0]; t->name = label; }", "label",
+      NULL },
+    { "variable-returned", "static long state[4] = { 1 }; void *f(int n) { state[n] = n; return &state[n]; }", "state", NULL },
+    { "variable-passed", "static long state = 1; void f(int n) { state += n; keep(&state); }", "state", NULL },
+    { "variable-of-a-list", "static struct thing head = { .table = &head };"
+      "void f(struct thing *t) { t->table = head.table; head.table = t; t->name = (void *) &head; }", "head", NULL },
+    { "counter", "static long n_calls; void f(void) { if (n_calls++ > 3) _printk(\"%ld\", n_calls); other(); }", NULL, "n_calls" },
+    { "counters", "static long n_calls[4]; void f(int n) { n_calls[n]++; other(); _printk(\"%ld\", n_calls[0]); }", NULL,
+      "n_calls" },
+    { "counter-in-a-locked-instruction", "static long n_calls; void f(void) { asm volatile(\"lock incq %0\" : \"+m\"(n_calls)); }",
+      NULL, "n_calls" },
+    { "cleared", "static long state[400]; void f(int n) { state[n]++; __builtin_memset(state, 0, sizeof state); }", NULL, "state" },
+    { "lock", "static int lock[4]; void f(int n) { _raw_spin_lock(&lock[n]); other(); _raw_spin_unlock(&lock[n]); }", NULL, "lock" },
+    { "lock-given-away", "static int lock; void f(struct thing *t) { _raw_spin_lock(&lock); t->table = &lock; "
+      "_raw_spin_unlock(&lock); }", "lock", NULL },
+    { "filled-by-a-call", "static char label[32]; void f(int n) { snprintf(label, sizeof label, \"%d\", n); "
+      "_printk(\"%s\", label); }", NULL, "label" },
+    { "pointed-to-by-what-is-swapped", "static long state = 1; static long *now = &state;"
+      "long *f(void) { return __atomic_exchange_n(&now, 0, __ATOMIC_SEQ_CST); }", "state", "now" },
     { "after-a-fault", "void f(struct thing *t, int *p) { const char *s = \"one\"; " HIDDEN "asm goto(\"1: movl (%0), %%eax\\n"
       ".pushsection __ex_table, \\\"a\\\"\\n.long 1b - .\\n.long %l[fault] - .\\n.long 0\\n.popsection\""
       ": : \"r\"(p), \"r\"(s) : \"eax\", \"memory\" : fault); return; fault: t->name = s; }", "one", NULL },
 };
 
-/* The constant that is called NAME, or is that string. */
+/* The datum that is called NAME, or is that string. */
 static guint
 find(const PatchObject *object, const char *name)
 {
@@ -122,7 +142,7 @@ find(const PatchObject *object, const char *name)
         const PatchPiece *piece = object->pieces->pdata[i];
         gsize length = strlen(name) + 1;
 
-        if (piece->kind == PATCH_PIECE_RODATA &&
+        if (piece->kind != PATCH_PIECE_TEXT &&
             (g_str_equal(piece->name, name) ||
              (piece->code->bytes->len == length && memcmp(piece->code->bytes->data, name, length) == 0)))
             return i;
@@ -207,6 +227,31 @@ test_own_function(void)
     g_assert_cmpuint(notes->len, ==, 1);
 }
 
+/* So may one that the kernel can write to. */
+static void
+test_own_function_of_a_variable(void)
+{
+    g_autoptr(PatchObject) object = compose("static void own(void) { other(); }"
+                                            "static struct { void (*call)(void); int n; } work = { own };"
+                                            "void f(int n) { work.n = n; keep(&work); }");
+    g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
+
+    patch_escape_note(object, notes);
+    g_assert_cmpuint(notes->len, ==, 1);
+    g_assert_true(g_str_has_prefix(notes->pdata[0], "work, which new code may give to objects, leads to own, "));
+}
+
+/* As the key of a class of locks, where nobody checks those: it has no state, so any other will do. */
+static void
+test_no_size(void)
+{
+    g_autoptr(PatchObject) object = compose("static struct { } key; void f(void) { keep(&key); }");
+    const PatchPiece *piece = object->pieces->pdata[find(object, "key")];
+
+    g_assert_cmpint(piece->kind, ==, PATCH_PIECE_RODATA);
+    g_assert_cmpuint(piece->size, ==, piece->code->bytes->len);
+}
+
 /* Code that cannot be read: nothing is known of it. */
 static void
 test_unreadable(void)
@@ -231,7 +276,9 @@ main(int argc, char **argv)
         g_test_add_data_func(path, &escapes[i], test_escape);
     }
     g_test_add_func("/escape/put-into-a-variable", test_datum);
+    g_test_add_func("/escape/no-size", test_no_size);
     g_test_add_func("/escape/unreadable", test_unreadable);
     g_test_add_func("/escape/own-function", test_own_function);
+    g_test_add_func("/escape/own-function-of-a-variable", test_own_function_of_a_variable);
     return g_test_run();
 }

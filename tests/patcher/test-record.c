@@ -192,27 +192,44 @@ test_claimed(void)
     g_assert_cmpuint(loaded->jumps->len + loaded->placed->len + loaded->data.length, ==, 0);
 }
 
+static void
+add_staying(PatchRecord *record, const char *name, PatchPieceKind kind, GuestVa va, guint64 size)
+{
+    PatchPlaced *placed = g_new0(PatchPlaced, 1);
+
+    *placed = (PatchPlaced) {
+        .name = g_strdup(name), .kind = kind, .stays = TRUE, .va = va, .size = size,
+        .sha256 = kind == PATCH_PIECE_RODATA ? g_strnfill(64, 'b') : g_strdup(""),
+    };
+    g_ptr_array_add(record->placed, placed);
+}
+
+/* What of RECORD stays, as it is found in the guest. */
+static PatchRecord *
+kept_of(const PatchRecord *record)
+{
+    g_autoptr(PatchRecord) kept = patch_kept_record(record, PATCH_PAGE_BYTES), loaded = NULL;
+    g_autoptr(GBytes) body = patch_record_save(kept);
+    g_autofree guint8 *block = g_malloc0(PATCH_PAGE_BYTES);
+
+    memcpy(block + 1024, g_bytes_get_data(body, NULL), g_bytes_get_size(body));
+    patch_record_fill_header(block, PATCH_STATE_KEPT, PATCH_PAGE_BYTES, 1024, body);
+    loaded = patch_record_load(DATA_VA, block, PATCH_PAGE_BYTES, NULL);
+    g_assert_nonnull(loaded);
+    return g_steal_pointer(&loaded);
+}
+
 /* Of one that is undone, what stays has a record of its own, which changes nothing; and while that one is there, it lies in its
  * data area. */
 static void
 test_kept(void)
 {
-    g_autoptr(PatchRecord) record = sample_record(), kept = NULL, loaded = NULL, whole = NULL;
-    g_autofree guint8 *block = g_malloc0(PATCH_PAGE_BYTES), *whole_block = NULL;
-    g_autoptr(GBytes) body = NULL;
-    PatchPlaced *name = g_new0(PatchPlaced, 1);
+    g_autoptr(PatchRecord) record = sample_record(), loaded = NULL, whole = NULL;
+    g_autofree guint8 *whole_block = NULL;
+    const PatchPlaced *name;
 
-    *name = (PatchPlaced) {
-        .name = g_strdup("a string"), .kind = PATCH_PIECE_RODATA, .stays = TRUE, .va = DATA_VA + 0x300, .size = 9,
-        .sha256 = g_strnfill(64, 'b'),
-    };
-    g_ptr_array_add(record->placed, name);
-    kept = patch_kept_record(record, PATCH_PAGE_BYTES);
-    body = patch_record_save(kept);
-    memcpy(block + 1024, g_bytes_get_data(body, NULL), g_bytes_get_size(body));
-    patch_record_fill_header(block, PATCH_STATE_KEPT, PATCH_PAGE_BYTES, 1024, body);
-    loaded = patch_record_load(DATA_VA, block, PATCH_PAGE_BYTES, NULL);
-    g_assert_nonnull(loaded);
+    add_staying(record, "a string", PATCH_PIECE_RODATA, DATA_VA + 0x300, 9);
+    loaded = kept_of(record);
     g_assert_cmpint(loaded->state, ==, PATCH_STATE_KEPT);
     g_assert_cmpstr(loaded->id, ==, record->id);
     g_assert_cmpuint(loaded->jumps->len + loaded->values->len + loaded->hooks->len, ==, 0);
@@ -229,6 +246,42 @@ test_kept(void)
     g_assert_cmpuint(patch_kept_bytes(whole), ==, 9);
     g_assert_false(((const PatchPlaced *) whole->placed->pdata[0])->stays);
     ((PatchPlaced *) record->placed->pdata[2])->va = VA + 0x300;
+    g_free(whole_block);
+    whole_block = sample_block(record);
+    g_assert_null(patch_record_load(VA, whole_block, PATCH_PAGE_BYTES, NULL));
+}
+
+static void
+assert_text(const PatchRecord *record, const char *expected)
+{
+    g_autofree char *text = patch_kept_text(record);
+
+    g_assert_cmpstr(text, ==, expected);
+}
+
+/* Variables that stay are told by name, and go on being what they are. */
+static void
+test_kept_variables(void)
+{
+    g_autoptr(PatchRecord) record = sample_record(), loaded = NULL, whole = NULL;
+    g_autofree guint8 *whole_block = NULL;
+    guint n_placed = record->placed->len;
+
+    add_staying(record, "label", PATCH_PIECE_BSS, DATA_VA + 0x40, 16);
+    assert_text(record, "16 bytes of variables (label)");
+    add_staying(record, "highest", PATCH_PIECE_DATA, DATA_VA + 0x50, 4);
+    add_staying(record, "a string", PATCH_PIECE_RODATA, DATA_VA + 0x54, 9);
+    loaded = kept_of(record);
+    assert_text(loaded, "9 bytes of constants, and 20 bytes of variables (label, highest)");
+    g_assert_cmpuint(patch_kept_bytes(loaded), ==, 29);
+    g_assert_cmpint(((const PatchPlaced *) loaded->placed->pdata[0])->kind, ==, PATCH_PIECE_BSS);
+    g_assert_cmpint(((const PatchPlaced *) loaded->placed->pdata[1])->kind, ==, PATCH_PIECE_DATA);
+
+    whole_block = sample_block(record);
+    whole = patch_record_load(VA, whole_block, PATCH_PAGE_BYTES, NULL);
+    g_assert_nonnull(whole);
+    g_assert_cmpuint(patch_kept_bytes(whole), ==, 29);
+    ((PatchPlaced *) record->placed->pdata[n_placed])->va = VA + 0x300;
     g_free(whole_block);
     whole_block = sample_block(record);
     g_assert_null(patch_record_load(VA, whole_block, PATCH_PAGE_BYTES, NULL));
@@ -291,7 +344,7 @@ test_region(void)
     g_assert_null(second_address);
 }
 
-/* Format 5 had no regions, and 6 nothing that stays; else they are the same. Others are not read. */
+/* Format 5 had no regions, 6 nothing that stays, and 7 no variables that do; else they are the same. Others are not read. */
 static void
 test_versions(void)
 {
@@ -299,14 +352,14 @@ test_versions(void)
     g_autofree guint8 *block = sample_block(record);
     guint64 length;
 
-    for (block[VERSION_BYTE] = 5; block[VERSION_BYTE] <= 7; block[VERSION_BYTE]++) {
+    for (block[VERSION_BYTE] = 5; block[VERSION_BYTE] <= 8; block[VERSION_BYTE]++) {
         g_autoptr(PatchRecord) loaded = patch_record_load(VA, block, PATCH_PAGE_BYTES, NULL);
 
         g_assert_nonnull(loaded);
     }
     block[VERSION_BYTE] = 4;
     g_assert_false(patch_record_is_header(block, &length));
-    block[VERSION_BYTE] = 8;
+    block[VERSION_BYTE] = 9;
     g_assert_false(patch_record_is_header(block, &length));
 }
 
@@ -374,6 +427,7 @@ main(int argc, char **argv)
     g_test_add_func("/record/every-byte-counts", test_every_byte_counts);
     g_test_add_func("/record/claimed", test_claimed);
     g_test_add_func("/record/kept", test_kept);
+    g_test_add_func("/record/kept-variables", test_kept_variables);
     g_test_add_func("/record/region", test_region);
     g_test_add_func("/record/versions", test_versions);
     g_test_add_func("/record/truncated", test_truncated);
