@@ -7,15 +7,11 @@
 #define MAX_POINTERS (1u << 16)
 
 static gboolean
-is_within(PatchArea area, GuestVa va)
-{
-    return va >= area.va && va - area.va < area.length;
-}
-
-static gboolean
 leads_into_block(const PatchRecord *record, GuestVa to)
 {
-    return is_within(record->block, to) || is_within((PatchArea) { record->code_va, record->block.length }, to);
+    const PatchArea code = { record->code_va, record->block.length };
+
+    return patch_area_contains(record->block, to) || patch_area_contains(code, to);
 }
 
 /* Adds to N_FOUND how many there are. */

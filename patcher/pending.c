@@ -194,12 +194,6 @@ is_meant(GuestVa to, gconstpointer data)
     return (function && function->va == to) || find_given(plan->given_data, to);
 }
 
-static gboolean
-is_within(PatchArea area, GuestVa va)
-{
-    return va >= area.va && va - area.va < area.length;
-}
-
 /* What the updates themselves consist of goes, or stands on nothing that goes. */
 static gboolean
 is_in(const GPtrArray *records, GuestVa at)
@@ -208,7 +202,7 @@ is_in(const GPtrArray *records, GuestVa at)
         const PatchRecord *record = records->pdata[i];
         const PatchArea code = { record->code_va, record->block.length };
 
-        if (is_within(record->block, at) || is_within(record->data, at) || is_within(code, at))
+        if (patch_area_contains(record->block, at) || patch_area_contains(record->data, at) || patch_area_contains(code, at))
             return TRUE;
     }
     return FALSE;
@@ -221,7 +215,7 @@ is_written(const PatchPlan *plan, GuestVa at)
     for (guint i = 0; i < plan->writes->len; i++) {
         const PatchWrite *write = plan->writes->pdata[i];
 
-        if (is_within((PatchArea) { write->va, g_bytes_get_size(write->after) }, at))
+        if (patch_area_contains((PatchArea) { write->va, g_bytes_get_size(write->after) }, at))
             return TRUE;
     }
     return FALSE;

@@ -60,6 +60,12 @@ typedef struct {
     guint64 length;             /* bytes */
 } PatchArea;
 
+static inline gboolean
+patch_area_contains(PatchArea area, GuestVa va)
+{
+    return va >= area.va && va - area.va < area.length;
+}
+
 /* A function of the guest's kernel that jumps to its replacement. */
 typedef struct {
     char *name;

@@ -163,7 +163,6 @@ find_renamed(const PatchPairing *pairing, const PatchDwarf *old_dwarf, const Pat
         const PatchSuccessor *it = &g_array_index(pairing->successors, PatchSuccessor, i);
         g_autofree char *was = patch_plain_name(patch_elf_item(pairing->old_elf, it->old_item)->name);
         g_autofree char *is = patch_plain_name(patch_elf_item(pairing->new_elf, it->new_item)->name);
-
         gboolean is_one_name = g_str_equal(was, is);
 
         /* Which of those is which cannot be told at all, and code that uses them is refused. */

@@ -94,28 +94,16 @@ test_inlined(void)
     g_assert_cmpuint(one.carry.findings->len, ==, 0);
 }
 
-/* Whoever has a pointer to the old one would go on to call that. */
+/* Whoever has a pointer to the old one would go on to call that: a function in which it is given away, by register or stack. */
 static void
-test_pointer(void)
+test_pointer(gconstpointer keeper)
 {
-    const char *keeper = "void k(void) { keep(f); }";
     g_auto(Case) one = { 0 };
     g_autofree char *old_source = g_strconcat(COMMON OLD USERS, keeper, NULL);
 
     expand(&one, old_source, COMMON NEW USERS, COMMON INLINED USERS);
     g_assert_cmpuint(one.carry.findings->len, ==, 1);
     g_assert_cmpstr(((PatchFinding *) one.carry.findings->pdata[0])->name, ==, "f");
-}
-
-static void
-test_pointer_on_the_stack(void)
-{
-    const char *keeper = "void keep7(int, int, int, int, int, int, int (*)(int)); void k(void) { keep7(1, 2, 3, 4, 5, 6, f); }";
-    g_auto(Case) one = { 0 };
-    g_autofree char *old_source = g_strconcat(COMMON OLD USERS, keeper, NULL);
-
-    expand(&one, old_source, COMMON NEW USERS, COMMON INLINED USERS);
-    g_assert_cmpuint(one.carry.findings->len, ==, 1);
 }
 
 /* What runs when a module is unloaded is there until then; of the kernel itself it never was. */
@@ -139,8 +127,10 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/carry/by-itself", test_by_itself);
     g_test_add_func("/carry/inlined", test_inlined);
-    g_test_add_func("/carry/pointer", test_pointer);
-    g_test_add_func("/carry/pointer-on-the-stack", test_pointer_on_the_stack);
+    g_test_add_data_func("/carry/pointer", "void k(void) { keep(f); }", test_pointer);
+    g_test_add_data_func("/carry/pointer-on-the-stack",
+                         "void keep7(int, int, int, int, int, int, int (*)(int)); void k(void) { keep7(1, 2, 3, 4, 5, 6, f); }",
+                         test_pointer);
     g_test_add_data_func("/carry/exit-code/kernel", GINT_TO_POINTER(FALSE), test_exit_code);
     g_test_add_data_func("/carry/exit-code/module", GINT_TO_POINTER(TRUE), test_exit_code);
     return g_test_run();
